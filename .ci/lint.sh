@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# The lint: swift-format, then what it can't check: lengths, and a `///` on everything `package`.
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+status=0
+
+swift format lint --strict --parallel -r Sources Tests Package.swift || status=1
+
+python3 - Sources <<'PYTHON' || status=1
+import pathlib, re, sys
+
+# Comments and string literals become blanks, so that braces and words in them don't count. Lines stay where they are.
+SKIP = re.compile(r'//[^\n]*|/\*.*?\*/|(#*)"""(?:\\.|.)*?"""\1|(#+)"[^\n]*?"\2|"(?:\\.|[^"\\\n])*"', re.DOTALL)
+FUNCTION = re.compile(r'(?<![\w.`])(func\s+[^\s(<]+|init[?!]?(?=[\s(<])|deinit\b|subscript(?=[\s(<]))')
+PACKAGE = re.compile(r'\s*(@[\w.]+(\([^)]*\))?\s+)*((final|static|nonisolated|indirect)\s+)*package(?!\s+(import|extension)\b)\s+\w')
+
+
+def body(text, at):
+    """Where the braces of the declaration at `at` open and close; None for a requirement of a protocol."""
+    depth = 0
+    for start in range(at, len(text)):
+        char = text[start]
+        depth += (char in "([") - (char in ")]")
+        if depth == 0 and char == "{":
+            break
+        if depth < 0 or depth == 0 and (char in "};" or char == "\n" and not re.match(r"\s*(->|where\b|throws\b|async\b|\{)", text[start:])):
+            return None
+    level = 0
+    for end in range(start, len(text)):
+        level += (text[end] == "{") - (text[end] == "}")
+        if level == 0:
+            return start, end
+    return None
+
+
+failed = False
+for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.swift")):
+    source = path.read_text(encoding="utf-8")
+    lines, text = source.split("\n"), SKIP.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source)
+    if source.count("\n") > 400:
+        print(f"{path}: error: {source.count(chr(10))} lines (400 at most)")
+        failed = True
+    for match in FUNCTION.finditer(text):
+        found = body(text, match.end())
+        length = text.count("\n", *found) - 1 if found else 0
+        if length > 40:
+            print(f"{path}:{text.count(chr(10), 0, match.start()) + 1}: {'error' if length > 60 else 'warning'}: {match[0]}: {length} lines (60 at most, over 40 is worth a look)")
+            failed |= length > 60
+    for number, line in enumerate(text.split("\n")):
+        above = number - 1
+        # Attributes, and a `//` that says why, may stand in between.
+        while above > 0 and re.match(r"\s*(@|//(?!/))", lines[above]):
+            above -= 1
+        if PACKAGE.match(line) and not lines[above].lstrip().startswith("///"):
+            print(f"{path}:{number + 1}: error: no `///` comment: {lines[number].strip()[:80]}")
+            failed = True
+sys.exit(failed)
+PYTHON
+
+[ "$status" = 0 ] && echo "lint: clean" || echo "lint: FAILED"
+exit "$status"

@@ -1,0 +1,38 @@
+// RE2 regular expressions behind plain C: linear time, UTF-8, capped memory, nothing logged.
+#ifndef TOCSIN_CRE2_H
+#define TOCSIN_CRE2_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Statuses.
+#define CRE2_OK 0
+#define CRE2_SYNTAX 1     // not an expression RE2 understands
+#define CRE2_TOO_LARGE 2  // needs more than max_memory, or there is no memory
+
+typedef struct cre2_pattern cre2_pattern;
+
+// Compiles an expression of `length` bytes that needs no NUL. On CRE2_OK *pattern is the caller's to free,
+// else it is null and RE2's message, cut to fit and NUL-terminated, is in error[0 ..< error_capacity].
+// max_memory, bytes and above 0, caps the program and the caches that matching builds up later.
+int cre2_new(
+    const uint8_t *source, size_t length, int64_t max_memory,
+    char *error, size_t error_capacity, cre2_pattern **pattern);
+void cre2_free(cre2_pattern *pattern);
+
+// 1 if the expression matches anywhere in the text, else 0. May be called from several threads at once.
+int cre2_matches(const cre2_pattern *pattern, const uint8_t *text, size_t length);
+
+// Writes an expression that matches exactly these bytes; answers its length, at most 4 x length.
+// Nothing is written beyond `capacity`.
+size_t cre2_escape(const uint8_t *literal, size_t length, uint8_t *out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

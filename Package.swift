@@ -1,0 +1,97 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every target of ours.
+let base: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error), .treatWarning("DeprecatedDeclaration", as: .warning),
+]
+/// Every target except `Native` and `SQL`, the only places where `unsafe` occurs.
+let safe = base + [.strictMemorySafety()]
+
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+
+let package = Package(
+    name: "tocsin",
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+        .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(
+            url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
+            traits: [.defaults, "YAML"]
+        ),
+        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+        .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "libcrypto"),
+        .systemLibrary(name: "CSQLite", path: "CSupport/CSQLite", pkgConfig: "sqlite3"),
+        .systemLibrary(name: "CZstd", path: "CSupport/CZstd", pkgConfig: "libzstd"),
+        .target(
+            name: "CSimdjson", path: "CSupport/CSimdjson",
+            linkerSettings: [.linkedLibrary("simdjson")]
+        ),
+        .target(name: "CRE2", path: "CSupport/CRE2", linkerSettings: [.linkedLibrary("re2")]),
+
+        .target(
+            name: "Native", dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd"],
+            swiftSettings: base
+        ),
+        .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),
+        .target(name: "SQL", dependencies: ["CSQLite", nioPosix, logging], swiftSettings: base),
+        .target(
+            name: "Storage", dependencies: ["Domain", "SQL", logging, metrics, lifecycle],
+            swiftSettings: safe
+        ),
+        .target(
+            name: "Web",
+            dependencies: [
+                "Domain", "Storage", hummingbird, nioCore, logging,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            ],
+            swiftSettings: safe
+        ),
+        .target(
+            name: "Ingest",
+            dependencies: ["Domain", "Native", "Storage", "Web", hummingbird, metrics],
+            swiftSettings: safe
+        ),
+        .target(name: "API", dependencies: ["Domain", "Storage", "Web", hummingbird], swiftSettings: safe),
+        .target(name: "Workers", dependencies: ["Domain", "Storage", lifecycle, logging], swiftSettings: safe),
+        .target(
+            name: "App",
+            dependencies: [
+                "Domain", "Storage", "Web", "Ingest", "API", "Workers",
+                hummingbird, logging, metrics, lifecycle, nioCore, nioPosix,
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ],
+            swiftSettings: safe
+        ),
+        .executableTarget(
+            name: "tocsin",
+            dependencies: [
+                "App",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: safe
+        ),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,96 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/channels`
+struct ChannelEndpoints {
+    let store: Store
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("channels")
+            .operation(.post, .configuration(.editor), use: createChannel)
+            .operation(.get, .configuration(.viewer), use: listChannels)
+        account.group("channels/{channel_id}")
+            .operation(.get, .configuration(.viewer), use: getChannel)
+            .operation(.patch, .configuration(.editor), use: updateChannel)
+            .operation(.delete, .configuration(.editor), use: deleteChannel)
+    }
+
+    @Sendable
+    func createChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let draft = try await JSONBody.decode(request) { fields -> ChannelStore.Draft? in
+            let name = fields.required("name") { $0.name() }
+            let description = fields.optional("description", or: Text("")) { $0.description() }
+            let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
+            let externalID = fields.optional("external_id") { $0.text() }
+            let labels = fields.optional("labels", or: Labels()) { $0.labels() }
+            guard let name, let description, let status, let labels else { return nil }
+            return ChannelStore.Draft(
+                name: name, description: description, status: status, externalID: externalID, labels: labels)
+        }
+        let channel = try await store.channels.insert(draft, in: context.account.number, by: context.actor)
+        let location = "/v1/accounts/\(context.account.id)/channels/\(channel.id)"
+        return Answer.object(.created, version: channel.metadata.version, location: location) {
+            write(channel, context, &$0)
+        }
+    }
+
+    @Sendable
+    func listChannels(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let (page, filter) = (query.page(ChannelKind.self), query.configurationFilter())
+        try query.finish()
+        let channels = try await store.channels.list(page, filter: filter, in: context.account.number)
+        return Answer.page(channels) { write($0, context, &$1) }
+    }
+
+    @Sendable
+    func getChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let channel = try await store.channels.find(context.id("channel_id"), in: context.account.number)
+        if ETag.isCurrent(channel.metadata.version, for: request) { return ETag.notModified(channel.metadata.version) }
+        return Answer.object(version: channel.metadata.version) { write(channel, context, &$0) }
+    }
+
+    @Sendable
+    func updateChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let id = try context.id("channel_id", ChannelKind.self)
+        let precondition = try ETag.precondition(of: request)
+        let patch = try await JSONBody.decode(request) { fields in
+            ChannelStore.Patch(
+                name: fields.changed("name") { $0.name() },
+                description: fields.changed("description") { $0.description() },
+                status: fields.changed("status") { $0.word(Enablement.self) },
+                externalID: fields.clearable("external_id") { $0.text() },
+                labels: fields.changed("labels") { $0.labels() })
+        }
+        let channel = try await store.channels.update(
+            id, patch, if: precondition, in: context.account.number, by: context.actor)
+        return Answer.object(version: channel.metadata.version) { write(channel, context, &$0) }
+    }
+
+    @Sendable
+    func deleteChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let cascade = query.flag("cascade") ?? false
+        try query.finish()
+        try await store.channels.delete(
+            context.id("channel_id"), cascade: cascade, if: ETag.precondition(of: request), in: context.account.number,
+            by: context.actor)
+        return Answer.empty
+    }
+
+    private func write(_ channel: Channel, _ context: AccountContext, _ object: inout JSONWriter) {
+        object.field("id", channel.id)
+        object.field("account_id", context.account.id)
+        object.field("name", channel.name.text)
+        object.field("description", channel.description)
+        object.field("status", channel.status.rawValue)
+        object.metadata(channel.metadata)
+    }
+}

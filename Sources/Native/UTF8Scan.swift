@@ -1,0 +1,23 @@
+private import CSimdjson
+
+/// Checks and repairs of UTF-8 at memory speed.
+package enum UTF8Scan {
+    /// Whether the bytes are well-formed UTF-8 (RFC 3629). NUL and the empty string are.
+    package static func isValidUTF8(_ bytes: RawSpan) -> Bool {
+        bytes.withUnsafeBytes { buffer in
+            guard let start = buffer.baseAddress, buffer.count > 0 else { return true }
+            return csimdjson_is_utf8(start.assumingMemoryBound(to: UInt8.self), buffer.count) == 1
+        }
+    }
+
+    /// Whether the bytes are well-formed UTF-8 (RFC 3629). NUL and the empty string are.
+    package static func isValidUTF8(_ bytes: [UInt8]) -> Bool { isValidUTF8(bytes.span.bytes) }
+
+    /// The text of these bytes, with U+FFFD for each part that is not well-formed UTF-8.
+    package static func repairedText(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+
+    /// The text of these bytes, with U+FFFD for each part that is not well-formed UTF-8.
+    package static func repairedText(_ bytes: RawSpan) -> String {
+        bytes.withUnsafeBytes { String(decoding: $0, as: UTF8.self) }
+    }
+}

@@ -1,0 +1,49 @@
+import NIOPosix
+import Synchronization
+
+/// A connection and the one thread that uses it.
+///
+/// `@unchecked Sendable`: (1) the connection is touched only by closures that run on the pool's single thread; (2) the pool runs
+/// them one after the other; (3) `close` drops it there too.
+final class ConnectionThread: @unchecked Sendable {
+    private let pool = NIOThreadPool(numberOfThreads: 1)
+    private var connection: (any SQLConnection)?
+
+    init(_ connection: any SQLConnection) {
+        self.connection = connection
+        pool.start()
+    }
+
+    /// Runs `body` after all that was asked before. Throws what `body` throws, and an error once closed.
+    func run<Result: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        try await pool.runIfActive { [self] in
+            guard let connection else { throw SQLError(.other, code: 0, message: "the database is closed") }
+            return try body(connection)
+        }
+    }
+
+    /// Queues `body` without waiting. Once closed it is dropped.
+    func enqueue(_ body: @escaping @Sendable (any SQLConnection) -> Void) {
+        pool.submit { [self] state in
+            if case .active = state, let connection { body(connection) }
+        }
+    }
+
+    /// Closes the connection after all that was asked before, then ends the thread.
+    func close() async throws {
+        try await pool.runIfActive { [self] in connection = nil }
+        try await pool.shutdownGracefully()
+    }
+}
+
+/// Counts up, from many threads.
+final class AtomicCounter: Sendable {
+    private let value = Atomic<UInt>(0)
+
+    /// The next number; wraps around.
+    func next() -> Int {
+        Int(value.wrappingAdd(1, ordering: .relaxed).oldValue & 0x7FFF_FFFF)
+    }
+}

@@ -1,0 +1,54 @@
+
+/// A database: one writing connection and some reading ones, each on a thread of its own.
+///
+/// Connections are synchronous; only `read` and `write` are awaited, so that no blocking call runs on Swift's own threads.
+package final class Database: Sendable {
+    private let writer: ConnectionThread
+    private let readers: [ConnectionThread]
+    private let nextReader = AtomicCounter()
+
+    /// Opens `readerCount` readers after the writer. `open` is called once for each connection.
+    package init(
+        readerCount: Int, open: (_ isWriter: Bool) throws(SQLError) -> any SQLConnection
+    ) throws(SQLError) {
+        writer = ConnectionThread(try open(true))
+        var readers: [ConnectionThread] = []
+        for _ in 0..<readerCount { readers.append(ConnectionThread(try open(false))) }
+        self.readers = readers
+    }
+
+    /// Runs `body` on a reading connection, outside a transaction.
+    package func read<Result: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        try await readers[nextReader.next() % readers.count].run(body)
+    }
+
+    /// Runs `body` on the writing connection, outside a transaction, after all that was asked before.
+    package func write<Result: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        try await writer.run { connection in
+            defer { try? connection.maintain() }
+            return try body(connection)
+        }
+    }
+
+    /// Runs `body` in a transaction on the writing connection.
+    package func transaction<Result: Sendable>(
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        try await write { connection in try connection.transaction { try body(connection) } }
+    }
+
+    /// Queues `body` for the writing connection without waiting for it. It is not run after `close`.
+    package func enqueueWrite(_ body: @escaping @Sendable (any SQLConnection) -> Void) {
+        writer.enqueue(body)
+    }
+
+    /// Finishes what is queued, then closes the readers and last the writer.
+    package func close() async throws {
+        for reader in readers { try await reader.close() }
+        try await writer.close()
+    }
+}

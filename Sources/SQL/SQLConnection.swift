@@ -1,0 +1,94 @@
+/// One connection to a database: the seam between the repository and the engines.
+///
+/// Synchronous and not Sendable: a connection lives on one thread of `Database`. All statements run on all engines.
+package protocol SQLConnection: AnyObject {
+    /// Runs a statement; answers how many rows it changed.
+    @discardableResult
+    func run(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> Int
+
+    /// Runs a statement once for each row of values, in order. One round trip where the engine can.
+    func batch(_ statement: SQLStatement, _ rows: [[SQLValue]]) throws(SQLError)
+
+    /// Calls `body` for each row of the result, in order, until it answers false.
+    func forEachRow(
+        _ statement: SQLStatement, _ values: [SQLValue], _ body: (any SQLRow) throws(SQLError) -> Bool
+    ) throws(SQLError)
+
+    /// Runs text that may hold several statements and takes no parameters: migrations.
+    func execute(script: String) throws(SQLError)
+
+    /// Begins a transaction that may write.
+    func begin() throws(SQLError)
+    /// Makes the transaction durable: when it returns, what was written survives a power cut.
+    func commit() throws(SQLError)
+    /// Takes the transaction back. Never fails: a connection that can't is broken and says so at its next use.
+    func rollback()
+    /// Begins a savepoint inside the transaction.
+    func beginSavepoint() throws(SQLError)
+    /// Ends the savepoint, keeping its changes or taking them back.
+    func endSavepoint(keep: Bool) throws(SQLError)
+
+    /// Housekeeping between transactions, never inside one.
+    func maintain() throws(SQLError)
+}
+
+/// The present row of a result. Columns count from 0. Valid only inside the call that handed it out.
+package protocol SQLRow: AnyObject {
+    func isNull(_ column: Int) -> Bool
+    /// 0 for NULL.
+    func integer(_ column: Int) -> Int64
+    /// The bytes of a text or a blob; empty for NULL.
+    func bytes(_ column: Int) -> [UInt8]
+}
+
+extension SQLConnection {
+    /// All rows of the result, decoded in order.
+    package func rows<Row>(
+        _ statement: SQLStatement, _ values: [SQLValue], _ decode: (any SQLRow) throws(SQLError) -> Row
+    ) throws(SQLError) -> [Row] {
+        var result: [Row] = []
+        try forEachRow(statement, values) { row throws(SQLError) in
+            result.append(try decode(row))
+            return true
+        }
+        return result
+    }
+
+    /// The first row of the result, decoded; nil when there is none.
+    package func row<Row>(
+        _ statement: SQLStatement, _ values: [SQLValue], _ decode: (any SQLRow) throws(SQLError) -> Row
+    ) throws(SQLError) -> Row? {
+        var result: Row?
+        try forEachRow(statement, values) { row throws(SQLError) in
+            result = try decode(row)
+            return false
+        }
+        return result
+    }
+
+    /// Runs `body` in a transaction: committed when it returns, taken back when it throws.
+    package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+        try begin()
+        do {
+            let result = try body()
+            try commit()
+            return result
+        } catch {
+            rollback()
+            throw error
+        }
+    }
+
+    /// Runs `body` in a savepoint of the present transaction: kept when it returns, taken back when it throws.
+    package func savepoint<Result>(_ body: () throws -> Result) throws -> Result {
+        try beginSavepoint()
+        do {
+            let result = try body()
+            try endSavepoint(keep: true)
+            return result
+        } catch {
+            try endSavepoint(keep: false)
+            throw error
+        }
+    }
+}

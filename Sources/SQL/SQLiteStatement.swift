@@ -1,0 +1,80 @@
+import CSQLite
+
+/// A prepared statement of one `SQLiteConnection`, which finalizes it.
+final class SQLiteStatement: SQLRow {
+    private let handle: OpaquePointer
+
+    /// Prepares the text; `$n` becomes `?n`, because SQLite numbers `$n` by first appearance and not by n.
+    init(_ statement: SQLStatement, database: OpaquePointer) throws(SQLError) {
+        let text = Self.rewritten(statement.text)
+        var handle: OpaquePointer?
+        let code = text.withUnsafeBufferPointer { bytes in
+            bytes.withMemoryRebound(to: CChar.self) { text in
+                sqlite3_prepare_v3(
+                    database, text.baseAddress, Int32(text.count), UInt32(SQLITE_PREPARE_PERSISTENT), &handle, nil)
+            }
+        }
+        guard code == SQLITE_OK, let handle else { throw SQLError(code: code, database: database) }
+        self.handle = handle
+    }
+
+    func finalize() {
+        sqlite3_finalize(handle)
+    }
+
+    /// Binds by copy: the values may go at once.
+    func bind(_ values: [SQLValue], database: OpaquePointer) throws(SQLError) {
+        for (index, value) in values.enumerated() {
+            let code = bind(value, at: Int32(index + 1))
+            guard code == SQLITE_OK else { throw SQLError(code: code, database: database) }
+        }
+    }
+
+    private func bind(_ value: SQLValue, at index: Int32) -> Int32 {
+        switch value {
+        case .null:
+            sqlite3_bind_null(handle, index)
+        case .integer(let number):
+            sqlite3_bind_int64(handle, index, number)
+        case .text(let bytes):
+            bytes.withUnsafeBytes { csqlite_bind_text_copy(handle, index, $0.baseAddress, UInt64($0.count)) }
+        case .blob(let bytes):
+            bytes.withUnsafeBytes { csqlite_bind_blob_copy(handle, index, $0.baseAddress, UInt64($0.count)) }
+        }
+    }
+
+    /// `SQLITE_ROW`, `SQLITE_DONE` or an error.
+    func step() -> Int32 {
+        sqlite3_step(handle)
+    }
+
+    /// Ready to be bound again. The error of the last step was seen there already.
+    func reset() {
+        sqlite3_reset(handle)
+    }
+
+    // MARK: Row
+
+    func isNull(_ column: Int) -> Bool {
+        sqlite3_column_type(handle, Int32(column)) == SQLITE_NULL
+    }
+
+    func integer(_ column: Int) -> Int64 {
+        sqlite3_column_int64(handle, Int32(column))
+    }
+
+    func bytes(_ column: Int) -> [UInt8] {
+        guard let start = sqlite3_column_blob(handle, Int32(column)) else { return [] }
+        let count = Int(sqlite3_column_bytes(handle, Int32(column)))
+        return Array(UnsafeRawBufferPointer(start: start, count: count))
+    }
+
+    private static func rewritten(_ text: String) -> [UInt8] {
+        let bytes = Array(text.utf8)
+        return bytes.indices.map { index in
+            let isParameter =
+                bytes[index] == UInt8(ascii: "$") && index + 1 < bytes.count && (0x30...0x39).contains(bytes[index + 1])
+            return isParameter ? UInt8(ascii: "?") : bytes[index]
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import SQL
+
+/// The tables, the same on every engine.
+///
+/// - Types: `BIGINT` numbers and times (milliseconds since 1970), `SMALLINT` codes and flags, `TEXT`, `BYTEA` for ids (16 bytes)
+///   and packed bytes; JSON is `TEXT`.
+/// - Tenant tables begin every key with `account_id`, the account's number, and refer to each other by `(account_id, id)`, so that a
+///   reference into another account can't be written down. Number 0 is the operator's.
+/// - Deliveries, events and alerts are history: nothing of theirs refers to configuration.
+package enum Schema {
+    /// All steps, oldest first. Append only.
+    package static let migrations = [
+        Migration(version: 1, script: platform + configuration + history)
+    ]
+
+    /// Tables whose statements must name an account; the plan test reads this.
+    package static let tenantTables = [
+        "api_keys", "channels", "integrations", "integration_numbers", "integration_defaults", "integration_activity",
+        "push_urls", "routes", "route_channels", "severity_tables", "refusals", "audit", "deliveries", "events", "alerts",
+        "account_usage",
+    ]
+
+    private static let metadata = """
+        external_id TEXT, labels TEXT NOT NULL, version BIGINT NOT NULL,
+        created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL
+        """
+
+    private static let platform = """
+        CREATE TABLE deployment (
+            singleton SMALLINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
+            deployment_id BYTEA NOT NULL, key_check BYTEA NOT NULL, created_at BIGINT NOT NULL);
+        CREATE TABLE accounts (
+            account_id BIGINT NOT NULL PRIMARY KEY, id BYTEA NOT NULL UNIQUE, name TEXT NOT NULL,
+            status TEXT NOT NULL, revision BIGINT NOT NULL, stored_bytes_limit BIGINT NOT NULL, deleted_at BIGINT,
+            \(metadata));
+        CREATE TABLE account_usage (account_id BIGINT NOT NULL PRIMARY KEY, stored_bytes BIGINT NOT NULL);
+        CREATE TABLE api_keys (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, public_id TEXT NOT NULL UNIQUE, digest BYTEA NOT NULL,
+            role SMALLINT NOT NULL, name TEXT NOT NULL, name_key TEXT NOT NULL, expires_at BIGINT NOT NULL,
+            last_used_at BIGINT, \(metadata),
+            PRIMARY KEY (account_id, id), UNIQUE (account_id, name_key));
+        CREATE TABLE audit (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, at BIGINT NOT NULL, actor_id BYTEA, actor_role TEXT NOT NULL,
+            action TEXT NOT NULL, resource TEXT NOT NULL, request_id TEXT NOT NULL, detail TEXT NOT NULL,
+            PRIMARY KEY (account_id, id));
+
+        """
+
+    private static let configuration = """
+        CREATE TABLE channels (
+            account_id BIGINT NOT NULL REFERENCES accounts (account_id), id BYTEA NOT NULL, name TEXT NOT NULL,
+            name_key TEXT NOT NULL, description TEXT NOT NULL, status TEXT NOT NULL, \(metadata),
+            PRIMARY KEY (account_id, id), UNIQUE (account_id, name_key));
+        CREATE TABLE integration_numbers (
+            account_id BIGINT NOT NULL, number BIGINT NOT NULL, PRIMARY KEY (account_id, number));
+        CREATE TABLE integrations (
+            account_id BIGINT NOT NULL REFERENCES accounts (account_id), id BYTEA NOT NULL, number BIGINT NOT NULL,
+            type TEXT NOT NULL, channel_id BYTEA, name TEXT NOT NULL, name_key TEXT NOT NULL, description TEXT NOT NULL,
+            status TEXT NOT NULL, pushes_per_second BIGINT NOT NULL, burst BIGINT NOT NULL,
+            routes_version BIGINT NOT NULL, \(metadata),
+            PRIMARY KEY (account_id, id), UNIQUE (account_id, name_key), UNIQUE (account_id, number),
+            FOREIGN KEY (account_id, channel_id) REFERENCES channels (account_id, id));
+        CREATE INDEX integrations_by_channel ON integrations (account_id, channel_id);
+        CREATE TABLE integration_defaults (
+            account_id BIGINT NOT NULL, integration_id BYTEA NOT NULL, position BIGINT NOT NULL, channel_id BYTEA NOT NULL,
+            PRIMARY KEY (account_id, integration_id, position),
+            FOREIGN KEY (account_id, integration_id) REFERENCES integrations (account_id, id) ON DELETE CASCADE,
+            FOREIGN KEY (account_id, channel_id) REFERENCES channels (account_id, id));
+        CREATE INDEX integration_defaults_by_channel ON integration_defaults (account_id, channel_id);
+        CREATE TABLE integration_activity (
+            account_id BIGINT NOT NULL, integration_id BYTEA NOT NULL, last_delivery_at BIGINT NOT NULL,
+            PRIMARY KEY (account_id, integration_id));
+        CREATE TABLE push_urls (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, integration_id BYTEA NOT NULL, description TEXT NOT NULL,
+            kid SMALLINT NOT NULL, tag BIGINT NOT NULL, expiry_day BIGINT NOT NULL, token_digest BYTEA NOT NULL,
+            expires_at BIGINT, revoked_at BIGINT, created_by BYTEA NOT NULL,
+            last_used_at BIGINT, last_used_address TEXT, use_count BIGINT NOT NULL, \(metadata),
+            PRIMARY KEY (account_id, id), UNIQUE (account_id, integration_id, tag),
+            FOREIGN KEY (account_id, integration_id) REFERENCES integrations (account_id, id) ON DELETE CASCADE);
+        CREATE TABLE routes (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, integration_id BYTEA NOT NULL, position BIGINT NOT NULL,
+            name TEXT NOT NULL, conditions TEXT NOT NULL, name_mapping_label TEXT, on_match TEXT NOT NULL, \(metadata),
+            PRIMARY KEY (account_id, id),
+            FOREIGN KEY (account_id, integration_id) REFERENCES integrations (account_id, id) ON DELETE CASCADE);
+        CREATE INDEX routes_in_order ON routes (account_id, integration_id, position);
+        CREATE TABLE route_channels (
+            account_id BIGINT NOT NULL, route_id BYTEA NOT NULL, position BIGINT NOT NULL, channel_id BYTEA NOT NULL,
+            PRIMARY KEY (account_id, route_id, position),
+            FOREIGN KEY (account_id, route_id) REFERENCES routes (account_id, id) ON DELETE CASCADE,
+            FOREIGN KEY (account_id, channel_id) REFERENCES channels (account_id, id));
+        CREATE INDEX route_channels_by_channel ON route_channels (account_id, channel_id);
+        CREATE TABLE severity_tables (
+            account_id BIGINT NOT NULL REFERENCES accounts (account_id), integration_type TEXT NOT NULL, entries TEXT,
+            fallback SMALLINT, version BIGINT NOT NULL, created_at BIGINT NOT NULL, updated_at BIGINT NOT NULL,
+            PRIMARY KEY (account_id, integration_type));
+        CREATE TABLE refusals (
+            account_id BIGINT NOT NULL, integration_id BYTEA NOT NULL, reason SMALLINT NOT NULL, count BIGINT NOT NULL,
+            last_at BIGINT NOT NULL, PRIMARY KEY (account_id, integration_id, reason));
+
+        """
+
+    private static let history = """
+        CREATE TABLE deliveries (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, integration_id BYTEA NOT NULL, received_at BIGINT NOT NULL,
+            disposition SMALLINT NOT NULL, reason TEXT, event_count BIGINT NOT NULL, size BIGINT NOT NULL,
+            content_type TEXT, remote_address TEXT, replayed_at BIGINT, last_event_id BYTEA,
+            body BYTEA, decisions BYTEA, outcomes BYTEA, PRIMARY KEY (account_id, id));
+        CREATE TABLE events (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, delivery_id BYTEA NOT NULL, position BIGINT NOT NULL,
+            integration_id BYTEA NOT NULL, alert_key TEXT NOT NULL, severity SMALLINT NOT NULL,
+            is_recovery SMALLINT NOT NULL, is_guessed SMALLINT NOT NULL, occurred_at BIGINT NOT NULL,
+            received_at BIGINT NOT NULL, content BYTEA NOT NULL, outcome BYTEA NOT NULL,
+            PRIMARY KEY (account_id, id));
+        CREATE INDEX events_by_key ON events (account_id, alert_key, id);
+        CREATE TABLE alerts (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, channel_id BYTEA NOT NULL, integration_id BYTEA NOT NULL,
+            alert_key TEXT NOT NULL, is_newest SMALLINT NOT NULL, title TEXT NOT NULL, severity SMALLINT NOT NULL,
+            max_severity SMALLINT NOT NULL, phase SMALLINT NOT NULL, starts_at BIGINT, first_seen_at BIGINT NOT NULL,
+            last_seen_at BIGINT NOT NULL, ended_at BIGINT, closed_by BYTEA, event_count BIGINT NOT NULL,
+            labels_digest BYTEA NOT NULL, content_digest BYTEA NOT NULL, content BYTEA NOT NULL,
+            PRIMARY KEY (account_id, id));
+        CREATE UNIQUE INDEX alerts_newest ON alerts (account_id, integration_id, alert_key, channel_id)
+            WHERE is_newest = 1;
+        CREATE INDEX alerts_open ON alerts (account_id, id) WHERE phase = 0;
+        """
+}

@@ -1,0 +1,126 @@
+import Domain
+import SQL
+
+/// The configuration snapshots of the accounts that push, at most `capacity` of them, the least used ones dropped.
+///
+/// - Rule: a snapshot below an account's floor is never handed out. Why: a load that began before a configuration write may end
+///   after it. Otherwise: a revoked push URL would work again.
+package final class SnapshotCache: Sendable {
+    private struct Entry {
+        var snapshot: AccountSnapshot
+        var lastUse: UInt64
+    }
+
+    private struct State {
+        var entries: [AccountNumber: Entry] = [:]
+        var floors: [AccountNumber: Revision] = [:]
+        var missing: [AccountNumber: UnixTime] = [:]
+        var tick: UInt64 = 0
+    }
+
+    /// How long an account that does not exist is remembered as missing.
+    private static let negativeLifetime: Int64 = 1_000
+
+    private let state = Lock(State())
+    private let capacity: Int
+    private let database: Database
+    private let loads: SingleFlight<AccountNumber, AccountSnapshot?>
+
+    /// `load` reads an account's snapshot; nil when there is no such account.
+    package init(
+        database: Database, capacity: Int,
+        load: @escaping @Sendable (AccountNumber, any SQLConnection) throws -> AccountSnapshot?
+    ) {
+        self.database = database
+        self.capacity = capacity
+        loads = SingleFlight { account in try await database.read { try load(account, $0) } }
+    }
+
+    /// The snapshot, when it is at hand. One lock.
+    package func cached(_ account: AccountNumber) -> AccountSnapshot? {
+        state.withLock { state in
+            guard state.entries[account] != nil else { return nil }
+            state.tick += 1
+            state.entries[account]?.lastUse = state.tick
+            return state.entries[account]?.snapshot
+        }
+    }
+
+    /// The snapshot, loaded when it is not at hand; nil when there is no such account.
+    package func snapshot(of account: AccountNumber, now: UnixTime) async throws -> AccountSnapshot? {
+        if let snapshot = cached(account) { return snapshot }
+        if isKnownMissing(account, now) { return nil }
+        while true {
+            guard let snapshot = try await loads.value(for: account) else {
+                state.withLock { $0.missing[account] = now }
+                return nil
+            }
+            if insert(snapshot) { return snapshot }
+        }
+    }
+
+    /// A configuration write of the account was committed: snapshots below `revision` are over.
+    package func advance(_ account: AccountNumber, to revision: Revision) {
+        state.withLock { state in
+            state.floors[account] = max(revision, state.floors[account] ?? revision)
+            state.missing[account] = nil
+            if let entry = state.entries[account], entry.snapshot.revision < revision { state.entries[account] = nil }
+        }
+        loads.forget(account)
+    }
+
+    /// Takes a snapshot that the caller loaded itself, unless it is too old.
+    @discardableResult
+    func insert(_ snapshot: AccountSnapshot) -> Bool {
+        state.withLock { state in
+            if let floor = state.floors[snapshot.number], snapshot.revision < floor { return false }
+            state.tick += 1
+            state.entries[snapshot.number] = Entry(snapshot: snapshot, lastUse: state.tick)
+            if state.entries.count > capacity { Self.evict(&state, to: capacity * 9 / 10) }
+            return true
+        }
+    }
+
+    private func isKnownMissing(_ account: AccountNumber, _ now: UnixTime) -> Bool {
+        state.withLock { state in
+            guard let since = state.missing[account] else { return false }
+            if now.milliseconds - since.milliseconds < Self.negativeLifetime { return true }
+            if state.missing.count > 10_000 { state.missing.removeAll() }
+            state.missing[account] = nil
+            return false
+        }
+    }
+
+    private static func evict(_ state: inout State, to count: Int) {
+        let oldest = state.entries.sorted { $0.value.lastUse < $1.value.lastUse }
+        for (account, _) in oldest.prefix(state.entries.count - count) { state.entries[account] = nil }
+    }
+}
+
+/// Runs one load for all that ask for the same key at the same time.
+final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
+    private let running = Lock<[Key: Task<Value, any Error>]>([:])
+    private let load: @Sendable (Key) async throws -> Value
+
+    init(load: @escaping @Sendable (Key) async throws -> Value) {
+        self.load = load
+    }
+
+    /// The value; joins a load that runs already.
+    func value(for key: Key) async throws -> Value {
+        let task = running.withLock { running -> Task<Value, any Error> in
+            if let task = running[key] { return task }
+            // Unstructured on purpose: the load goes on for the others when the one who began it is cancelled.
+            let task = Task { try await load(key) }
+            running[key] = task
+            return task
+        }
+        defer { running.withLock { if $0[key] == task { $0[key] = nil } } }
+        return try await task.value
+    }
+
+    /// Lets the next caller begin a load of its own instead of joining one that may be too old.
+    func forget(_ key: Key) {
+        running.withLock { $0[key] = nil }
+    }
+}

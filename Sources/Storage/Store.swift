@@ -1,0 +1,78 @@
+import Domain
+import Native
+import SQL
+
+/// The store: one repository for each noun, over one database.
+///
+/// Tenant data is reached only through methods that take the account first; what they run names it in every statement.
+package struct Store: Sendable {
+    package let database: Database
+    package let snapshots: SnapshotCache
+    package let identifiers: IdentifierSource
+    package let formats: [any PushFormat]
+
+    package init(
+        database: Database, snapshots: SnapshotCache, identifiers: IdentifierSource, formats: [any PushFormat]
+    ) {
+        self.database = database
+        self.snapshots = snapshots
+        self.identifiers = identifiers
+        self.formats = formats
+    }
+
+    package var accounts: AccountStore { AccountStore(store: self) }
+    package var apiKeys: APIKeyStore { APIKeyStore(store: self) }
+    package var channels: ChannelStore { ChannelStore(store: self) }
+
+    /// The present time, never before what the store saw last.
+    package var now: UnixTime { identifiers.now }
+
+    /// Changes an account's configuration: runs `body` in a transaction that ends with a higher revision of the account, and makes
+    /// pushes see the change before it returns.
+    func configure<Result: Sendable>(
+        _ account: AccountNumber, by actor: Actor, _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
+    ) async throws -> Result {
+        let identifiers = identifiers
+        let (result, revision) = try await database.transaction { connection in
+            let write = ConfigurationWrite(
+                connection: connection, account: account, actor: actor, now: identifiers.now, identifiers: identifiers)
+            let result = try body(write)
+            return (result, try write.raiseRevision())
+        }
+        snapshots.advance(account, to: revision)
+        return result
+    }
+}
+
+/// Makes identifiers and tells the time, both never backwards, from many threads.
+package final class IdentifierSource: Sendable {
+    private struct State {
+        var sequence: IdentifierSequence
+        var random = SecureRandom()
+        var newest: UnixTime
+    }
+
+    private let state: Lock<State>
+    private let clock: WallClock
+
+    /// Continues after `floor`, the newest time in the store.
+    package init(clock: WallClock, after floor: UnixTime) {
+        self.clock = clock
+        state = Lock(State(sequence: IdentifierSequence(after: floor), newest: floor))
+    }
+
+    /// The clock's time, or the newest time seen when the clock went back.
+    package var now: UnixTime {
+        let time = clock.now()
+        return state.withLock { state in
+            state.newest = max(state.newest, time)
+            return state.newest
+        }
+    }
+
+    /// A new identifier, after all that were made before.
+    package func next<Kind>(_ kind: Kind.Type = Kind.self) -> Identifier<Kind> {
+        let time = now
+        return state.withLock { state in state.sequence.next(at: time, random: &state.random) }
+    }
+}

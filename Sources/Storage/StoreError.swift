@@ -1,0 +1,65 @@
+import Domain
+
+/// Why the store refused a management call. `Problem` turns each case into one answer.
+package enum StoreError: Error, Sendable, Equatable {
+    /// There is no such thing in the account: nothing tells it from one of another account.
+    case notFound
+    /// Bad fields, among them references to what is not in the account.
+    case invalid(ValidationErrors)
+    /// The name folds to the same key as that of another resource.
+    case nameTaken
+    /// The resource is no longer at the version that the caller saw.
+    case preconditionFailed
+    /// Other resources name it.
+    case referenced([Reference])
+    /// The last key that can manage the installation.
+    case lastOperatorKey
+    /// The push URL is revoked.
+    case revoked
+    /// The raw body is no longer kept.
+    case bodyPurged
+    /// It can't be done in the present state; the text says why.
+    case conflict(String)
+
+    /// A resource that stands in the way.
+    package struct Reference: Sendable, Equatable {
+        /// `integration` or `route`.
+        package let type: String
+        package let id: String
+        package let name: String
+
+        package init(type: String, id: String, name: String) {
+            self.type = type
+            self.id = id
+            self.name = name
+        }
+    }
+}
+
+/// What a caller demands of the version that it changes.
+package enum Precondition: Sendable, Equatable {
+    /// No `If-Match`, or `*`.
+    case none
+    /// One of these.
+    case oneOf([Version])
+
+    /// Throws unless `version` is allowed.
+    package func check(_ version: Version) throws(StoreError) {
+        if case .oneOf(let versions) = self, !versions.contains(version) { throw .preconditionFailed }
+    }
+}
+
+/// Who made a management call, for the audit.
+package struct Actor: Sendable {
+    /// nil: the command line.
+    package let key: APIKeyID?
+    /// `operator`, `admin`, `editor`, `viewer` or `command-line`.
+    package let role: String
+    package let requestID: String
+
+    package init(key: APIKeyID?, role: String, requestID: String) {
+        self.key = key
+        self.role = role
+        self.requestID = requestID
+    }
+}

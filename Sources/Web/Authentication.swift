@@ -1,0 +1,154 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Logging
+import Storage
+
+/// Finds out whose key a request carries and, where the path names an account, whether that caller may see it.
+package struct Authentication: RouterMiddleware {
+    package typealias Context = AppContext
+    private let store: Store
+    private let limiter: CallLimiter
+
+    package init(store: Store, limiter: CallLimiter) {
+        self.store = store
+        self.limiter = limiter
+    }
+
+    package func handle(
+        _ request: Request, context: AppContext, next: (Request, AppContext) async throws -> Response
+    ) async throws -> Response {
+        var context = context
+        let caller = Caller(key: try await key(of: request))
+        try limiter.admit(caller.key.id, at: store.now)
+        context.caller = caller
+        if let id = context.parameters.get("account_id") { context.account = try await account(id, for: caller) }
+        if let status = context.account?.status, status == .suspended, !caller.isOperator {
+            throw Problem.unauthorized
+        }
+        return try await next(request, context)
+    }
+
+    private func key(of request: Request) async throws -> APIKey {
+        let scheme = "Bearer "
+        guard let header = request.headers[.authorization], header.utf8.starts(with: scheme.utf8),
+            let secret = APIKeySecret(header.utf8.dropFirst(scheme.utf8.count)),
+            let key = try await store.apiKeys.authenticate(secret)
+        else { throw Problem.unauthorized }
+        return key
+    }
+
+    /// An account that is not the caller's own is as one that does not exist.
+    private func account(_ text: String, for caller: Caller) async throws -> Account {
+        guard let id = AccountID(text) else { throw Problem.notFound }
+        let account = try await store.accounts.find(id)
+        switch caller.key.owner {
+        case .operator: return account
+        case .account(let number, _):
+            guard number == account.number else { throw Problem.notFound }
+            return account
+        }
+    }
+}
+
+/// A bucket of calls for each key, so that one runaway script does not take the API from the others.
+package final class CallLimiter: Sendable {
+    private struct Bucket {
+        var calls: Double
+        var filledAt: UnixTime
+    }
+
+    private let buckets = Lock<[APIKeyID: Bucket]>([:])
+    private let perSecond: Double
+    private let burst: Double
+
+    package init(perSecond: Double, burst: Double) {
+        self.perSecond = perSecond
+        self.burst = burst
+    }
+
+    /// Takes one call from the bucket of `key`; throws 429 when it is empty.
+    package func admit(_ key: APIKeyID, at now: UnixTime) throws {
+        let isAdmitted = buckets.withLock { buckets in
+            if buckets.count > 100_000 { buckets.removeAll() }
+            var bucket = buckets[key] ?? Bucket(calls: burst, filledAt: now)
+            let elapsed = Double(max(0, now.milliseconds - bucket.filledAt.milliseconds)) / 1_000
+            bucket.calls = min(burst, bucket.calls + elapsed * perSecond)
+            bucket.filledAt = now
+            let isAdmitted = bucket.calls >= 1
+            if isAdmitted { bucket.calls -= 1 }
+            buckets[key] = bucket
+            return isAdmitted
+        }
+        guard !isAdmitted else { return }
+        var problem = Problem(
+            .rateLimited, "This API key makes more than \(Int(perSecond)) calls a second (bucket: api-key). Slow down.")
+        problem.headers[.retryAfter] = "1"
+        throw problem
+    }
+}
+
+/// What a caller must be to use an operation. Source: `x-required-role` and `x-operator` in openapi.yaml.
+package struct Requirement: Sendable {
+    /// The least role of an account's key.
+    package let role: Role
+    /// Whether an operator's key may use it.
+    package let admitsOperator: Bool
+
+    package init(_ role: Role, admitsOperator: Bool) {
+        self.role = role
+        self.admitsOperator = admitsOperator
+    }
+
+    /// Configuration: the operator may use it too.
+    package static func configuration(_ role: Role) -> Requirement { Requirement(role, admitsOperator: true) }
+    /// What the account received: for its own keys only.
+    package static func tenantData(_ role: Role) -> Requirement { Requirement(role, admitsOperator: false) }
+
+    /// Throws 403 unless `caller` is enough.
+    package func check(_ caller: Caller) throws {
+        switch caller.key.owner {
+        case .operator:
+            guard admitsOperator else {
+                throw Problem(
+                    .forbidden,
+                    "An operator key does not read what an account received: issue a key of the account for that.")
+            }
+        case .account(_, let role):
+            guard role >= self.role else {
+                throw Problem(.forbidden, "This needs a key with the role \(self.role.name); yours is \(role.name).")
+            }
+        }
+    }
+}
+
+extension RouterGroup where Context == AccountContext {
+    /// Adds an operation that only callers who meet `requirement` reach.
+    @discardableResult
+    package func operation(
+        _ method: HTTPRequest.Method, _ requirement: Requirement,
+        use handler: @escaping @Sendable (Request, AccountContext) async throws -> Response
+    ) -> Self {
+        on("", method: method) { request, context in
+            try requirement.check(context.caller)
+            return try await handler(request, context)
+        }
+    }
+}
+
+extension AccountContext {
+    /// An id in the path. What is none answers as an id that does not exist.
+    package func id<Kind>(_ name: String, _ kind: Kind.Type = Kind.self) throws -> Identifier<Kind> {
+        guard let text = parameters.get(name), let id = Identifier<Kind>(text) else { throw Problem.notFound }
+        return id
+    }
+}
+
+extension AppContext {
+    /// The caller, who must be an operator.
+    package func requireOperator() throws -> Caller {
+        guard let caller else { throw Problem.unauthorized }
+        guard caller.isOperator else { throw Problem(.forbidden, "This needs an operator key.") }
+        return caller
+    }
+}

@@ -1,0 +1,70 @@
+import Domain
+import Hummingbird
+import Logging
+import NIOCore
+import Storage
+
+/// What every request carries.
+package struct AppContext: RequestContext {
+    package var coreContext: CoreRequestContextStorage
+    /// The connection, to close it after an answer that leaves a body unread.
+    package let connection: any NIOCore.Channel
+    /// Ours, or the caller's when it is fit to be logged; in every answer and log line.
+    package var requestID: String
+    /// Who calls; nil before authentication and on paths that need none.
+    package var caller: Caller?
+    /// The account in the path, once the caller may see it.
+    package var account: Account?
+
+    package init(source: ApplicationRequestContextSource) {
+        coreContext = CoreRequestContextStorage(source: source)
+        connection = source.channel
+        requestID = RequestID.next()
+    }
+}
+
+/// A request about one account that its caller may see.
+///
+/// Endpoints below `/v1/accounts/{account_id}` get no other context, so one that forgot the check does not compile.
+package struct AccountContext: ChildRequestContext {
+    package var coreContext: CoreRequestContextStorage
+    package let account: Account
+    package let caller: Caller
+    package let requestID: String
+
+    package init(context: AppContext) throws {
+        guard let account = context.account, let caller = context.caller else { throw Problem.notFound }
+        coreContext = context.coreContext
+        self.account = account
+        self.caller = caller
+        requestID = context.requestID
+    }
+
+    /// The caller, for the audit.
+    package var actor: Actor { caller.actor(requestID: requestID) }
+}
+
+/// Whose key a request was made with.
+package struct Caller: Sendable {
+    package let key: APIKey
+
+    package init(key: APIKey) {
+        self.key = key
+    }
+
+    /// Whether the key is the operator's.
+    package var isOperator: Bool { key.owner == .operator }
+
+    /// `operator`, `admin`, `editor` or `viewer`.
+    package var roleName: String {
+        switch key.owner {
+        case .operator: "operator"
+        case .account(_, let role): role.name
+        }
+    }
+
+    /// For the audit.
+    package func actor(requestID: String) -> Actor {
+        Actor(key: key.id, role: roleName, requestID: requestID)
+    }
+}

@@ -1,0 +1,161 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+
+/// Reads the JSON body of a management call.
+package enum JSONBody {
+    /// Bytes of the largest body: 10,000 routes fit.
+    package static let limit = 16 << 20
+    private static let parsers = JSONParserPool()
+
+    /// Decodes the body with `read`, which gets its fields. All bad fields are thrown at once, unknown ones among them.
+    package static func decode<Value>(
+        _ request: Request, _ read: (Fields) -> Value?
+    ) async throws -> Value {
+        try decode(try await bytes(of: request), read)
+    }
+
+    /// The same for bytes at hand.
+    package static func decode<Value>(_ bytes: [UInt8], _ read: (Fields) -> Value?) throws -> Value {
+        let errors = FieldErrors()
+        let result = parsers.parse(bytes, maximumDepth: Limits.jsonDepth) { root -> Value? in
+            guard root.isObject else {
+                errors.add("", "must be a JSON object")
+                return nil
+            }
+            let fields = Fields(root, pointer: "", errors: errors)
+            let value = read(fields)
+            fields.refuseUnknown()
+            return value
+        }
+        switch result {
+        case .failure(let error):
+            throw Problem(.invalidRequest, "The body is not valid JSON: \(error.message).")
+        case .success(let value):
+            guard errors.isEmpty, let value else { throw errors.thrown }
+            return value
+        }
+    }
+
+    private static func bytes(of request: Request) async throws -> [UInt8] {
+        let type = request.headers[.contentType].map { Text($0).folded.string } ?? ""
+        guard type == "application/json" || type.hasPrefix("application/json;") else {
+            throw Problem(.unsupportedMediaType, "Send the body as \"Content-Type: application/json\".")
+        }
+        guard request.headers[.contentEncoding] == nil else {
+            throw Problem(.unsupportedMediaType, "Send the body without Content-Encoding.")
+        }
+        if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
+            throw Problem(.tooLarge, "The body is larger than \(limit) bytes.")
+        }
+        let buffer = try await request.body.collect(upTo: limit)
+        return Array(buffer.readableBytesView)
+    }
+}
+
+/// Gathers the bad fields of one request.
+package final class FieldErrors {
+    private var errors = ValidationErrors()
+
+    package init() {}
+
+    package var isEmpty: Bool { errors.isEmpty }
+    /// All of them, to be thrown.
+    package var thrown: ValidationErrors { errors }
+
+    package func add(_ pointer: String, _ detail: String) {
+        errors.add(pointer, detail)
+    }
+
+    package func add(_ other: ValidationErrors) {
+        for error in other.items { errors.add(error.pointer, error.detail) }
+    }
+}
+
+/// The fields of one JSON object. Each is asked for by name; what was not asked for is refused.
+package final class Fields {
+    private let object: JSONValue
+    private let pointer: String
+    package let errors: FieldErrors
+    private var known: [StaticString] = []
+
+    package init(_ object: JSONValue, pointer: String, errors: FieldErrors) {
+        self.object = object
+        self.pointer = pointer
+        self.errors = errors
+    }
+
+    /// A field that must be there and not null. nil: an error was noted.
+    package func required<Value>(_ name: StaticString, _ read: (Field) -> Value?) -> Value? {
+        guard let field = field(name), !field.json.isNull else {
+            errors.add(pointer + "/\(name)", "is required")
+            return nil
+        }
+        return read(field)
+    }
+
+    /// A field that may be absent or null: then `fallback`. nil: an error was noted.
+    package func optional<Value>(_ name: StaticString, or fallback: Value, _ read: (Field) -> Value?) -> Value? {
+        guard let field = field(name), !field.json.isNull else { return fallback }
+        return read(field)
+    }
+
+    /// A field that may be absent or null, without a fallback. An error is noted when it is bad.
+    package func optional<Value>(_ name: StaticString, _ read: (Field) -> Value?) -> Value? {
+        guard let field = field(name), !field.json.isNull else { return nil }
+        return read(field)
+    }
+
+    /// A field of a PATCH that can't be cleared: absent keeps; null is an error.
+    package func changed<Value>(_ name: StaticString, _ read: (Field) -> Value?) -> Value? {
+        guard let field = field(name) else { return nil }
+        guard !field.json.isNull else {
+            errors.add(pointer + "/\(name)", "can't be null: leave it out to keep it")
+            return nil
+        }
+        return read(field)
+    }
+
+    /// A field of a PATCH that can be cleared: absent keeps, null clears.
+    package func clearable<Value: Sendable>(_ name: StaticString, _ read: (Field) -> Value?) -> Change<Value> {
+        guard let field = field(name) else { return .keep }
+        guard !field.json.isNull else { return .clear }
+        return read(field).map { .set($0) } ?? .keep
+    }
+
+    /// Whether the field is there at all.
+    package func has(_ name: StaticString) -> Bool {
+        object.member(name) != nil
+    }
+
+    /// Notes an error of this field.
+    package func refuse(_ name: StaticString, _ detail: String) {
+        errors.add(pointer + "/\(name)", detail)
+    }
+
+    /// Notes an error for each field that was not asked for.
+    package func refuseUnknown() {
+        for (name, _) in object.members where !known.contains(where: { name.equals($0) }) {
+            errors.add(pointer + "/" + Fields.escaped(name.text), "is not a field of this operation")
+        }
+    }
+
+    private func field(_ name: StaticString) -> Field? {
+        known.append(name)
+        return object.member(name).map { Field(json: $0, pointer: pointer + "/\(name)", errors: errors) }
+    }
+
+    /// A member name as a part of a JSON pointer, cut to 64 characters.
+    static func escaped(_ name: String) -> String {
+        var text = ""
+        for scalar in name.unicodeScalars.prefix(64) {
+            switch scalar {
+            case "~": text += "~0"
+            case "/": text += "~1"
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
+    }
+}

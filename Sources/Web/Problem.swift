@@ -1,0 +1,136 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+
+/// An answer of the management API that says what went wrong (RFC 9457).
+package struct Problem: Error, Sendable {
+    /// Stable words; openapi.yaml lists the same.
+    package enum Code: String, CaseIterable, Sendable {
+        case invalidRequest = "invalid_request"
+        case unauthorized
+        case forbidden
+        case notFound = "not_found"
+        case methodNotAllowed = "method_not_allowed"
+        case conflict
+        case nameTaken = "name_taken"
+        case referenced
+        case lastOperatorKey = "last_operator_key"
+        case revoked
+        case bodyPurged = "body_purged"
+        case preconditionFailed = "precondition_failed"
+        case tooLarge = "too_large"
+        case unsupportedMediaType = "unsupported_media_type"
+        case validationFailed = "validation_failed"
+        case rateLimited = "rate_limited"
+        case `internal`
+        case unavailable
+
+        /// The status that goes with it.
+        package var status: HTTPResponse.Status {
+            switch self {
+            case .invalidRequest: .badRequest
+            case .unauthorized: .unauthorized
+            case .forbidden: .forbidden
+            case .notFound: .notFound
+            case .methodNotAllowed: .methodNotAllowed
+            case .conflict, .nameTaken, .referenced, .lastOperatorKey, .revoked, .bodyPurged: .conflict
+            case .preconditionFailed: .preconditionFailed
+            case .tooLarge: .contentTooLarge
+            case .unsupportedMediaType: .unsupportedMediaType
+            case .validationFailed: .unprocessableContent
+            case .rateLimited: .tooManyRequests
+            case .internal: .internalServerError
+            case .unavailable: .serviceUnavailable
+            }
+        }
+    }
+
+    package let code: Code
+    /// For the person who called: what was wrong and what to do. Never the cause inside the server.
+    package let detail: String
+    package var errors: [FieldError] = []
+    package var references: [StoreError.Reference] = []
+    package var headers: HTTPFields = [:]
+
+    package init(_ code: Code, _ detail: String) {
+        self.code = code
+        self.detail = detail
+    }
+
+    /// The same for what never was and for what is another account's.
+    package static let notFound = Problem(.notFound, "There is no such resource.")
+    package static let unauthorized: Problem = {
+        var problem = Problem(.unauthorized, "Send a valid API key as \"Authorization: Bearer KEY\".")
+        problem.headers[.wwwAuthenticate] = "Bearer"
+        return problem
+    }()
+
+    /// One for several bad fields.
+    package init(_ errors: ValidationErrors) {
+        self.init(.validationFailed, "Some fields are not valid; nothing was changed. See errors.")
+        self.errors = errors.items
+    }
+
+    /// What the store's refusal means for the caller.
+    package init(_ error: StoreError) {
+        switch error {
+        case .notFound: self = .notFound
+        case .invalid(let errors): self.init(errors)
+        case .nameTaken: self.init(.nameTaken, "Another resource has this name; letter case does not count.")
+        case .preconditionFailed:
+            self.init(.preconditionFailed, "The resource was changed since: read it again and decide anew.")
+        case .referenced(let references):
+            self.init(.referenced, "Other resources still name it; see references.")
+            self.references = references
+        case .lastOperatorKey: self.init(.lastOperatorKey, "It is the last operator key: make another one first.")
+        case .revoked: self.init(.revoked, "The push URL is revoked: issue a new one.")
+        case .bodyPurged: self.init(.bodyPurged, "The raw body is no longer kept, so it can't be replayed.")
+        case .conflict(let detail): self.init(.conflict, detail)
+        }
+    }
+
+    /// The answer itself.
+    package func response(requestID: String) -> Response {
+        let body = JSONWriter.encode { writer in
+            writer.object { object in
+                object.field("type", "about:blank")
+                object.field("title", code.status.reasonPhrase)
+                object.field("status", code.status.code)
+                object.field("code", code.rawValue)
+                object.field("detail", detail)
+                object.field("request_id", requestID)
+                if !errors.isEmpty { write(errors, to: &object) }
+                if !references.isEmpty { write(references, to: &object) }
+            }
+        }
+        var headers = headers
+        headers[.contentType] = "application/problem+json"
+        headers[.cacheControl] = "no-store"
+        return Response(status: code.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+    }
+
+    private func write(_ errors: [FieldError], to object: inout JSONWriter) {
+        object.array("errors") { list in
+            for error in errors {
+                list.object {
+                    $0.field("pointer", error.pointer)
+                    $0.field("detail", error.detail)
+                }
+            }
+        }
+    }
+
+    private func write(_ references: [StoreError.Reference], to object: inout JSONWriter) {
+        object.array("references") { list in
+            for reference in references {
+                list.object {
+                    $0.field("type", reference.type)
+                    $0.field("id", reference.id)
+                    $0.field("name", reference.name)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+import HTTPTypes
+import Hummingbird
+
+/// Answers 405 with `Allow` to the methods that a path does not have; the library alone would answer 404.
+package enum WrongMethod {
+    private static let methods: [HTTPRequest.Method] = [.get, .post, .put, .patch, .delete, .head, .options, .trace, .connect]
+
+    /// Adds the missing methods of every path that `router` has now. To be called after everything is mounted.
+    ///
+    /// - Parameter answer: makes the answer from the path's template and the methods that it has.
+    package static func install(
+        on router: Router<AppContext>, answer: @escaping @Sendable (_ path: String, _ allow: String) -> any Error
+    ) {
+        let known = Dictionary(grouping: router.routes, by: { $0.path.description }).mapValues { $0.map(\.method) }
+        for (path, present) in known {
+            let allow = present.map(\.rawValue).sorted().joined(separator: ", ")
+            for method in methods where !present.contains(method) {
+                router.on(RouterPath(path), method: method) { _, _ -> Response in throw answer(path, allow) }
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Runs the script tests one after the other, in their short form, and ends with `N passed, N failed`.
+
+    all.py [--long] [--failed NAME]...
+
+--long: the full number of kill -9 cycles. --failed: something that failed before, so that the last line counts it.
+"""
+
+import argparse
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def scripts(long):
+    """(script, arguments, seconds it may take)"""
+    cycles = 30 if long else 5
+    return [
+        ("arms_table.py", [], 200),
+        ("alertmanager.py", [], 320),
+        ("quickstart.py", [], 1600),
+        ("kill9.py", ["--cycles", str(cycles)], 150 + 20 * cycles),
+    ]
+
+
+def passes(script, arguments, seconds):
+    """Runs one script in a session of its own; after `seconds` it and what it started are ended."""
+    process = subprocess.Popen([sys.executable, str(HERE / script), *arguments], start_new_session=True)
+    try:
+        return process.wait(seconds) == 0
+    except subprocess.TimeoutExpired:
+        print(f"FAIL  {script} was still running after {seconds} s", flush=True)
+        process.terminate()
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+        return False
+    except BaseException:  # Ctrl-C does not reach another session
+        process.terminate()
+        process.wait(60)
+        raise
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--long", action="store_true")
+    parser.add_argument("--failed", action="append", default=[], metavar="NAME")
+    arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    passed, failed = [], list(arguments.failed)
+    for script, options, seconds in scripts(arguments.long):
+        print(f"\n== {script} {' '.join(options)}", flush=True)
+        began = time.monotonic()
+        good = passes(script, options, seconds)
+        (passed if good else failed).append(script)
+        print(f"== {script} {'passed' if good else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}")
+    print(f"{len(passed)} passed, {len(failed)} failed", flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
