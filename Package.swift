@@ -33,6 +33,7 @@ let package = Package(
             traits: [.defaults, "YAML"]
         ),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
@@ -50,15 +51,20 @@ let package = Package(
             swiftSettings: base
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),
+        .target(name: "Formats", dependencies: ["Domain", "Native"], swiftSettings: safe),
         .target(name: "SQL", dependencies: ["CSQLite", nioPosix, logging], swiftSettings: base),
         .target(
-            name: "Storage", dependencies: ["Domain", "SQL", logging, metrics, lifecycle],
-            swiftSettings: safe
+            name: "Storage",
+            dependencies: [
+                "Domain", "Native", "SQL", logging, metrics, lifecycle,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            resources: [.embedInCode("Resources/push-1.dictionary")], swiftSettings: safe
         ),
         .target(
             name: "Web",
             dependencies: [
-                "Domain", "Storage", hummingbird, nioCore, logging,
+                "Domain", "Native", "Storage", hummingbird, nioCore, logging,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
             ],
@@ -66,10 +72,21 @@ let package = Package(
         ),
         .target(
             name: "Ingest",
-            dependencies: ["Domain", "Native", "Storage", "Web", hummingbird, metrics],
+            dependencies: [
+                "Domain", "Formats", "Native", "Storage", "Web", hummingbird, metrics, nioCore, logging,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+            ],
             swiftSettings: safe
         ),
-        .target(name: "API", dependencies: ["Domain", "Storage", "Web", hummingbird], swiftSettings: safe),
+        .target(
+            name: "API",
+            dependencies: [
+                "Domain", "Formats", "Native", "Storage", "Web", hummingbird,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: safe
+        ),
         .target(name: "Workers", dependencies: ["Domain", "Storage", lifecycle, logging], swiftSettings: safe),
         .target(
             name: "App",

@@ -12,6 +12,7 @@ import pathlib, re, sys
 # Comments and string literals become blanks, so that braces and words in them don't count. Lines stay where they are.
 SKIP = re.compile(r'//[^\n]*|/\*.*?\*/|(#*)"""(?:\\.|.)*?"""\1|(#+)"[^\n]*?"\2|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 FUNCTION = re.compile(r'(?<![\w.`])(func\s+[^\s(<]+|init[?!]?(?=[\s(<])|deinit\b|subscript(?=[\s(<]))')
+CONTINUES = re.compile(r'\s*(->|where\b|throws\b|async\b|\{)')  # a signature, on its next line
 PACKAGE = re.compile(r'\s*(@[\w.]+(\([^)]*\))?\s+)*((final|static|nonisolated|indirect)\s+)*package(?!\s+(import|extension)\b)\s+\w')
 
 
@@ -23,7 +24,8 @@ def body(text, at):
         depth += (char in "([") - (char in ")]")
         if depth == 0 and char == "{":
             break
-        if depth < 0 or depth == 0 and (char in "};" or char == "\n" and not re.match(r"\s*(->|where\b|throws\b|async\b|\{)", text[start:])):
+        ends = char in "};" or char == "\n" and not CONTINUES.match(text, start)
+        if depth < 0 or depth == 0 and ends:
             return None
     level = 0
     for end in range(start, len(text)):
@@ -38,13 +40,14 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.swift")):
     source = path.read_text(encoding="utf-8")
     lines, text = source.split("\n"), SKIP.sub(lambda m: re.sub(r"[^\n]", " ", m[0]), source)
     if source.count("\n") > 400:
-        print(f"{path}: error: {source.count(chr(10))} lines (400 at most)")
+        print(f"{path}: error: over 400 lines")
         failed = True
     for match in FUNCTION.finditer(text):
         found = body(text, match.end())
         length = text.count("\n", *found) - 1 if found else 0
         if length > 40:
-            print(f"{path}:{text.count(chr(10), 0, match.start()) + 1}: {'error' if length > 60 else 'warning'}: {match[0]}: {length} lines (60 at most, over 40 is worth a look)")
+            line, kind = text.count("\n", 0, match.start()) + 1, "error" if length > 60 else "warning"
+            print(f"{path}:{line}: {kind}: {match[0]}: {length} lines (60 at most, over 40 is worth a look)")
             failed |= length > 60
     for number, line in enumerate(text.split("\n")):
         above = number - 1

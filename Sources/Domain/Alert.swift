@@ -118,8 +118,10 @@ package struct Alert: Sendable, Equatable {
 
     package var isOpen: Bool { phase == .open }
 
-    /// The severity while it fires, `Ok` after.
-    package var status: String { isOpen ? severity.name : okStatus }
+    /// The severity until it recovers, then `Ok`. One that was closed keeps its severity: nobody said that it is over.
+    package var status: String {
+        if case .recovered = phase { okStatus } else { severity.name }
+    }
 
     /// Closed by a caller; nil when it is not open.
     package func closed(at now: UnixTime, by key: APIKeyID) -> Alert? {

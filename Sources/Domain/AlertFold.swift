@@ -19,6 +19,15 @@ package struct AlertFold: Sendable {
         package var isNew: Bool
         /// The packed content that it has now; nil when it stays as it is.
         package var content: [UInt8]?
+        /// The stored alert that it follows as the newest of its identity in its channel.
+        package let retires: AlertID?
+
+        package init(alert: Alert, isNew: Bool, content: [UInt8]?, retires: AlertID?) {
+            self.alert = alert
+            self.isNew = isNew
+            self.content = content
+            self.retires = retires
+        }
     }
 
     private var newest: [Identity: [Alert]] = [:]
@@ -77,21 +86,22 @@ package struct AlertFold: Sendable {
         _ step: AlertReduction.Step, content: [UInt8], channel: ChannelID, _ identity: Identity
     ) -> EventOutcome.InChannel {
         if let alert = step.alert, step.outcome.isEffective {
+            let before = newest[identity]?.first { $0.channelID == channel }
             newest[identity, default: []].removeAll { $0.channelID == channel }
             newest[identity, default: []].append(alert)
-            save(alert, isNew: step.outcome == .opened, content: step.takesContent ? content : nil)
+            save(alert, after: before, isNew: step.outcome == .opened, content: step.takesContent ? content : nil)
         }
         return EventOutcome.InChannel(
             channelID: channel, alertID: step.alert?.id, outcome: step.outcome, reason: step.reason)
     }
 
-    private mutating func save(_ alert: Alert, isNew: Bool, content: [UInt8]?) {
+    private mutating func save(_ alert: Alert, after before: Alert?, isNew: Bool, content: [UInt8]?) {
         if var entry = saved[alert.id] {
             entry.alert = alert
             entry.content = content ?? entry.content
             saved[alert.id] = entry
         } else {
-            saved[alert.id] = Saved(alert: alert, isNew: isNew, content: content)
+            saved[alert.id] = Saved(alert: alert, isNew: isNew, content: content, retires: isNew ? before?.id : nil)
             order.append(alert.id)
         }
     }

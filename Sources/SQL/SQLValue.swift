@@ -24,26 +24,25 @@ package final class SQLStatement: Sendable {
 
 /// A statement over a counted list of rows: `?ROWS?` in its text stands for `($n, $n+1, ...), ...`.
 ///
-/// Made for a few fixed counts, so that the prepared forms stay few. The last row is repeated to fill a count up.
+/// Made for a few fixed counts, so that the prepared forms stay few; longer lists are run in several parts.
 package struct SQLRowsStatement: Sendable {
-    /// The counts for which forms exist, ascending.
-    package static let counts = [1, 4, 16, 64, 256]
+    /// The counts for which forms exist, descending.
+    private static let counts = [256, 64, 16, 4, 1]
 
-    /// Parameters before those of the rows.
-    package let leading: Int
-    /// Parameters of one row.
-    package let width: Int
+    private let leading: Int
     private let forms: [SQLStatement]
 
-    /// `casts` gives the SQL type of each column, needed by engines that can't infer the type of a parameter in a list.
-    package init(_ text: String, leading: Int, casts: [String]) {
+    /// - Parameters:
+    ///   - leading: how many parameters come before those of the rows.
+    ///   - types: the SQL type of each column, which some engines can't infer for a parameter in a list. Written `$n::TYPE`;
+    ///     the driver of an engine that needs none drops it.
+    package init(_ text: String, leading: Int, types: [String]) {
         self.leading = leading
-        width = casts.count
         let parts = text.split(separator: "?ROWS?", maxSplits: 1, omittingEmptySubsequences: false)
         precondition(parts.count == 2, "the text of a rows statement has one ?ROWS?")
         forms = SQLRowsStatement.counts.map { count in
             let rows = (0..<count).map { row in
-                let columns = casts.indices.map { "CAST($\(leading + row * casts.count + $0 + 1) AS \(casts[$0]))" }
+                let columns = types.indices.map { "$\(leading + row * types.count + $0 + 1)::\(types[$0])" }
                 return "(" + columns.joined(separator: ", ") + ")"
             }
             return SQLStatement(parts[0] + rows.joined(separator: ", ") + parts[1])
@@ -53,18 +52,18 @@ package struct SQLRowsStatement: Sendable {
     /// The forms with their texts, for the tests that look at their plans.
     package var statements: [SQLStatement] { forms }
 
-    /// The smallest form for `rows`, and all its parameters. `rows` has 1 to 256 rows of `width` values.
-    package func bind(_ leadingValues: [SQLValue], rows: ArraySlice<[SQLValue]>) -> (SQLStatement, [SQLValue]) {
-        let index = SQLRowsStatement.counts.firstIndex { $0 >= rows.count } ?? forms.count - 1
-        var values = leadingValues
-        values.reserveCapacity(leading + SQLRowsStatement.counts[index] * width)
-        for row in rows { values += row }
-        if let last = rows.last {
-            for _ in rows.count..<SQLRowsStatement.counts[index] { values += last }
+    /// Calls `run` with a form and its parameters until all `rows` were in one.
+    package func forEachPart(
+        _ leadingValues: [SQLValue], rows: [[SQLValue]],
+        _ run: (SQLStatement, [SQLValue]) throws(SQLError) -> Void
+    ) throws(SQLError) {
+        precondition(leadingValues.count == leading, "a rows statement got another number of leading parameters")
+        var rest = rows[...]
+        for (count, form) in zip(SQLRowsStatement.counts, forms) {
+            while rest.count >= count {
+                try run(form, leadingValues + rest.prefix(count).flatMap { $0 })
+                rest = rest.dropFirst(count)
+            }
         }
-        return (forms[index], values)
     }
-
-    /// Most rows of one form.
-    package static let maximum = 256
 }

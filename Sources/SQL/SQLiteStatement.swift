@@ -4,7 +4,7 @@ import CSQLite
 final class SQLiteStatement: SQLRow {
     private let handle: OpaquePointer
 
-    /// Prepares the text; `$n` becomes `?n`, because SQLite numbers `$n` by first appearance and not by n.
+    /// Prepares the text. `$n` becomes `?n`, because SQLite numbers `$n` by first appearance and not by n.
     init(_ statement: SQLStatement, database: OpaquePointer) throws(SQLError) {
         let text = Self.rewritten(statement.text)
         var handle: OpaquePointer?
@@ -69,12 +69,24 @@ final class SQLiteStatement: SQLRow {
         return Array(UnsafeRawBufferPointer(start: start, count: count))
     }
 
+    /// `$1::BYTEA` becomes `?1`: SQLite has neither numbered `$` parameters nor such casts, and needs none.
     private static func rewritten(_ text: String) -> [UInt8] {
         let bytes = Array(text.utf8)
-        return bytes.indices.map { index in
-            let isParameter =
-                bytes[index] == UInt8(ascii: "$") && index + 1 < bytes.count && (0x30...0x39).contains(bytes[index + 1])
-            return isParameter ? UInt8(ascii: "?") : bytes[index]
+        var result: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            let next = index + 1 < bytes.count ? bytes[index + 1] : 0
+            if bytes[index] == UInt8(ascii: "$"), (0x30...0x39).contains(next) {
+                result.append(UInt8(ascii: "?"))
+                index += 1
+            } else if bytes[index] == UInt8(ascii: ":"), next == UInt8(ascii: ":") {
+                index += 2
+                while index < bytes.count, (0x41...0x5A).contains(bytes[index]) { index += 1 }
+            } else {
+                result.append(bytes[index])
+                index += 1
+            }
         }
+        return result
     }
 }

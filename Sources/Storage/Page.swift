@@ -33,9 +33,9 @@ enum PageScan {
     private static let chunk = 500
 
     /// Fetches chunks with `fetch(before, limit)`, newest first, and keeps what `matches`, until the page is full, the list is at
-    /// its end or the budget is spent. A spent budget gives a short page that says where to go on.
+    /// its end, older than `oldest`, or the budget is spent. A spent budget gives a short page that says where to go on.
     static func page<Item, Kind>(
-        _ request: PageRequest<Kind>, isFiltered: Bool, id: (Item) -> Identifier<Kind>,
+        _ request: PageRequest<Kind>, isFiltered: Bool, id: (Item) -> Identifier<Kind>, oldest: Identifier<Kind>? = nil,
         fetch: (_ before: Identifier<Kind>, _ limit: Int) throws -> [Item], matches: (Item) -> Bool
     ) throws -> Page<Item, Kind> {
         var items: [Item] = []
@@ -45,6 +45,7 @@ enum PageScan {
             let size = isFiltered ? chunk : request.limit + 1
             let rows = try fetch(before, size)
             for row in rows {
+                if let oldest, id(row) < oldest { return Page(items: items, next: nil) }
                 if items.count == request.limit { return Page(items: items, next: items.last.map(id)) }
                 if matches(row) { items.append(row) }
                 before = id(row)

@@ -23,6 +23,9 @@ package struct Store: Sendable {
     package var accounts: AccountStore { AccountStore(store: self) }
     package var apiKeys: APIKeyStore { APIKeyStore(store: self) }
     package var channels: ChannelStore { ChannelStore(store: self) }
+    package var deliveries: DeliveryStore { DeliveryStore(store: self) }
+    package var events: EventStore { EventStore(store: self) }
+    package var alerts: AlertStore { AlertStore(store: self) }
 
     /// The present time, never before what the store saw last.
     package var now: UnixTime { identifiers.now }

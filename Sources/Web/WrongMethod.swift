@@ -7,15 +7,21 @@ package enum WrongMethod {
 
     /// Adds the missing methods of every path that `router` has now. To be called after everything is mounted.
     ///
-    /// - Parameter answer: makes the answer from the path's template and the methods that it has.
+    /// - Parameter special: an answer of its own for some paths; nil for the usual problem.
     package static func install(
-        on router: Router<AppContext>, answer: @escaping @Sendable (_ path: String, _ allow: String) -> any Error
+        on router: Router<AppContext>,
+        special: @escaping @Sendable (_ path: String, _ allow: String, _ requestID: String) -> Response?
     ) {
         let known = Dictionary(grouping: router.routes, by: { $0.path.description }).mapValues { $0.map(\.method) }
         for (path, present) in known {
             let allow = present.map(\.rawValue).sorted().joined(separator: ", ")
             for method in methods where !present.contains(method) {
-                router.on(RouterPath(path), method: method) { _, _ -> Response in throw answer(path, allow) }
+                router.on(RouterPath(path), method: method) { _, context -> Response in
+                    if let answer = special(path, allow, context.requestID) { return answer }
+                    var problem = Problem(.methodNotAllowed, "This path has only \(allow).")
+                    problem.headers[.allow] = allow
+                    throw problem
+                }
             }
         }
     }

@@ -1,0 +1,112 @@
+import Domain
+import SQL
+
+/// The statements of the table `alerts`, and how its rows are read and written.
+enum AlertRows {
+    static let columns = """
+        a.id, a.channel_id, a.integration_id, a.alert_key, a.title, a.severity, a.max_severity, a.phase, a.starts_at,
+        a.first_seen_at, a.last_seen_at, a.ended_at, a.closed_by, a.event_count, a.labels_digest, a.content_digest
+        """
+    /// Columns before `content` when that is selected after `columns`.
+    static let columnCount = 16
+
+    static let newest = SQLRowsStatement(
+        """
+        SELECT \(columns) FROM (VALUES ?ROWS?) AS v CROSS JOIN alerts a
+        WHERE a.account_id = $1 AND a.integration_id = v.column1 AND a.alert_key = v.column2 AND a.is_newest = 1
+        """, leading: 1, types: ["BYTEA", "TEXT"])
+    static let insert = SQLStatement(
+        """
+        INSERT INTO alerts (
+            account_id, id, title, severity, max_severity, phase, starts_at, last_seen_at, ended_at, closed_by,
+            event_count, labels_digest, content_digest, content, channel_id, integration_id, alert_key, first_seen_at,
+            is_newest)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+        """)
+    static let update = SQLStatement(
+        """
+        UPDATE alerts SET title = $3, severity = $4, max_severity = $5, phase = $6, starts_at = $7, last_seen_at = $8,
+            ended_at = $9, closed_by = $10, event_count = $11, labels_digest = $12, content_digest = $13
+        WHERE account_id = $1 AND id = $2
+        """)
+    static let updateContent = SQLStatement("UPDATE alerts SET content = $3 WHERE account_id = $1 AND id = $2")
+    static let retire = SQLStatement("UPDATE alerts SET is_newest = 0 WHERE account_id = $1 AND id = $2")
+
+    static let statements = newest.statements + [insert, update, updateContent, retire]
+
+    /// The newest alerts of these identities, in every channel.
+    static func newest(
+        of identities: [AlertFold.Identity], in account: AccountNumber, on connection: any SQLConnection
+    ) throws(SQLError) -> [Alert] {
+        var alerts: [Alert] = []
+        let rows = identities.map { [SQLValue.id($0.integrationID), .text($0.alertKey)] }
+        try newest.forEachPart([.account(account)], rows: rows) { statement, values throws(SQLError) in
+            alerts += try connection.rows(statement, values, decode)
+        }
+        return alerts
+    }
+
+    /// Saves what a fold changed. Alerts that a new one follows are retired first, so that at most one of an identity is newest.
+    static func save(
+        _ changes: [AlertFold.Saved], in account: AccountNumber, on connection: any SQLConnection
+    ) throws(SQLError) {
+        let key = SQLValue.account(account)
+        let retired = Set(changes.compactMap(\.retires))
+        try connection.batch(retire, retired.map { [key, .id($0)] })
+        var inserted: [[SQLValue]] = []
+        var updated: [[SQLValue]] = []
+        var contents: [[SQLValue]] = []
+        for change in changes {
+            let state = [key, .id(change.alert.id)] + values(of: change.alert)
+            if change.isNew {
+                let isNewest = SQLValue.flag(!retired.contains(change.alert.id))
+                inserted.append(state + [.blob(change.content ?? [])] + constants(of: change) + [isNewest])
+            } else {
+                updated.append(state)
+                if let content = change.content { contents.append([key, .id(change.alert.id), .blob(content)]) }
+            }
+        }
+        try connection.batch(insert, inserted)
+        try connection.batch(update, updated)
+        try connection.batch(updateContent, contents)
+    }
+
+    private static func values(of alert: Alert) -> [SQLValue] {
+        var phase: Int64 = 0
+        var endedAt: UnixTime?
+        var closedBy: APIKeyID?
+        switch alert.phase {
+        case .open: break
+        case .recovered(let at): (phase, endedAt) = (1, at)
+        case .closed(let at, let by): (phase, endedAt, closedBy) = (2, at, by)
+        }
+        return [
+            .text(alert.title), .integer(Int64(alert.severity.rawValue)), .integer(Int64(alert.maxSeverity.rawValue)),
+            .integer(phase), .time(alert.startsAt), .time(alert.lastSeenAt), .time(endedAt), .id(closedBy),
+            .integer(alert.eventCount), .blob(alert.labelsDigest), .blob(alert.contentDigest),
+        ]
+    }
+
+    private static func constants(of change: AlertFold.Saved) -> [SQLValue] {
+        let alert = change.alert
+        return [.id(alert.channelID), .id(alert.integrationID), .text(alert.alertKey), .time(alert.firstSeenAt)]
+    }
+
+    /// Reads `columns`.
+    static func decode(_ row: any SQLRow) throws(SQLError) -> Alert {
+        Alert(
+            id: try row.id(0), channelID: try row.id(1), integrationID: try row.id(2), alertKey: row.text(3),
+            title: row.text(4), severity: try row.code(5, as: Severity.self),
+            maxSeverity: try row.code(6, as: Severity.self), phase: try phase(row), startsAt: row.optionalTime(8),
+            firstSeenAt: row.time(9), lastSeenAt: row.time(10), eventCount: row.integer(13),
+            labelsDigest: row.bytes(14), contentDigest: row.bytes(15))
+    }
+
+    private static func phase(_ row: any SQLRow) throws(SQLError) -> Alert.Phase {
+        switch row.integer(7) {
+        case 0: .open
+        case 1: .recovered(at: row.time(11))
+        default: .closed(at: row.time(11), by: try row.id(12))
+        }
+    }
+}

@@ -1,0 +1,143 @@
+import Domain
+import SQL
+
+/// The alerts of accounts.
+package struct AlertStore: Sendable {
+    let store: Store
+
+    static let find = SQLStatement(
+        "SELECT \(AlertRows.columns), a.content FROM alerts a WHERE a.account_id = $1 AND a.id = $2")
+    static let list = SQLStatement(
+        """
+        SELECT \(AlertRows.columns), a.content FROM alerts a
+        WHERE a.account_id = $1 AND a.id < $2 ORDER BY a.id DESC LIMIT $3
+        """)
+    static let listOpen = SQLStatement(
+        """
+        SELECT \(AlertRows.columns), a.content FROM alerts a
+        WHERE a.account_id = $1 AND a.phase = 0 AND a.id < $2 ORDER BY a.id DESC LIMIT $3
+        """)
+
+    static let statements = [find, list, listOpen]
+
+    /// An alert with its texts.
+    package struct Shown: Sendable {
+        package let alert: Alert
+        package let content: AlertContent
+
+        package init(alert: Alert, content: AlertContent) {
+            self.alert = alert
+            self.content = content
+        }
+    }
+
+    /// Which alerts a list shows; nil lets everything through.
+    package struct Filter: Sendable {
+        package var channelID: ChannelID?
+        package var integrationID: IntegrationID?
+        package var severity: Severity?
+        /// A severity's name, or `Ok`.
+        package var status: String?
+        package var alertKey: Text?
+        /// All of them must be there.
+        package var labels: [(name: Text, value: Text)] = []
+        /// Part of the title; ASCII letter case does not count.
+        package var title: Text?
+        package var isActive: Bool?
+        /// First seen at or after.
+        package var since: UnixTime?
+        /// First seen before.
+        package var until: UnixTime?
+
+        package init() {}
+
+        var isEmpty: Bool {
+            channelID == nil && integrationID == nil && severity == nil && status == nil && alertKey == nil
+                && labels.isEmpty && title == nil && isActive != false && since == nil && until == nil
+        }
+
+        func matches(_ shown: Shown) -> Bool {
+            let alert = shown.alert
+            if let channelID, alert.channelID != channelID { return false }
+            if let integrationID, alert.integrationID != integrationID { return false }
+            if let severity, alert.severity != severity { return false }
+            if let status, alert.status != status { return false }
+            if let alertKey, alert.alertKey != alertKey { return false }
+            if let isActive, alert.isOpen != isActive { return false }
+            if let since, alert.firstSeenAt < since { return false }
+            if let until, alert.firstSeenAt >= until { return false }
+            if let title, !alert.title.folded.contains(title.folded) { return false }
+            return labels.allSatisfy { shown.content.labels.value(of: $0.name) == $0.value }
+        }
+    }
+
+    /// The alert. Throws `notFound`.
+    package func find(_ id: AlertID, in account: AccountNumber) async throws -> Shown {
+        try await store.database.read { try Self.find(id, in: account, on: $0) }
+    }
+
+    /// A page of the alerts, the last opened first.
+    package func list(
+        _ request: PageRequest<AlertKind>, filter: Filter, in account: AccountNumber
+    ) async throws -> Page<Shown, AlertKind> {
+        let statement = filter.isActive == true ? Self.listOpen : Self.list
+        let oldest = filter.since.map { AlertID.lowest(at: $0) }
+        return try await store.database.read { connection in
+            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.alert.id, oldest: oldest) { before, limit in
+                try connection.rows(statement, [.account(account), .id(before), .int(limit)], Self.decode)
+            } matches: {
+                filter.matches($0)
+            }
+        }
+    }
+
+    /// Closes an open alert. Throws `notFound`, and `conflict` when it is not open.
+    package func close(_ id: AlertID, in account: AccountNumber, by actor: Actor) async throws -> Shown {
+        let identifiers = store.identifiers
+        return try await store.database.transaction { connection in
+            let shown = try Self.find(id, in: account, on: connection)
+            guard let key = actor.key, let closed = shown.alert.closed(at: identifiers.now, by: key) else {
+                throw StoreError.conflict("The alert is not open.")
+            }
+            let change = AlertFold.Saved(alert: closed, isNew: false, content: nil, retires: nil)
+            try AlertRows.save([change], in: account, on: connection)
+            try ConfigurationWrite.audit(
+                "alert.close", id.description, account: account, actor: actor, at: identifiers.now,
+                id: identifiers.next(), on: connection)
+            return Shown(alert: closed, content: shown.content)
+        }
+    }
+
+    /// The newest alerts of these identities, in every channel: what a simulation starts from.
+    package func newest(of identities: [AlertFold.Identity], in account: AccountNumber) async throws -> [Alert] {
+        try await store.database.read { try AlertRows.newest(of: identities, in: account, on: $0) }
+    }
+
+    private static func find(
+        _ id: AlertID, in account: AccountNumber, on connection: any SQLConnection
+    ) throws -> Shown {
+        guard let shown = try connection.row(find, [.account(account), .id(id)], decode) else {
+            throw StoreError.notFound
+        }
+        return shown
+    }
+
+    private static func decode(_ row: any SQLRow) throws(SQLError) -> Shown {
+        let alert = try AlertRows.decode(row)
+        guard let content = Packing.content(row.bytes(AlertRows.columnCount)) else {
+            throw SQLError(.corrupt, code: 0, message: "the content of an alert can't be read")
+        }
+        return Shown(alert: alert, content: content)
+    }
+}
+
+extension Text {
+    /// Whether `part` occurs in it. An empty part occurs everywhere.
+    fileprivate func contains(_ part: Text) -> Bool {
+        guard let first = part.bytes.first else { return true }
+        guard bytes.count >= part.bytes.count else { return false }
+        return bytes.indices.dropLast(part.bytes.count - 1).contains { index in
+            bytes[index] == first && bytes[index..<index + part.bytes.count].elementsEqual(part.bytes)
+        }
+    }
+}

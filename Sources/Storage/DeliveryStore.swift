@@ -1,0 +1,100 @@
+import Domain
+import SQL
+
+/// The deliveries of accounts.
+package struct DeliveryStore: Sendable {
+    let store: Store
+
+    private static let columns = """
+        id, integration_id, received_at, disposition, reason, event_count, size, content_type, remote_address, replayed_at
+        """
+    static let find = SQLStatement(
+        "SELECT \(columns), body, decisions, outcomes FROM deliveries WHERE account_id = $1 AND id = $2")
+    static let list = SQLStatement(
+        "SELECT \(columns) FROM deliveries WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
+    static let integration = SQLStatement("SELECT number FROM integrations WHERE account_id = $1 AND id = $2")
+
+    static let statements = [find, list, integration]
+
+    /// A delivery with all that is kept of it.
+    package struct Detail: Sendable {
+        package let delivery: Delivery
+        /// As received; nil once it is no longer kept.
+        package let body: [UInt8]?
+        /// In the order of its events; empty when it has none.
+        package let results: [EventResult]
+
+        package init(delivery: Delivery, body: [UInt8]?, results: [EventResult]) {
+            self.delivery = delivery
+            self.body = body
+            self.results = results
+        }
+    }
+
+    /// Which deliveries a list shows; nil lets everything through.
+    package struct Filter: Sendable {
+        package var integrationID: IntegrationID?
+        package var disposition: Delivery.Disposition?
+        /// Received at or after.
+        package var since: UnixTime?
+        /// Received before.
+        package var until: UnixTime?
+
+        package init() {}
+
+        var isEmpty: Bool { integrationID == nil && disposition == nil && since == nil && until == nil }
+
+        func matches(_ delivery: Delivery) -> Bool {
+            if let integrationID, delivery.integrationID != integrationID { return false }
+            if let disposition, delivery.disposition != disposition { return false }
+            if let since, delivery.receivedAt < since { return false }
+            if let until, delivery.receivedAt >= until { return false }
+            return true
+        }
+    }
+
+    /// The delivery. Throws `notFound`.
+    package func find(_ id: DeliveryID, in account: AccountNumber) async throws -> Detail {
+        try await store.database.read { connection in
+            let detail = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
+                let outcomes = row.isNull(12) ? [] : EventOutcome.decode(row.bytes(12)) ?? []
+                let results = row.isNull(11) ? [] : DecisionRecord.unpack(row.bytes(11), outcomes: outcomes) ?? []
+                let body = row.isNull(10) ? nil : Packing.unpack(row.bytes(10))
+                return Detail(delivery: try Self.decode(row), body: body, results: results)
+            }
+            guard let detail else { throw StoreError.notFound }
+            return detail
+        }
+    }
+
+    /// A page of the deliveries, the last stored first.
+    package func list(
+        _ request: PageRequest<DeliveryKind>, filter: Filter, in account: AccountNumber
+    ) async throws -> Page<Delivery, DeliveryKind> {
+        let oldest = filter.since.map { DeliveryID.lowest(at: $0) }
+        return try await store.database.read { connection in
+            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) { before, limit in
+                try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
+            } matches: {
+                filter.matches($0)
+            }
+        }
+    }
+
+    /// The number of an integration; nil when there is no such integration.
+    package func number(of integration: IntegrationID, in account: AccountNumber) async throws -> IntegrationNumber? {
+        try await store.database.read { connection in
+            try connection.row(Self.integration, [.account(account), .id(integration)]) { row throws(SQLError) in
+                IntegrationNumber(UInt32(truncatingIfNeeded: row.integer(0)))
+            }
+        }
+    }
+
+    private static func decode(_ row: any SQLRow) throws(SQLError) -> Delivery {
+        Delivery(
+            id: try row.id(0), integrationID: try row.id(1), receivedAt: row.time(2),
+            disposition: try row.code(3, as: Delivery.Disposition.self), reason: row.optionalText(4),
+            eventCount: row.int(5), size: row.int(6), contentType: row.optionalText(7),
+            remoteAddress: row.optionalText(8), replayedAt: row.optionalTime(9))
+    }
+}

@@ -1,0 +1,259 @@
+import Domain
+import Logging
+import Metrics
+import SQL
+import ServiceLifecycle
+
+/// Stores pushes, many in one transaction: each caller waits until its own push is on disk.
+///
+/// Batches make themselves: the writer takes all that was queued while the last commit ran.
+///
+/// - Rule: a push is answered as stored only after the commit returned. Why: invariant 1. Otherwise: a crash loses what was acknowledged.
+/// - Rule: one that was not taken in time is withdrawn from the queue before it is answered as refused. Why: its sender may send it
+///   again. Otherwise: it would be counted twice.
+package final class GroupCommit: Service, Sendable {
+    /// The bounds of the queue.
+    package struct Bounds: Sendable {
+        /// Pushes that may wait.
+        package var items = 16_384
+        /// Packed bytes that may wait.
+        package var bytes = 64 << 20
+        /// How long a push may wait for the writer, from the head of its request.
+        package var wait: Duration = .milliseconds(3_500)
+        /// Cost of one transaction: pushes and their events.
+        package var batchCost = 2_048
+
+        package init() {}
+    }
+
+    private struct Item: Sendable {
+        let push: PreparedPush
+        let deadline: ContinuousClock.Instant
+        let caller: CheckedContinuation<StoredPush, any Error>
+    }
+
+    private struct State {
+        var queue = FairQueue<Item>()
+        /// Pushes of integrations over their fair share: taken when nobody else waits.
+        var overShare = FairQueue<Item>()
+        var bytes = 0
+        var isWriting = false
+        var isStopping = false
+        /// Whether the last transaction could be committed.
+        var isHealthy = true
+
+        var count: Int { queue.count + overShare.count }
+    }
+
+    private let state = Lock(State())
+    private let database: Database
+    private let identifiers: IdentifierSource
+    private let bounds: Bounds
+    private let metrics: CommitMetrics
+    private let logger: Logger
+    private let failStop: @Sendable (String) -> Void
+
+    /// - Parameter failStop: ends the process; called when the disk did not confirm a sync, after which nothing can be trusted.
+    package init(
+        database: Database, identifiers: IdentifierSource, bounds: Bounds = Bounds(), metrics: any MetricsFactory,
+        logger: Logger, failStop: @escaping @Sendable (String) -> Void
+    ) {
+        self.database = database
+        self.identifiers = identifiers
+        self.bounds = bounds
+        self.metrics = CommitMetrics(metrics)
+        self.logger = logger
+        self.failStop = failStop
+    }
+
+    /// Stores a push; returns when it is on disk.
+    ///
+    /// - Parameters:
+    ///   - arrival: when the head of its request came.
+    ///   - isOverShare: whether its integration sends more than its share; then it waits behind the others.
+    package func store(
+        _ push: PreparedPush, arrival: ContinuousClock.Instant, isOverShare: Bool = false
+    ) async throws -> StoredPush {
+        try await withCheckedThrowingContinuation { caller in
+            let item = Item(push: push, deadline: arrival.advanced(by: bounds.wait), caller: caller)
+            let refusal = state.withLock { state -> PushFailure? in
+                if state.isStopping { return .stopping }
+                guard state.count < bounds.items, state.bytes + push.storedBytes <= bounds.bytes else { return .queueFull }
+                if isOverShare {
+                    state.overShare.append(item, of: push.account, cost: push.cost)
+                } else {
+                    state.queue.append(item, of: push.account, cost: push.cost)
+                }
+                state.bytes += push.storedBytes
+                return nil
+            }
+            if let refusal { caller.resume(throwing: refusal) } else { startWriting() }
+        }
+    }
+
+    /// Pushes that wait, and whether the last transaction could be committed.
+    package var status: (depth: Int, isHealthy: Bool) {
+        state.withLock { ($0.count, $0.isHealthy) }
+    }
+
+    /// A transaction outside the queue could be committed: the store works again.
+    package func noteStoreWorks() {
+        state.withLock { $0.isHealthy = true }
+    }
+
+    // MARK: Service
+
+    /// Withdraws what waits too long; on shutdown takes no more and returns when all that was taken is written.
+    package func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                self.withdrawExpired()
+                try? await Task.sleep(for: .milliseconds(50))
+            }
+        }
+        state.withLock { $0.isStopping = true }
+        while state.withLock({ $0.count > 0 || $0.isWriting }) {
+            withdrawExpired()
+            await Self.pause()
+        }
+    }
+
+    /// Sleeps also when the task is cancelled: the queue must be empty before the store closes.
+    private static func pause() async {
+        await Task.detached { try? await Task.sleep(for: .milliseconds(5)) }.value
+    }
+
+    private func withdrawExpired() {
+        let now = ContinuousClock.now
+        let expired = state.withLock { state -> [Item] in
+            let items = state.queue.remove { $0.deadline < now } + state.overShare.remove { $0.deadline < now }
+            for item in items { state.bytes -= item.push.storedBytes }
+            return items
+        }
+        for item in expired { item.caller.resume(throwing: PushFailure.timedOut) }
+        metrics.queueDepth.record(Int64(status.depth))
+    }
+
+    // MARK: Writer thread
+
+    private func startWriting() {
+        let begins = state.withLock { state -> Bool in
+            guard !state.isWriting else { return false }
+            state.isWriting = true
+            return true
+        }
+        if begins { database.enqueueWrite { [self] connection in writeNext(connection) } }
+    }
+
+    /// Writes one batch, then queues itself again behind whatever else waits for the connection.
+    private func writeNext(_ connection: any SQLConnection) {
+        let now = ContinuousClock.now
+        let batch = state.withLock { state -> [Item] in
+            var items = state.queue.take(budget: bounds.batchCost)
+            if items.isEmpty { items = state.overShare.take(budget: bounds.batchCost) }
+            for item in items { state.bytes -= item.push.storedBytes }
+            if items.isEmpty { state.isWriting = false }
+            return items
+        }
+        guard !batch.isEmpty else { return }
+        let live = batch.filter { $0.deadline >= now }
+        for item in batch where item.deadline < now { item.caller.resume(throwing: PushFailure.timedOut) }
+        if !live.isEmpty { write(live, connection) }
+        do { try connection.maintain() } catch { logFailure("the log could not be checkpointed", error) }
+        database.enqueueWrite { [self] connection in writeNext(connection) }
+    }
+
+    private func write(_ items: [Item], _ connection: any SQLConnection) {
+        let start = ContinuousClock.now
+        let results = commit(items.map(\.push), connection)
+        metrics.committed(count: items.count, in: start.duration(to: .now))
+        for (item, result) in zip(items, results) {
+            switch result {
+            case .success(let stored):
+                metrics.count(stored.outcomes)
+                item.caller.resume(returning: stored)
+            case .failure(let failure):
+                item.caller.resume(throwing: failure)
+            }
+        }
+    }
+
+    private func commit(_ pushes: [PreparedPush], _ connection: any SQLConnection) -> PushWriter.Results {
+        let writer = PushWriter(connection: connection, identifiers: identifiers, now: identifiers.now)
+        do {
+            let results = try connection.transaction { try writer.write(pushes) }
+            setHealth(true)
+            return results
+        } catch let error as SQLError where error.isDisk {
+            return unavailable(pushes, error)
+        } catch {
+            logFailure("a batch failed; its pushes are tried one by one", error)
+            return commitEach(pushes, writer)
+        }
+    }
+
+    /// Each push under a savepoint of its own, so that one that makes the store fail fails alone.
+    private func commitEach(_ pushes: [PreparedPush], _ writer: PushWriter) -> PushWriter.Results {
+        let connection = writer.connection
+        do {
+            return try connection.transaction {
+                try pushes.map { push in
+                    do {
+                        return try connection.savepoint { try writer.write([push]) }[0]
+                    } catch let error as SQLError where error.isDisk {
+                        throw error
+                    } catch {
+                        logFailure("a push could not be stored", error)
+                        return .failure(.unacceptable)
+                    }
+                }
+            }
+        } catch {
+            return unavailable(pushes, error)
+        }
+    }
+
+    private func unavailable(_ pushes: [PreparedPush], _ error: any Error) -> PushWriter.Results {
+        logFailure("the store could not commit", error)
+        setHealth(false)
+        if let error = error as? SQLError, error.kind == .syncFailed {
+            failStop("the disk did not confirm a sync: what was written may be gone")
+        }
+        return pushes.map { _ in .failure(.storeUnavailable) }
+    }
+
+    private func setHealth(_ isHealthy: Bool) {
+        state.withLock { $0.isHealthy = isHealthy }
+    }
+
+    private func logFailure(_ message: Logger.Message, _ error: any Error) {
+        logger.error(message, metadata: ["cause": "\(error)"])
+    }
+}
+
+/// Figures of the writer: counted per batch.
+private struct CommitMetrics: Sendable {
+    let queueDepth: Recorder
+    private let batchSize: Recorder
+    private let commitSeconds: Recorder
+    private let outcomes: [Outcome: Counter]
+
+    init(_ factory: any MetricsFactory) {
+        queueDepth = Recorder(label: "tocsin_queue_depth", dimensions: [], aggregate: false, factory: factory)
+        batchSize = Recorder(label: "tocsin_commit_batch_pushes", dimensions: [], aggregate: true, factory: factory)
+        commitSeconds = Recorder(label: "tocsin_commit_seconds", dimensions: [], aggregate: true, factory: factory)
+        outcomes = Dictionary(
+            uniqueKeysWithValues: Outcome.allCases.map {
+                ($0, Counter(label: "tocsin_events_total", dimensions: [("outcome", $0.name)], factory: factory))
+            })
+    }
+
+    func committed(count: Int, in time: Duration) {
+        batchSize.record(Int64(count))
+        commitSeconds.record(Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18)
+    }
+
+    func count(_ events: [EventOutcome]) {
+        for event in events { outcomes[event.outcome]?.increment() }
+    }
+}

@@ -1,0 +1,184 @@
+import Domain
+
+/// An event with what the configuration makes of it and its texts packed for the alerts that take them.
+package struct PreparedEvent: Sendable {
+    package let event: DecodedEvent
+    package let decision: Decision
+    /// Made by `Packing.pack`.
+    let content: [UInt8]
+
+    /// Decides on an event and packs it. Pure; costs about what a compression of its texts does.
+    package init(
+        _ event: DecodedEvent, integration: IntegrationSnapshot, account: AccountSnapshot,
+        vocabulary: SeverityVocabulary
+    ) {
+        self.event = event
+        decision = Pipeline.decide(event, integration: integration, account: account, vocabulary: vocabulary)
+        content = Packing.pack(event)
+    }
+
+    private init(_ event: DecodedEvent, decision: Decision, content: [UInt8]) {
+        self.event = event
+        self.decision = decision
+        self.content = content
+    }
+
+    /// The same event under another configuration.
+    func redecided(
+        integration: IntegrationSnapshot, account: AccountSnapshot, vocabulary: SeverityVocabulary
+    ) -> PreparedEvent {
+        PreparedEvent(
+            event,
+            decision: Pipeline.decide(event, integration: integration, account: account, vocabulary: vocabulary),
+            content: content)
+    }
+}
+
+/// A push that passed admission and decoding: all that the writer needs, nothing that it must wait for.
+package struct PreparedPush: Sendable {
+    /// What the body was.
+    package enum Content: Sendable {
+        case events([PreparedEvent])
+        case test
+        /// It could not be decoded; the word says why.
+        case quarantined(reason: String)
+        /// Its push URL was expired or its integration disabled; the word says which.
+        case refused(reason: String)
+    }
+
+    /// A delivery that is run again.
+    package struct Replay: Sendable {
+        package let deliveryID: DeliveryID
+        /// What came of its events before, in their order; empty when it was never applied.
+        package let earlier: [EventOutcome]
+
+        package init(deliveryID: DeliveryID, earlier: [EventOutcome]) {
+            self.deliveryID = deliveryID
+            self.earlier = earlier
+        }
+    }
+
+    package let account: AccountNumber
+    package let integration: IntegrationSnapshot
+    /// Of the configuration that decided.
+    package let revision: Revision
+    package let vocabulary: SeverityVocabulary
+    package let receivedAt: UnixTime
+    package let contentType: Text?
+    package let remoteAddress: Text?
+    package let content: Content
+    /// Bytes of the body as received.
+    package let size: Int
+    package let replay: Replay?
+    let packedBody: [UInt8]
+    let packedDecisions: [UInt8]?
+
+    /// Packs the body. `remoteAddress` and `contentType` are cut to 255 bytes.
+    package init(
+        account: AccountSnapshot, integration: IntegrationSnapshot, vocabulary: SeverityVocabulary, receivedAt: UnixTime,
+        contentType: Text?, remoteAddress: Text?, body: [UInt8], content: Content, replay: Replay? = nil
+    ) {
+        self.account = account.number
+        self.integration = integration
+        revision = account.revision
+        self.vocabulary = vocabulary
+        self.receivedAt = receivedAt
+        self.contentType = contentType?.prefix(bytes: Limits.nameBytes)
+        self.remoteAddress = remoteAddress?.prefix(bytes: Limits.nameBytes)
+        self.content = content
+        size = body.count
+        self.replay = replay
+        packedBody = replay == nil ? Packing.pack(body) : []
+        packedDecisions = Self.decisions(of: content)
+    }
+
+    private init(
+        _ push: PreparedPush, integration: IntegrationSnapshot, revision: Revision, content: Content
+    ) {
+        account = push.account
+        self.integration = integration
+        self.revision = revision
+        vocabulary = push.vocabulary
+        receivedAt = push.receivedAt
+        contentType = push.contentType
+        remoteAddress = push.remoteAddress
+        self.content = content
+        size = push.size
+        replay = push.replay
+        packedBody = push.packedBody
+        packedDecisions = Self.decisions(of: content)
+    }
+
+    /// The same push under a newer configuration; unchanged when its integration is gone from it.
+    func redecided(by account: AccountSnapshot) -> PreparedPush {
+        guard let integration = account.integrations[integration.number], case .events(let events) = content else {
+            return self
+        }
+        let decided = events.map { $0.redecided(integration: integration, account: account, vocabulary: vocabulary) }
+        return PreparedPush(self, integration: integration, revision: account.revision, content: .events(decided))
+    }
+
+    /// The events, when there are any.
+    package var events: [PreparedEvent] {
+        if case .events(let events) = content { events } else { [] }
+    }
+
+    /// What it costs the writer, for fair shares: one and one more for each event.
+    var cost: Int { 1 + events.count }
+
+    /// Bytes that it adds to what the account keeps.
+    var storedBytes: Int { packedBody.count }
+
+    var disposition: Delivery.Disposition {
+        switch content {
+        case .events: .accepted
+        case .test: .test
+        case .quarantined: .quarantined
+        case .refused: .refused
+        }
+    }
+
+    var reason: Text? {
+        switch content {
+        case .events, .test: nil
+        case .quarantined(let reason), .refused(let reason): Text(reason)
+        }
+    }
+
+    private static func decisions(of content: Content) -> [UInt8]? {
+        if case .events(let events) = content { DecisionRecord.pack(events) } else { nil }
+    }
+}
+
+/// What the writer did with a push.
+package struct StoredPush: Sendable {
+    package let deliveryID: DeliveryID
+    /// In the order of the events.
+    package let outcomes: [EventOutcome]
+    /// How many (event, channel) pairs took effect now.
+    package let applied: Int
+
+    package init(deliveryID: DeliveryID, outcomes: [EventOutcome], applied: Int) {
+        self.deliveryID = deliveryID
+        self.outcomes = outcomes
+        self.applied = applied
+    }
+}
+
+/// Why a push could not be stored. None of it was.
+package enum PushFailure: Error, Equatable, Sendable {
+    /// Too many pushes wait already.
+    case queueFull
+    /// The writer did not take it in time.
+    case timedOut
+    /// The disk is full or fails.
+    case storeUnavailable
+    /// The account keeps as many bytes as it may.
+    case storedBytesLimit
+    /// The account was suspended or deleted, or the push URL revoked, while it waited.
+    case accountUnavailable
+    /// The server is stopping.
+    case stopping
+    /// This push alone made the store fail: a bug of ours.
+    case unacceptable
+}

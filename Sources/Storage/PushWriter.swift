@@ -1,0 +1,201 @@
+import Domain
+import Native
+import SQL
+
+/// Writes a batch of pushes inside one transaction: steps 7 and 8 of a push. Together with `AlertStore.close` the only writer of
+/// alert state.
+///
+/// The batch is grouped by account, accounts in the order of their numbers, so that several nodes lock in one order.
+struct PushWriter {
+    let connection: any SQLConnection
+    let identifiers: IdentifierSource
+    let now: UnixTime
+
+    static let account = SQLStatement(
+        """
+        SELECT a.status, a.deleted_at, a.revision, a.stored_bytes_limit, u.stored_bytes
+        FROM accounts a JOIN account_usage u ON u.account_id = a.account_id WHERE a.account_id = $1
+        """)
+    static let addUsage = SQLStatement(
+        "UPDATE account_usage SET stored_bytes = stored_bytes + $2 WHERE account_id = $1")
+    static let insertDelivery = SQLStatement(
+        """
+        INSERT INTO deliveries (
+            account_id, id, integration_id, received_at, disposition, reason, event_count, size, content_type,
+            remote_address, last_event_id, body, decisions, outcomes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        """)
+    static let updateDelivery = SQLStatement(
+        """
+        UPDATE deliveries SET replayed_at = $3, disposition = $4, reason = $5, event_count = $6, last_event_id = $7,
+            decisions = $8, outcomes = $9
+        WHERE account_id = $1 AND id = $2
+        """)
+    static let insertEvent = SQLStatement(
+        """
+        INSERT INTO events (
+            account_id, id, delivery_id, position, integration_id, alert_key, severity, is_recovery, is_guessed,
+            occurred_at, received_at, content, outcome)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        """)
+    static let earlierOutcomes = SQLStatement("SELECT outcomes FROM deliveries WHERE account_id = $1 AND id = $2")
+
+    static let statements = [account, addUsage, insertDelivery, updateDelivery, insertEvent, earlierOutcomes]
+
+    /// What came of each push of a batch, in the order of the batch.
+    typealias Results = [Result<StoredPush, PushFailure>]
+
+    /// Writes all pushes. Throws when the store failed: then the transaction must be taken back.
+    func write(_ pushes: [PreparedPush]) throws -> Results {
+        var results = Results(repeating: .failure(.accountUnavailable), count: pushes.count)
+        let groups = Dictionary(grouping: pushes.indices, by: { pushes[$0].account })
+        for (account, indices) in groups.sorted(by: { $0.key < $1.key }) {
+            let stored = try write(indices.map { pushes[$0] }, of: account)
+            for (index, result) in zip(indices, stored) { results[index] = result }
+        }
+        return results
+    }
+
+    private struct AccountState {
+        let isActive: Bool
+        let revision: Revision
+        let limit: Int64
+        var storedBytes: Int64
+    }
+
+    private func write(_ pushes: [PreparedPush], of account: AccountNumber) throws -> Results {
+        let state = try connection.row(Self.account, [.account(account)]) { row throws(SQLError) in
+            AccountState(
+                isActive: row.isNull(1) && row.text(0) == "active", revision: Revision(row.integer(2)),
+                limit: row.integer(3), storedBytes: row.integer(4))
+        }
+        guard var state, state.isActive else {
+            return pushes.map { _ in .failure(.accountUnavailable) }
+        }
+        let current = try upToDate(pushes, account, state.revision)
+        var batch = AccountBatch(writer: self, account: account)
+        batch.fold = AlertFold(newest: try newestAlerts(current, account))
+        let bytesBefore = state.storedBytes
+        var results: Results = []
+        for push in current {
+            guard state.storedBytes + Int64(push.storedBytes) <= state.limit else {
+                results.append(.failure(.storedBytesLimit))
+                continue
+            }
+            state.storedBytes += Int64(push.storedBytes)
+            results.append(.success(try batch.add(push)))
+        }
+        try batch.save()
+        try connection.run(Self.addUsage, [.account(account), .integer(state.storedBytes - bytesBefore)])
+        return results
+    }
+
+    /// The pushes, decided again where the configuration moved on since.
+    private func upToDate(
+        _ pushes: [PreparedPush], _ account: AccountNumber, _ revision: Revision
+    ) throws -> [PreparedPush] {
+        guard pushes.contains(where: { $0.revision < revision && !$0.events.isEmpty }),
+            let snapshot = try SnapshotLoader.load(account, on: connection)
+        else { return pushes }
+        return pushes.map { $0.revision < revision ? $0.redecided(by: snapshot) : $0 }
+    }
+
+    private func newestAlerts(_ pushes: [PreparedPush], _ account: AccountNumber) throws -> [Alert] {
+        var identities: Set<AlertFold.Identity> = []
+        for push in pushes {
+            for event in push.events {
+                identities.insert(.init(integrationID: push.integration.id, alertKey: event.event.alertKey))
+            }
+        }
+        guard !identities.isEmpty else { return [] }
+        return try AlertRows.newest(of: Array(identities), in: account, on: connection)
+    }
+}
+
+/// The pushes of one account in a batch: folds them in order and gathers the rows to write.
+private struct AccountBatch {
+    let writer: PushWriter
+    let account: AccountNumber
+    var fold = AlertFold(newest: [])
+    private var deliveries: [[SQLValue]] = []
+    private var replayed: [[SQLValue]] = []
+    private var events: [[SQLValue]] = []
+
+    init(writer: PushWriter, account: AccountNumber) {
+        self.writer = writer
+        self.account = account
+    }
+
+    mutating func add(_ push: PreparedPush) throws -> StoredPush {
+        let id = push.replay?.deliveryID ?? writer.identifiers.next()
+        let earlier = try earlierOutcomes(of: push)
+        var outcomes: [EventOutcome] = []
+        var lastEvent: EventID?
+        var applied = 0
+        for (position, prepared) in push.events.enumerated() {
+            let before = position < earlier.count ? earlier[position].channels : []
+            let outcome = fold.apply(
+                prepared.event, content: prepared.content, decision: prepared.decision,
+                integration: push.integration.id, received: push.receivedAt, applied: before
+            ) { writer.identifiers.next() }
+            applied += outcome.channels.count { $0.outcome.isEffective } - before.count { $0.outcome.isEffective }
+            outcomes.append(outcome)
+            guard outcome.outcome != .duplicate, push.replay == nil || outcome.channels != before else { continue }
+            let event: EventID = writer.identifiers.next()
+            lastEvent = event
+            events.append(row(prepared, outcome, event, delivery: id, position: position, push))
+        }
+        gather(push, id, outcomes, lastEvent)
+        return StoredPush(deliveryID: id, outcomes: outcomes, applied: applied)
+    }
+
+    /// What the delivery did before, as the store has it now: two replays at the same time must not both take effect.
+    private func earlierOutcomes(of push: PreparedPush) throws -> [EventOutcome] {
+        guard let replay = push.replay else { return [] }
+        let bytes = try writer.connection.row(
+            PushWriter.earlierOutcomes, [.account(account), .id(replay.deliveryID)]
+        ) { row throws(SQLError) in row.bytes(0) }
+        return bytes.flatMap { EventOutcome.decode($0) } ?? replay.earlier
+    }
+
+    private mutating func gather(
+        _ push: PreparedPush, _ id: DeliveryID, _ outcomes: [EventOutcome], _ lastEvent: EventID?
+    ) {
+        let reason = SQLValue.text(push.reason)
+        let disposition = SQLValue.integer(Int64(push.disposition.rawValue))
+        let decisions = push.packedDecisions.map { SQLValue.blob($0) } ?? .null
+        let packed = push.packedDecisions == nil ? SQLValue.null : .blob(EventOutcome.encode(outcomes))
+        if push.replay != nil {
+            replayed.append([
+                .account(account), .id(id), .time(push.receivedAt), disposition, reason, .int(push.events.count),
+                .id(lastEvent), decisions, packed,
+            ])
+        } else {
+            deliveries.append([
+                .account(account), .id(id), .id(push.integration.id), .time(push.receivedAt), disposition, reason,
+                .int(push.events.count), .int(push.size), .text(push.contentType), .text(push.remoteAddress),
+                .id(lastEvent), .blob(push.packedBody), decisions, packed,
+            ])
+        }
+    }
+
+    private func row(
+        _ prepared: PreparedEvent, _ outcome: EventOutcome, _ id: EventID, delivery: DeliveryID, position: Int,
+        _ push: PreparedPush
+    ) -> [SQLValue] {
+        let (event, severity) = (prepared.event, prepared.decision.severity)
+        return [
+            .account(account), .id(id), .id(delivery), .int(position), .id(push.integration.id), .text(event.alertKey),
+            .integer(Int64(severity.severity.rawValue)), .flag(event.isRecovery), .flag(severity.isGuessed),
+            .time(event.occurredAt(received: push.receivedAt)), .time(push.receivedAt), .blob(prepared.content),
+            .blob(EventOutcome.encode([outcome])),
+        ]
+    }
+
+    func save() throws {
+        try writer.connection.batch(PushWriter.insertDelivery, deliveries)
+        try writer.connection.batch(PushWriter.updateDelivery, replayed)
+        try writer.connection.batch(PushWriter.insertEvent, events)
+        try AlertRows.save(fold.changes, in: account, on: writer.connection)
+    }
+}

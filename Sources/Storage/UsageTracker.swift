@@ -1,0 +1,164 @@
+import Domain
+import Logging
+import SQL
+import ServiceLifecycle
+
+/// Gathers what moves with every push or call and is written lazily, once a second: uses of push URLs and API keys, the last delivery
+/// and the refusals of integrations.
+///
+/// A crash loses at most the last second of it; nothing that was promised.
+package final class UsageTracker: Service, Sendable {
+    fileprivate struct Scoped<Key: Hashable & Sendable>: Hashable, Sendable {
+        let account: AccountNumber
+        let key: Key
+    }
+
+    fileprivate struct Use: Sendable {
+        var count: Int64 = 0
+        var at: UnixTime
+        var address: Text?
+    }
+
+    fileprivate struct RefusalKey: Hashable, Sendable {
+        let integration: IntegrationID
+        let reason: RefusalReason
+    }
+
+    fileprivate struct Gathered: Sendable {
+        var pushURLs: [Scoped<PushURLID>: Use] = [:]
+        var integrations: [Scoped<IntegrationID>: UnixTime] = [:]
+        var refusals: [Scoped<RefusalKey>: Use] = [:]
+        var keys: [Scoped<APIKeyID>: UnixTime] = [:]
+
+        var isEmpty: Bool { pushURLs.isEmpty && integrations.isEmpty && refusals.isEmpty && keys.isEmpty }
+    }
+
+    static let usePushURL = SQLStatement(
+        """
+        UPDATE push_urls SET use_count = use_count + $3, last_used_at = $4, last_used_address = $5
+        WHERE account_id = $1 AND id = $2
+        """)
+    static let deliver = SQLStatement(
+        """
+        INSERT INTO integration_activity (account_id, integration_id, last_delivery_at)
+        SELECT $1::BIGINT, i.id, $3::BIGINT FROM integrations i WHERE i.account_id = $1 AND i.id = $2
+        ON CONFLICT (account_id, integration_id) DO UPDATE SET last_delivery_at = excluded.last_delivery_at
+        """)
+    static let refuse = SQLStatement(
+        """
+        INSERT INTO refusals (account_id, integration_id, reason, count, last_at)
+        SELECT $1::BIGINT, i.id, $3::SMALLINT, $4::BIGINT, $5::BIGINT FROM integrations i
+        WHERE i.account_id = $1 AND i.id = $2
+        ON CONFLICT (account_id, integration_id, reason)
+        DO UPDATE SET count = refusals.count + excluded.count, last_at = excluded.last_at
+        """)
+    static let useKey = SQLStatement("UPDATE api_keys SET last_used_at = $3 WHERE account_id = $1 AND id = $2")
+
+    static let statements = [usePushURL, deliver, refuse, useKey]
+
+    private let gathered = Lock(Gathered())
+    private let database: Database
+    private let logger: Logger
+
+    package init(database: Database, logger: Logger) {
+        self.database = database
+        self.logger = logger
+    }
+
+    /// A push came with this credential and was stored.
+    package func delivered(
+        _ credential: PushURLID, integration: IntegrationID, account: AccountNumber, at now: UnixTime, from address: Text?
+    ) {
+        gathered.withLock { state in
+            state.pushURLs[Scoped(account: account, key: credential), default: Use(at: now)].note(now, address)
+            state.integrations[Scoped(account: account, key: integration)] = now
+        }
+    }
+
+    /// A push of the integration was refused.
+    package func refused(
+        _ reason: RefusalReason, integration: IntegrationID, account: AccountNumber, at now: UnixTime
+    ) {
+        let key = RefusalKey(integration: integration, reason: reason)
+        gathered.withLock { state in
+            state.refusals[Scoped(account: account, key: key), default: Use(at: now)].note(now, nil)
+        }
+    }
+
+    /// A management call was made with this key. `account` is number 0 for an operator's.
+    package func called(_ key: APIKeyID, account: AccountNumber, at now: UnixTime) {
+        gathered.withLock { $0.keys[Scoped(account: account, key: key)] = now }
+    }
+
+    /// Writes once a second, and once more on shutdown.
+    package func run() async throws {
+        await cancelWhenGracefulShutdown {
+            while !Task.isCancelled {
+                try? await Task.sleep(for: .seconds(1))
+                await self.flush()
+            }
+        }
+        await flush()
+    }
+
+    /// Writes what was gathered. What can't be written now is tried again with the next.
+    package func flush() async {
+        let batch = gathered.withLock { state -> Gathered in
+            defer { state = Gathered() }
+            return state
+        }
+        guard !batch.isEmpty else { return }
+        do {
+            try await database.transaction { try Self.write(batch, $0) }
+        } catch {
+            logger.warning("usage could not be written", metadata: ["cause": "\(error)"])
+            gathered.withLock { $0.merge(batch) }
+        }
+    }
+
+    private static func write(_ batch: Gathered, _ connection: any SQLConnection) throws {
+        try connection.batch(
+            usePushURL,
+            batch.pushURLs.map { scope, use in
+                [.account(scope.account), .id(scope.key), .integer(use.count), .time(use.at), .text(use.address)]
+            })
+        try connection.batch(
+            deliver,
+            batch.integrations.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] })
+        try connection.batch(
+            refuse,
+            batch.refusals.map { scope, use in
+                [
+                    .account(scope.account), .id(scope.key.integration), .integer(Int64(scope.key.reason.rawValue)),
+                    .integer(use.count), .time(use.at),
+                ]
+            })
+        try connection.batch(
+            useKey, batch.keys.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] })
+    }
+}
+
+extension UsageTracker.Use {
+    fileprivate mutating func note(_ time: UnixTime, _ address: Text?, count more: Int64 = 1) {
+        count += more
+        at = max(at, time)
+        self.address = address ?? self.address
+    }
+}
+
+extension UsageTracker.Gathered {
+    fileprivate mutating func merge(_ other: Self) {
+        pushURLs.merge(other.pushURLs) { $0.joined($1) }
+        refusals.merge(other.refusals) { $0.joined($1) }
+        integrations.merge(other.integrations) { max($0, $1) }
+        keys.merge(other.keys) { max($0, $1) }
+    }
+}
+
+extension UsageTracker.Use {
+    fileprivate func joined(_ other: Self) -> Self {
+        var use = self
+        use.note(other.at, other.address, count: other.count)
+        return use
+    }
+}
