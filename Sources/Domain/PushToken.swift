@@ -160,6 +160,13 @@ package struct PushTokenKeys: Sendable {
         return isSame && pseudorandomKeys[token.kid] != nil
     }
 
+    /// What the database keeps to notice a wrong root secret: the generation and 8 bytes; nil for a generation that is not at hand.
+    package func keyCheck(kid: UInt8) -> [UInt8]? {
+        guard let key = pseudorandomKeys[kid] else { return nil }
+        let check = HMACSHA256.authenticate(Array("tocsin/key-check/v1".utf8) + deploymentID, key: key)
+        return [kid] + check.prefix(8)
+    }
+
     func mac(of payload: [UInt8], kid: UInt8, account: AccountNumber) -> [UInt8] {
         var info = Array("tocsin/push-url/v1".utf8) + [0]
         info += deploymentID

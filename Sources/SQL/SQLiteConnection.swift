@@ -13,6 +13,8 @@ package final class SQLiteConnection: SQLConnection {
         case writer
         /// Only reads; a statement that takes longer than `SQLiteConnection.readLimit` ends as busy.
         case reader
+        /// Only reads, for as long as it takes: for a check of the whole database.
+        case inspector
     }
 
     /// How long a reader's statement may take, in milliseconds: a reader that stays keeps the log from being checkpointed.
@@ -60,10 +62,10 @@ package final class SQLiteConnection: SQLConnection {
                     PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;
                     """)
             watchLog()
-        case .reader:
+        case .reader, .inspector:
             _ = csqlite_set_no_checkpoint_on_close(database, 1)
             try execute(script: "PRAGMA query_only=ON; PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-8192;")
-            limitReads()
+            if purpose == .reader { limitReads() }
         }
     }
 

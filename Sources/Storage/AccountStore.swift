@@ -1,10 +1,265 @@
 import Domain
+import Native
 import SQL
+
+extension AccountNumber {
+    /// The operator's own: its keys and the record of what it did to the installation. No account has it.
+    package static let installation = AccountNumber(0)
+}
 
 /// The accounts of the installation.
 package struct AccountStore: Sendable {
     let store: Store
 
+    private static let select = """
+        SELECT a.account_id, a.id, a.name, a.status, a.stored_bytes_limit, COALESCE(u.stored_bytes, 0),
+            a.external_id, a.labels, a.version, a.created_at, a.updated_at
+        FROM accounts a LEFT JOIN account_usage u ON u.account_id = a.account_id
+        WHERE a.deleted_at IS NULL
+        """
+    static let findByID = SQLStatement("\(select) AND a.id = $1")
+    static let findByNumber = SQLStatement("\(select) AND a.account_id = $1")
+    static let list = SQLStatement("\(select) AND a.id < $1 ORDER BY a.id DESC LIMIT $2")
+    static let insert = SQLStatement(
+        """
+        INSERT INTO accounts (
+            account_id, id, name, status, revision, stored_bytes_limit, external_id, labels, version, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (account_id) DO NOTHING RETURNING account_id
+        """
+    )
+    static let insertUsage = SQLStatement(
+        "INSERT INTO account_usage (account_id, stored_bytes) VALUES ($1, 0)"
+    )
+    static let update = SQLStatement(
+        """
+        UPDATE accounts SET name = $2, status = $3, stored_bytes_limit = $4, external_id = $5, labels = $6, version = $7,
+            created_at = $8, updated_at = $9
+        WHERE account_id = $1
+        """
+    )
+    static let markDeleted = SQLStatement(
+        """
+        UPDATE accounts SET deleted_at = $2, updated_at = $2, version = version + 1, revision = revision + 1
+        WHERE account_id = $1 RETURNING revision
+        """
+    )
+
+    /// All statements, for the plan test. Those on `accounts` are platform look-ups: by public id and by
+    /// number.
+    static let statements = [findByID, findByNumber, list, insert, insertUsage, update, markDeleted]
+
+    /// What a new account is made of.
+    package struct Draft: Sendable {
+        let name: Name
+        let externalID: Text?
+        let labels: Labels
+        let storedBytesLimit: Int64
+
+        /// An account that may keep `storedBytesLimit` bytes of raw deliveries.
+        package init(name: Name, externalID: Text?, labels: Labels, storedBytesLimit: Int64) {
+            self.name = name
+            self.externalID = externalID
+            self.labels = labels
+            self.storedBytesLimit = storedBytesLimit
+        }
+    }
+
+    /// What a PATCH changes; nil keeps.
+    package struct Patch: Sendable {
+        let name: Name?
+        let externalID: Change<Text>
+        let labels: Labels?
+        let status: Account.Status?
+        let storedBytesLimit: Int64?
+
+        /// The changes. An account's own admin may ask for `name` and `labels` alone.
+        package init(
+            name: Name?,
+            externalID: Change<Text>,
+            labels: Labels?,
+            status: Account.Status?,
+            storedBytesLimit: Int64?
+        ) {
+            self.name = name
+            self.externalID = externalID
+            self.labels = labels
+            self.status = status
+            self.storedBytesLimit = storedBytesLimit
+        }
+    }
+
+    /// Makes an account. Names need not be unique. Recorded in the account and in the installation's own
+    /// record.
+    package func insert(_ draft: Draft, by actor: Actor) async throws -> Account {
+        let (id, now, identifiers) = (store.identifiers.next(AccountKind.self), store.now, store.identifiers)
+        let account = try await store.database.transaction { connection in
+            let account = try Self.insert(draft, id: id, at: now, on: connection)
+            try connection.run(Self.insertUsage, [.account(account.number)])
+            for record in [account.number, .installation] {
+                try ConfigurationWrite.audit(
+                    "account.create",
+                    id.description,
+                    account: record,
+                    actor: actor,
+                    at: now,
+                    id: identifiers.next(),
+                    on: connection
+                ) { $0.field("name", utf8: account.name.text.bytes) }
+            }
+            return account
+        }
+        // A push that came with this number before was remembered as one of no account.
+        store.snapshots.advance(account.number, to: Revision(1))
+        return account
+    }
+
     /// The account. Throws `notFound`; a deleted account is not found.
-    package func find(_ id: AccountID) async throws -> Account { throw StoreError.notFound }
+    package func find(_ id: AccountID) async throws -> Account {
+        try await store.database.read { connection in
+            guard let account = try connection.row(Self.findByID, [.id(id)], Self.decode) else {
+                throw StoreError.notFound
+            }
+            return account
+        }
+    }
+
+    /// The account with this number. Throws `notFound`; a deleted account is not found.
+    package func find(_ number: AccountNumber) async throws -> Account {
+        try await store.database.read { try Self.find(number, on: $0) }
+    }
+
+    /// A page of the accounts.
+    package func list(
+        _ request: PageRequest<AccountKind>,
+        filter: ConfigurationFilter
+    ) async throws -> Page<Account, AccountKind> {
+        try await store.database.read { connection in
+            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
+                try connection.rows(Self.list, [.id(before), .int(limit)], Self.decode)
+            } matches: {
+                filter.matches($0.metadata)
+            }
+        }
+    }
+
+    /// Changes an account. Throws `notFound`, `preconditionFailed`.
+    package func update(
+        _ number: AccountNumber,
+        _ patch: Patch,
+        if precondition: Precondition,
+        by actor: Actor
+    ) async throws -> Account {
+        try await store.configure(number, by: actor) { write in
+            let old = try Self.find(number, on: write.connection)
+            try precondition.check(old.metadata.version)
+            let new = Account(
+                id: old.id,
+                number: number,
+                name: patch.name ?? old.name,
+                status: patch.status ?? old.status,
+                storedBytesLimit: patch.storedBytesLimit ?? old.storedBytesLimit,
+                storedBytes: old.storedBytes,
+                metadata: old.metadata.changed(
+                    externalID: patch.externalID,
+                    labels: patch.labels,
+                    at: write.now
+                )
+            )
+            try write.connection.run(
+                Self.update,
+                [
+                    .account(number), .text(new.name.text), .text(new.status.rawValue),
+                    .integer(new.storedBytesLimit),
+                ] + new.metadata.values
+            )
+            try write.audit("account.update", new.id.description) {
+                $0.field("name", utf8: new.name.text.bytes)
+                $0.field("status", new.status.rawValue)
+                $0.field("stored_bytes_limit", new.storedBytesLimit)
+            }
+            return new
+        }
+    }
+
+    /// Deletes an account: from now on it is not found, its keys do not authenticate and its pushes are
+    /// refused. What it holds goes in the background: `purgeDeleted`. Throws `notFound`,
+    /// `preconditionFailed`.
+    package func delete(_ number: AccountNumber, if precondition: Precondition, by actor: Actor) async throws
+    {
+        let identifiers = store.identifiers
+        // Not by `configure`, which refuses to write into a deleted account.
+        let revision = try await store.database.transaction { connection in
+            let account = try Self.find(number, on: connection)
+            try precondition.check(account.metadata.version)
+            let now = identifiers.now
+            let key: [SQLValue] = [.account(number), .time(now)]
+            let revision = try connection.row(Self.markDeleted, key) { row throws(SQLError) in
+                Revision(row.integer(0))
+            }
+            guard let revision else { throw StoreError.notFound }
+            for record in [number, .installation] {
+                try ConfigurationWrite.audit(
+                    "account.delete",
+                    account.id.description,
+                    account: record,
+                    actor: actor,
+                    at: now,
+                    id: identifiers.next(),
+                    on: connection
+                )
+            }
+            return revision
+        }
+        store.snapshots.advance(number, to: revision)
+    }
+
+    /// Throws `notFound` unless there is such an account and it is not deleted.
+    static func find(_ number: AccountNumber, on connection: any SQLConnection) throws -> Account {
+        guard let account = try connection.row(findByNumber, [.account(number)], decode) else {
+            throw StoreError.notFound
+        }
+        return account
+    }
+
+    /// Inserts it under a free random number.
+    private static func insert(
+        _ draft: Draft,
+        id: AccountID,
+        at now: UnixTime,
+        on connection: any SQLConnection
+    ) throws -> Account {
+        var random = SecureRandom()
+        while true {
+            let account = Account(
+                id: id,
+                number: AccountNumber(UInt32.random(in: 1...(.max), using: &random)),
+                name: draft.name,
+                status: .active,
+                storedBytesLimit: draft.storedBytesLimit,
+                storedBytes: 0,
+                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: now)
+            )
+            let values: [SQLValue] = [
+                .account(account.number), .id(id), .text(account.name.text), .text(account.status.rawValue),
+                .integer(account.storedBytesLimit),
+            ]
+            let isInserted = try connection.row(insert, values + account.metadata.values) {
+                _ throws(SQLError) in true
+            }
+            if isInserted == true { return account }
+        }
+    }
+
+    private static func decode(_ row: any SQLRow) throws(SQLError) -> Account {
+        Account(
+            id: try row.id(1),
+            number: AccountNumber(UInt32(truncatingIfNeeded: row.integer(0))),
+            name: Name(trusted: row.text(2)),
+            status: try row.word(3, as: Account.Status.self),
+            storedBytesLimit: row.integer(4),
+            storedBytes: row.integer(5),
+            metadata: try row.metadata(6)
+        )
+    }
 }

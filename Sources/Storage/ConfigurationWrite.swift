@@ -12,7 +12,7 @@ struct ConfigurationWrite {
 
     static let raise = SQLStatement(
         """
-        UPDATE accounts SET revision = revision + 1 WHERE account_id = $1 RETURNING revision
+        UPDATE accounts SET revision = revision + 1 WHERE account_id = $1 AND deleted_at IS NULL RETURNING revision
         """)
     static let audit = SQLStatement(
         """
@@ -20,7 +20,8 @@ struct ConfigurationWrite {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
         """)
 
-    /// Adds one to the account's revision and answers it.
+    /// Adds one to the account's revision and answers it. Throws `notFound` when the account was deleted
+    /// meanwhile, so that nothing is written that its purge would miss.
     func raiseRevision() throws -> Revision {
         let revision = try connection.row(Self.raise, [.account(account)]) { row throws(SQLError) in
             Revision(row.integer(0))

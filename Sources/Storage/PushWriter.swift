@@ -27,8 +27,8 @@ struct PushWriter {
         """)
     static let updateDelivery = SQLStatement(
         """
-        UPDATE deliveries SET replayed_at = $3, disposition = $4, reason = $5, event_count = $6, last_event_id = $7,
-            decisions = $8, outcomes = $9
+        UPDATE deliveries SET replayed_at = $3, disposition = $4, reason = $5, event_count = $6,
+            last_event_id = COALESCE($7::BYTEA, last_event_id), decisions = $8, outcomes = $9
         WHERE account_id = $1 AND id = $2
         """)
     static let insertEvent = SQLStatement(
@@ -138,12 +138,13 @@ private struct AccountBatch {
                 prepared.event, content: prepared.content, decision: prepared.decision,
                 integration: push.integration.id, received: push.receivedAt, applied: before
             ) { writer.identifiers.next() }
-            applied += outcome.channels.count { $0.outcome.isEffective } - before.count { $0.outcome.isEffective }
             outcomes.append(outcome)
-            guard outcome.outcome != .duplicate, push.replay == nil || outcome.channels != before else { continue }
+            let news = outcome.without(before)
+            applied += news.channels.count { $0.outcome.isEffective }
+            guard news.outcome != .duplicate, push.replay == nil || news.outcome.isEffective else { continue }
             let event: EventID = writer.identifiers.next()
             lastEvent = event
-            events.append(row(prepared, outcome, event, delivery: id, position: position, push))
+            events.append(row(prepared, news, event, delivery: id, position: position, push))
         }
         gather(push, id, outcomes, lastEvent)
         return StoredPush(deliveryID: id, outcomes: outcomes, applied: applied)
@@ -197,5 +198,13 @@ private struct AccountBatch {
         try writer.connection.batch(PushWriter.updateDelivery, replayed)
         try writer.connection.batch(PushWriter.insertEvent, events)
         try AlertRows.save(fold.changes, in: account, on: writer.connection)
+    }
+}
+
+extension EventOutcome {
+    /// What came of the event besides what had come of it before.
+    fileprivate func without(_ before: [InChannel]) -> EventOutcome {
+        guard !before.isEmpty else { return self }
+        return EventOutcome(channels: channels.filter { !before.contains($0) }, whenEmpty: reasonWhenEmpty)
     }
 }

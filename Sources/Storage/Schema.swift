@@ -28,7 +28,8 @@ package enum Schema {
     private static let platform = """
         CREATE TABLE deployment (
             singleton SMALLINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
-            deployment_id BYTEA NOT NULL, key_check BYTEA NOT NULL, created_at BIGINT NOT NULL);
+            deployment_id BYTEA NOT NULL, key_check BYTEA NOT NULL, created_at BIGINT NOT NULL,
+            newest_at BIGINT NOT NULL);
         CREATE TABLE accounts (
             account_id BIGINT NOT NULL PRIMARY KEY, id BYTEA NOT NULL UNIQUE, name TEXT NOT NULL,
             status TEXT NOT NULL, revision BIGINT NOT NULL, stored_bytes_limit BIGINT NOT NULL, deleted_at BIGINT,

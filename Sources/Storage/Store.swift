@@ -10,19 +10,28 @@ package struct Store: Sendable {
     package let snapshots: SnapshotCache
     package let identifiers: IdentifierSource
     package let formats: [any PushFormat]
+    package let pushTokenKeys: PushTokenKeys
+    package let publicURL: PublicURL
 
     package init(
-        database: Database, snapshots: SnapshotCache, identifiers: IdentifierSource, formats: [any PushFormat]
+        database: Database, snapshots: SnapshotCache, identifiers: IdentifierSource, formats: [any PushFormat],
+        pushTokenKeys: PushTokenKeys, publicURL: PublicURL
     ) {
         self.database = database
         self.snapshots = snapshots
         self.identifiers = identifiers
         self.formats = formats
+        self.pushTokenKeys = pushTokenKeys
+        self.publicURL = publicURL
     }
 
     package var accounts: AccountStore { AccountStore(store: self) }
     package var apiKeys: APIKeyStore { APIKeyStore(store: self) }
     package var channels: ChannelStore { ChannelStore(store: self) }
+    package var integrations: IntegrationStore { IntegrationStore(store: self) }
+    package var pushURLs: PushURLStore { PushURLStore(store: self) }
+    package var routes: RouteStore { RouteStore(store: self) }
+    package var severityTables: SeverityTableStore { SeverityTableStore(store: self) }
     package var deliveries: DeliveryStore { DeliveryStore(store: self) }
     package var events: EventStore { EventStore(store: self) }
     package var alerts: AlertStore { AlertStore(store: self) }

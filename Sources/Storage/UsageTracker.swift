@@ -30,6 +30,11 @@ package final class UsageTracker: Service, Sendable {
         var refusals: [Scoped<RefusalKey>: Use] = [:]
         var keys: [Scoped<APIKeyID>: UnixTime] = [:]
 
+        /// The newest time in it.
+        var newest: UnixTime? {
+            (pushURLs.values.map(\.at) + refusals.values.map(\.at) + keys.values).max()
+        }
+
         var isEmpty: Bool { pushURLs.isEmpty && integrations.isEmpty && refusals.isEmpty && keys.isEmpty }
     }
 
@@ -117,6 +122,7 @@ package final class UsageTracker: Service, Sendable {
     }
 
     private static func write(_ batch: Gathered, _ connection: any SQLConnection) throws {
+        if let newest = batch.newest { try connection.run(Deployment.note, [.time(newest)]) }
         try connection.batch(
             usePushURL,
             batch.pushURLs.map { scope, use in

@@ -9,10 +9,12 @@ package struct Authentication: RouterMiddleware {
     package typealias Context = AppContext
     private let store: Store
     private let limiter: CallLimiter
+    private let usage: UsageTracker
 
-    package init(store: Store, limiter: CallLimiter) {
+    package init(store: Store, limiter: CallLimiter, usage: UsageTracker) {
         self.store = store
         self.limiter = limiter
+        self.usage = usage
     }
 
     package func handle(
@@ -21,6 +23,7 @@ package struct Authentication: RouterMiddleware {
         var context = context
         let caller = Caller(key: try await key(of: request))
         try limiter.admit(caller.key.id, at: store.now)
+        usage.called(caller.key.id, account: caller.key.owner.account, at: store.now)
         context.caller = caller
         if let id = context.parameters.get("account_id") { context.account = try await account(id, for: caller) }
         if let status = context.account?.status, status == .suspended, !caller.isOperator {

@@ -1,0 +1,89 @@
+import Domain
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/deliveries`
+struct DeliveryEndpoints {
+    let store: Store
+    let commit: GroupCommit
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("deliveries")
+            .operation(.get, .tenantData(.viewer), use: listDeliveries)
+        account.group("deliveries/{delivery_id}")
+            .operation(.get, .tenantData(.viewer), use: getDelivery)
+        account.group("deliveries/{delivery_id}/replay")
+            .operation(.post, .tenantData(.editor), use: replayDelivery)
+    }
+
+    @Sendable
+    func listDeliveries(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let page = query.page(DeliveryKind.self)
+        var filter = DeliveryStore.Filter()
+        filter.integrationID = query.identifier("integration_id")
+        filter.disposition = query.read("outcome", "must be accepted, test, quarantined or refused") {
+            Delivery.Disposition(name: $0)
+        }
+        filter.since = query.time("since")
+        filter.until = query.time("until")
+        try query.finish()
+        let deliveries = try await store.deliveries.list(page, filter: filter, in: context.account.number)
+        return Answer.page(deliveries) { write($0, context, &$1) }
+    }
+
+    @Sendable
+    func getDelivery(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let detail = try await store.deliveries.find(context.id("delivery_id"), in: context.account.number)
+        return Answer.object { write(detail, context, &$0) }
+    }
+
+    @Sendable
+    func replayDelivery(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        do {
+            let (detail, applied) = try await store.deliveries.replay(
+                context.id("delivery_id"), in: context.account.number, by: context.actor, through: commit)
+            return Answer.object { object in
+                write(detail, context, &object)
+                object.field("applied", applied)
+            }
+        } catch is PushFailure {
+            throw Problem.unavailable
+        }
+    }
+
+    private func write(_ delivery: Delivery, _ context: AccountContext, _ object: inout JSONWriter) {
+        object.field("id", delivery.id)
+        object.field("account_id", context.account.id)
+        object.field("integration_id", delivery.integrationID)
+        object.field("received_at", delivery.receivedAt)
+        object.field("outcome", delivery.disposition.name)
+        object.field("reason", delivery.reason)
+        object.field("event_count", delivery.eventCount)
+        object.field("size", delivery.size)
+        object.field("content_type", delivery.contentType)
+        object.field("remote_address", delivery.remoteAddress)
+        object.field("replayed_at", delivery.replayedAt)
+    }
+
+    private func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter) {
+        write(detail.delivery, context, &object)
+        if let body = detail.body {
+            let isText = UTF8Scan.isValidUTF8(body)
+            if isText { object.field("body", utf8: body) } else { object.field("body", Data(body).base64EncodedString()) }
+            object.field("body_encoding", isText ? "utf-8" : "base64")
+        } else {
+            object.null("body")
+            object.null("body_encoding")
+        }
+        object.array("results") { list in
+            for result in detail.results { list.object { $0.result(result) } }
+        }
+    }
+}

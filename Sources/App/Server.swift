@@ -1,0 +1,155 @@
+import API
+import Domain
+import Formats
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+import Ingest
+import Logging
+import NIOCore
+import NIOSSL
+import ServiceLifecycle
+import Storage
+import UnixSignals
+import Web
+import Workers
+
+/// The server: builds the parts in order and runs them until it is told to stop.
+///
+/// The list of services is the plan of the shutdown, which goes through it backwards and waits for each: no new requests, then the queue is
+/// drained, then the last usage written, then the store closed.
+package struct Server {
+    package let router: Router<AppContext>
+    private let installation: Installation
+    private let commit: GroupCommit
+    private let usage: UsageTracker
+    private let metrics: PrometheusMetrics
+    private let health: Health
+    private let logger: Logger
+
+    /// Builds it over an opened installation.
+    ///
+    /// - Parameter failStop: ends the process when the disk can't be trusted any more.
+    package init(
+        _ installation: Installation, logger: Logger, bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
+        failStop: @escaping @Sendable (String) -> Void
+    ) {
+        let store = installation.store
+        self.installation = installation
+        self.logger = logger
+        metrics = PrometheusMetrics()
+        usage = UsageTracker(database: store.database, logger: logger)
+        commit = GroupCommit(
+            database: store.database, identifiers: store.identifiers, bounds: bounds, metrics: metrics, logger: logger,
+            failStop: failStop)
+        let (commit, metrics) = (commit, metrics)
+        health = Health(
+            commit: commit,
+            database: {
+                let isWritable = await StoreProbe.isWritable(store)
+                if isWritable { commit.noteStoreWorks() }
+                return isWritable
+            }, metrics: metrics)
+        router = Self.router(installation, commit: commit, usage: usage, metrics: metrics, health: health)
+    }
+
+    /// Everything mounted. Pushes come first: middleware added later does not run for them.
+    private static func router(
+        _ installation: Installation, commit: GroupCommit, usage: UsageTracker, metrics: PrometheusMetrics, health: Health
+    ) -> Router<AppContext> {
+        let (store, settings) = (installation.store, installation.settings)
+        let router = Router(context: AppContext.self)
+        let intake = PushIntake(keys: store.pushTokenKeys, store: store, commit: commit, usage: usage)
+        PushEndpoint(
+            intake: intake, clientAddress: ClientAddress(trusted: settings.trustedProxies), metrics: PushMetrics(metrics)
+        ).add(to: router)
+        router.add(middleware: ErrorMiddleware())
+        health.add(to: router)
+        if settings.metricsListen == nil { health.addMetrics(to: router) }
+        API.mount(on: router, store: store, commit: commit, usage: usage)
+        return router
+    }
+
+    /// Runs until SIGTERM or SIGINT. `onRunning` gets the port once the server listens.
+    package func run(onRunning: @escaping @Sendable (Int) async -> Void) async throws {
+        WrongMethod.install(on: router, special: PushEndpoint.wrongMethod)
+        var services: [any Service] = [
+            StoreCloser(installation: installation),
+            usage,
+            AccountPurger(store: installation.store, logger: logger),
+            commit,
+        ]
+        if !installation.isChecked { services.append(DamageCheck(installation: installation, logger: logger)) }
+        if let address = installation.settings.metricsListen { services.append(metricsServer(address)) }
+        services.append(try httpServer(onRunning: onRunning))
+        var configuration = ServiceGroupConfiguration(
+            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(25)
+        try await ServiceGroup(configuration: configuration).run()
+    }
+
+    private func httpServer(onRunning: @escaping @Sendable (Int) async -> Void) throws -> some Service {
+        let settings = installation.settings
+        let plain = HTTPServerBuilder.http1(configuration: Self.edge)
+        let server = try settings.tls.map { files in
+            try HTTPServerBuilder.tls(plain, tlsConfiguration: Self.tls(files))
+        }
+        return Application(
+            responder: router.buildResponder(), server: server ?? plain,
+            configuration: ApplicationConfiguration(
+                address: .hostname(settings.listen.host, port: settings.listen.port), backlog: 4_096,
+                availableConnectionsDelegate: .maximum(4_096, logger: logger)),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? settings.listen.port) },
+            logger: logger)
+    }
+
+    private func metricsServer(_ address: Settings.HostPort) -> some Service {
+        let router = Router(context: AppContext.self)
+        router.add(middleware: ErrorMiddleware())
+        health.addMetrics(to: router)
+        return Application(
+            responder: router.buildResponder(), server: .http1(configuration: Self.edge),
+            configuration: ApplicationConfiguration(
+                address: .hostname(address.host, port: address.port),
+                availableConnectionsDelegate: .maximum(64, logger: logger)),
+            logger: logger)
+    }
+
+    /// Header list 16 KiB and 64 fields, 15 s idle, and the bounds of `EdgeGuard`: the library itself has no such limits.
+    private static let edge = HTTP1Channel.Configuration(
+        additionalChannelHandlers: [EdgeGuard()], idleTimeout: .seconds(15),
+        httpDecoderConfiguration: .init(
+            maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64))
+
+    private static func tls(_ files: Settings.TLSFiles) throws -> TLSConfiguration {
+        let chain = try NIOSSLCertificate.fromPEMFile(files.certificate).map { NIOSSLCertificateSource.certificate($0) }
+        var configuration = TLSConfiguration.makeServerConfiguration(
+            certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem)))
+        configuration.minimumTLSVersion = .tlsv12
+        configuration.applicationProtocols = ["http/1.1"]
+        return configuration
+    }
+}
+
+/// First in the list of services, so the last to stop: closes the store when nothing uses it any more.
+private struct StoreCloser: Service {
+    let installation: Installation
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        try await installation.close()
+    }
+}
+
+/// Checks a large database for damage while it serves; damage stops the server.
+private struct DamageCheck: Service {
+    let installation: Installation
+    let logger: Logger
+
+    func run() async throws {
+        try await installation.checkInBackground()
+        logger.info("the database was checked: no damage")
+        try? await gracefulShutdown()
+    }
+}

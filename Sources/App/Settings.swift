@@ -1,0 +1,132 @@
+import Configuration
+import Domain
+import Logging
+import SystemPackage
+
+/// All settings of `tocsin serve`, read once. Each is an option (`--data-dir`), an environment variable (`TOCSIN_DATA_DIR`) and a key of
+/// the YAML file (`data-dir`); an option wins over the environment, the environment over the file.
+///
+///     data-dir           folder of the store and its keys                          ./tocsin-data
+///     listen             HOST:PORT                                                 127.0.0.1:8080
+///     public-url         what push URLs begin with                                 http(s):// and listen
+///     role               all (the only one on SQLite)                              all
+///     tls-certificate    PEM file, with tls-key                                    none
+///     tls-key            PEM file                                                  none
+///     trusted-proxies    CIDRs whose X-Forwarded-For is believed                   none
+///     metrics-listen     HOST:PORT of /metrics and nothing else                    on listen
+///     root-secret-file   lines of `kid hex`                                        data-dir/root.secret
+///     insecure-http      plain HTTP on any address                                 false
+///     log-level          trace .. critical                                         info
+package struct Settings: Sendable {
+    package let dataDirectory: String
+    package let listen: HostPort
+    package let publicURL: PublicURL
+    package let tls: TLSFiles?
+    package let trustedProxies: [Network]
+    package let metricsListen: HostPort?
+    package let rootSecretFile: String
+    package let logLevel: Logger.Level
+
+    /// PEM files of the server's certificate.
+    package struct TLSFiles: Sendable {
+        package let certificate: String
+        package let key: String
+    }
+
+    /// An address to listen on.
+    package struct HostPort: Sendable, Equatable, CustomStringConvertible {
+        package let host: String
+        /// 0: any free one.
+        package let port: Int
+
+        package init(host: String, port: Int) {
+            self.host = host
+            self.port = port
+        }
+
+        /// Reads `HOST:PORT`, `[::1]:8080` for IPv6.
+        package init?(_ text: String) {
+            guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
+                (0...65_535).contains(port)
+            else { return nil }
+            var host = String(text[..<colon])
+            if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+            guard !host.isEmpty else { return nil }
+            self.init(host: host, port: port)
+        }
+
+        package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+
+        /// Whether only this machine can reach it.
+        package var isLoopback: Bool { host == "localhost" || host == "::1" || host.hasPrefix("127.") }
+    }
+
+    /// What is wrong with the settings, one line each.
+    package struct Problems: Error, CustomStringConvertible, Sendable {
+        package let lines: [String]
+        package var description: String { lines.joined(separator: "\n") }
+    }
+
+    /// Reads options (present ones only), then the environment, then the file.
+    package static func read(options: [String: String], file: String?) async throws -> Settings {
+        let values = options.map { (AbsoluteConfigKey([$0.key]), ConfigValue(.string($0.value), isSecret: false)) }
+        var providers: [any ConfigProvider] = [
+            InMemoryProvider(name: "options", values: Dictionary(uniqueKeysWithValues: values)),
+            EnvironmentVariablesProvider().prefixKeys(with: "tocsin"),
+        ]
+        if let file { providers.append(try await FileProvider<YAMLSnapshot>(filePath: FilePath(file))) }
+        return try Settings(ConfigReader(providers: providers))
+    }
+
+    init(_ config: ConfigReader) throws {
+        var problems: [String] = []
+        func address(_ key: ConfigKey) -> HostPort? {
+            guard let text = config.string(forKey: key) else { return nil }
+            if let address = HostPort(text) { return address }
+            problems.append("\(key): \"\(text)\" is not HOST:PORT")
+            return nil
+        }
+        dataDirectory = config.string(forKey: "data-dir", default: "./tocsin-data")
+        listen = address("listen") ?? HostPort(host: "127.0.0.1", port: 8_080)
+        metricsListen = address("metrics-listen")
+        rootSecretFile = config.string(forKey: "root-secret-file", default: dataDirectory + "/root.secret")
+        let certificate = config.string(forKey: "tls-certificate")
+        let key = config.string(forKey: "tls-key")
+        tls = if let certificate, let key { TLSFiles(certificate: certificate, key: key) } else { nil }
+        if (certificate == nil) != (key == nil) { problems.append("tls-certificate and tls-key go together") }
+        trustedProxies = Self.networks(config, &problems)
+        let level = config.string(forKey: "log-level", default: "info")
+        logLevel = Logger.Level(rawValue: level) ?? .info
+        if Logger.Level(rawValue: level) == nil { problems.append("log-level: \"\(level)\" is none: use info or debug") }
+        if case let role = config.string(forKey: "role", default: "all"), role != "all" {
+            problems.append("role: \"\(role)\" needs a database server; on the embedded store the role is all")
+        }
+        let url = config.string(forKey: "public-url") ?? "\(tls == nil ? "http" : "https")://\(listen)"
+        publicURL = try Self.publicURL(url, &problems)
+        let isPlain = tls == nil && !listen.isLoopback && trustedProxies.isEmpty
+        if isPlain, !config.bool(forKey: "insecure-http", default: false) {
+            problems.append(
+                "listen: plain HTTP on \(listen) would send keys in the clear: set tls-certificate and tls-key, or "
+                    + "trusted-proxies, or insecure-http")
+        }
+        guard problems.isEmpty else { throw Problems(lines: problems) }
+    }
+
+    private static func publicURL(_ text: String, _ problems: inout [String]) throws -> PublicURL {
+        do {
+            return try PublicURL(text)
+        } catch {
+            throw Problems(lines: problems + ["public-url: \"\(text)\" \(error.detail)"])
+        }
+    }
+
+    private static func networks(_ config: ConfigReader, _ problems: inout [String]) -> [Network] {
+        let key: ConfigKey = "trusted-proxies"
+        let list = config.stringArray(forKey: key) ?? []
+        return list.flatMap { $0.split(separator: ",") }.compactMap { part in
+            let network = Network(Text(String(part)).trimmed)
+            if network == nil { problems.append("trusted-proxies: \"\(part)\" is not a CIDR") }
+            return network
+        }
+    }
+}

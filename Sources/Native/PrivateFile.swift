@@ -1,0 +1,128 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// A system call that failed.
+package struct FileError: Error, CustomStringConvertible {
+    /// What was tried.
+    package let action: String
+    /// The path that it was tried on.
+    package let path: String
+    /// The number of the error.
+    package let code: Int32
+
+    package var description: String { "could not \(action) \(path): \(String(cString: strerror(code)))" }
+}
+
+/// Files that only their owner may read: keys and root secrets.
+package enum PrivateFile {
+    /// Writes a new file with mode 0600 and syncs it and its folder. Throws when it is there already.
+    package static func create(_ path: String, _ bytes: [UInt8]) throws(FileError) {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw FileError(action: "create", path: path, code: errno) }
+        defer { close(file) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes.withUnsafeBytes { write(file, $0.baseAddress.map { $0 + written }, bytes.count - written) }
+            guard count > 0 else { throw FileError(action: "write", path: path, code: errno) }
+            written += count
+        }
+        guard fsync(file) == 0 else { throw FileError(action: "sync", path: path, code: errno) }
+        try syncFolder(of: path)
+    }
+
+    /// The bytes of a file of at most 1 MiB; nil when there is none.
+    package static func read(_ path: String) throws(FileError) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return nil }
+            throw FileError(action: "open", path: path, code: errno)
+        }
+        defer { close(file) }
+        var bytes = [UInt8](repeating: 0, count: 1 << 20)
+        var total = 0
+        while total < bytes.count {
+            let count = bytes.withUnsafeMutableBytes { buffer in
+                systemRead(file, buffer.baseAddress.map { $0 + total }, buffer.count - total)
+            }
+            guard count >= 0 else { throw FileError(action: "read", path: path, code: errno) }
+            if count == 0 { break }
+            total += count
+        }
+        return Array(bytes[..<total])
+    }
+
+    /// Whether others than the owner may read the file.
+    package static func isReadableByOthers(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & 0o077 != 0
+    }
+
+    /// Makes a folder that only its owner may enter, with its parents; one that is there already is left as it is.
+    package static func makeFolder(_ path: String) throws(FileError) {
+        var prefix = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            prefix += part
+            guard mkdir(prefix, 0o700) == 0 || errno == EEXIST else {
+                throw FileError(action: "make the folder", path: prefix, code: errno)
+            }
+            prefix += "/"
+        }
+    }
+
+    private static func syncFolder(of path: String) throws(FileError) {
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let name = folder.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : folder
+        let handle = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard handle >= 0 else { throw FileError(action: "open", path: name, code: errno) }
+        defer { close(handle) }
+        guard fsync(handle) == 0 else { throw FileError(action: "sync", path: name, code: errno) }
+    }
+}
+
+/// A lock that one process at a time can hold; given back when the process ends, however it ends.
+package final class FileLock: Sendable {
+    private let file: Int32
+
+    /// Takes the lock on the file, which is made when it is missing; nil when another process holds it.
+    package init?(_ path: String) throws(FileError) {
+        let file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw FileError(action: "open", path: path, code: errno) }
+        guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+            close(file)
+            return nil
+        }
+        self.file = file
+    }
+
+    deinit { close(file) }
+}
+
+/// Ends the process at once, without any clean-up: for a state in which nothing can be trusted any more.
+package func endProcess(code: Int32) -> Never {
+    _exit(code)
+}
+
+/// `read` of the C library, under a name that `PrivateFile.read` does not hide.
+private func systemRead(_ file: Int32, _ start: UnsafeMutableRawPointer?, _ count: Int) -> Int {
+    read(file, start, count)
+}
+
+/// Writes to the standard error; what can't be written is lost.
+package func writeStandardError(_ bytes: [UInt8]) {
+    var start = 0
+    while start < bytes.count {
+        let count = bytes.withUnsafeBytes { write(2, $0.baseAddress.map { $0 + start }, bytes.count - start) }
+        guard count > 0 else { return }
+        start += count
+    }
+}
+
+/// Milliseconds since 1970 by the system's clock.
+package func systemMilliseconds() -> Int64 {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+}

@@ -1,0 +1,154 @@
+import Domain
+import Native
+import SQL
+
+/// The statements of API keys and what their rows mean.
+extension APIKeyStore {
+    /// Milliseconds that a key lives unless told otherwise, and at most: 365 and 730 days.
+    static let lifetime: (usual: Int64, longest: Int64) = (365 * 86_400_000, 730 * 86_400_000)
+    /// Stands for the operator's role, which is none of an account's.
+    static let operatorRole: Int64 = 0
+    /// What a secret with an unknown public id is compared with.
+    static let dummyDigest = SecureRandom.bytes(Digest256.byteCount)
+
+    private static let columns = """
+        k.id, k.role, k.name, k.expires_at, k.last_used_at, k.external_id, k.labels, k.version, k.created_at, k.updated_at
+        """
+    static let findByPublicID = SQLStatement(
+        """
+        SELECT \(columns), k.account_id, k.digest, a.status, a.deleted_at
+        FROM api_keys k LEFT JOIN accounts a ON a.account_id = k.account_id WHERE k.public_id = $1
+        """
+    )
+    static let insert = SQLStatement(
+        """
+        INSERT INTO api_keys (
+            account_id, id, public_id, digest, role, name_key, name, expires_at, external_id, labels, version, created_at,
+            updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+        """
+    )
+    static let find = SQLStatement("SELECT \(columns) FROM api_keys k WHERE k.account_id = $1 AND k.id = $2")
+    static let list = SQLStatement(
+        "SELECT \(columns) FROM api_keys k WHERE k.account_id = $1 AND k.id < $2 ORDER BY k.id DESC LIMIT $3"
+    )
+    static let update = SQLStatement(
+        """
+        UPDATE api_keys SET name_key = $3, name = $4, expires_at = $5, external_id = $6, labels = $7, version = $8,
+            created_at = $9, updated_at = $10
+        WHERE account_id = $1 AND id = $2
+        """
+    )
+    static let delete = SQLStatement("DELETE FROM api_keys WHERE account_id = $1 AND id = $2")
+    static let otherActive = SQLStatement(
+        "SELECT COUNT(*) FROM api_keys WHERE account_id = $1 AND id <> $2 AND expires_at > $3"
+    )
+
+    /// All statements that name an account, for the plan test.
+    static let statements = [insert, find, list, update, delete, otherActive]
+    /// The look-up from which the account becomes known.
+    static let platformStatements = [findByPublicID]
+
+    struct Candidate: Sendable {
+        let key: APIKey
+        let digest: [UInt8]
+        /// Whether its account is there and active.
+        let isUsable: Bool
+    }
+
+    /// Runs `body` in a transaction on keys of `account`, which must not be deleted.
+    func change<Result: Sendable>(
+        _ account: AccountNumber,
+        by actor: Actor,
+        _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
+    ) async throws -> Result {
+        let identifiers = store.identifiers
+        return try await store.database.transaction { connection in
+            if account != .installation { _ = try AccountStore.find(account, on: connection) }
+            return try body(
+                ConfigurationWrite(
+                    connection: connection,
+                    account: account,
+                    actor: actor,
+                    now: identifiers.now,
+                    identifiers: identifiers
+                )
+            )
+        }
+    }
+
+    static func newSecret(for owner: APIKey.Owner) -> APIKeySecret {
+        var random = SecureRandom()
+        return APIKeySecret(kind: owner == .operator ? .operator : .account, random: &random)
+    }
+
+    static func check(_ expiresAt: UnixTime, at now: UnixTime) throws {
+        let isFuture = expiresAt > now
+        guard !isFuture || expiresAt > now.adding(milliseconds: lifetime.longest) else { return }
+        let detail = isFuture ? "must be at most 730 days from now" : "must be in the future"
+        throw StoreError.invalid(ValidationErrors([FieldError("/expires_at", detail)]))
+    }
+
+    static func checkOthers(than id: APIKeyID, _ change: ConfigurationWrite) throws {
+        let values: [SQLValue] = [.account(.installation), .id(id), .time(change.now)]
+        let count = try change.connection.row(otherActive, values) { row throws(SQLError) in row.int(0) } ?? 0
+        guard count > 0 else { throw StoreError.lastOperatorKey }
+    }
+
+    static func find(
+        _ id: APIKeyID,
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> APIKey {
+        let key = try connection.row(find, [.account(account), .id(id)]) { row throws(SQLError) in
+            try decode(row, account)
+        }
+        guard let key else { throw StoreError.notFound }
+        return key
+    }
+
+    static func values(of key: APIKey) -> [SQLValue] {
+        [.text(key.name.foldedKey), .text(key.name.text), .time(key.expiresAt)] + key.metadata.values
+    }
+
+    static func decodeCandidate(_ row: any SQLRow) throws(SQLError) -> Candidate {
+        let account = AccountNumber(UInt32(truncatingIfNeeded: row.integer(10)))
+        let isActive = row.text(12).string == Account.Status.active.rawValue && row.isNull(13)
+        return Candidate(
+            key: try decode(row, account),
+            digest: row.bytes(11),
+            isUsable: account == .installation || isActive
+        )
+    }
+
+    static func decode(_ row: any SQLRow, _ account: AccountNumber) throws(SQLError) -> APIKey {
+        let isOperator = row.integer(1) == operatorRole && account == .installation
+        let owner: APIKey.Owner = isOperator ? .operator : .account(account, try row.code(1, as: Role.self))
+        return APIKey(
+            id: try row.id(0),
+            owner: owner,
+            name: Name(trusted: row.text(2)),
+            metadata: try row.metadata(5),
+            expiresAt: row.time(3),
+            lastUsedAt: row.optionalTime(4)
+        )
+    }
+}
+
+extension APIKey.Owner {
+    /// Where its keys are kept.
+    package var account: AccountNumber {
+        switch self {
+        case .account(let number, _): number
+        case .operator: .installation
+        }
+    }
+
+    /// The role in the account; nil for the operator.
+    package var role: Role? {
+        switch self {
+        case .account(_, let role): role
+        case .operator: nil
+        }
+    }
+}

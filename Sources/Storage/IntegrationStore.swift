@@ -1,0 +1,280 @@
+import Domain
+import Native
+import SQL
+
+/// An integration and what became of its pushes.
+package struct IntegrationReport: Sendable {
+    /// The integration itself.
+    package let integration: Integration
+    /// nil while nothing has arrived. Written lazily, shown within 2 s.
+    package let lastDeliveryAt: UnixTime?
+    /// By reason; empty when nothing was refused.
+    package let refusals: [Refusals]
+}
+
+/// Which integrations a list shows.
+package struct IntegrationFilter: Sendable {
+    let type: IntegrationType?
+    let channel: ChannelID?
+    let configuration: ConfigurationFilter
+
+    /// Those of `type` that can deliver to `channel`: it is theirs, a default, or named by a route.
+    package init(type: IntegrationType?, channel: ChannelID?, configuration: ConfigurationFilter) {
+        self.type = type
+        self.channel = channel
+        self.configuration = configuration
+    }
+}
+
+/// The integrations of accounts.
+package struct IntegrationStore: Sendable {
+    let store: Store
+
+    /// What a new integration is made of.
+    package struct Draft: Sendable {
+        let type: IntegrationType
+        let mode: Integration.Mode
+        let name: Name
+        let description: Text
+        let status: Enablement
+        let rateLimit: RateLimit
+        let externalID: Text?
+        let labels: Labels
+
+        /// An integration of one of the store's formats' types.
+        package init(
+            type: IntegrationType,
+            mode: Integration.Mode,
+            name: Name,
+            description: Text,
+            status: Enablement,
+            rateLimit: RateLimit,
+            externalID: Text?,
+            labels: Labels
+        ) {
+            self.type = type
+            self.mode = mode
+            self.name = name
+            self.description = description
+            self.status = status
+            self.rateLimit = rateLimit
+            self.externalID = externalID
+            self.labels = labels
+        }
+    }
+
+    /// What a PATCH changes; nil keeps.
+    package struct Patch: Sendable {
+        let name: Name?
+        let description: Text?
+        let channel: ChannelID?
+        let defaults: [ChannelID]?
+        let status: Enablement?
+        let rateLimit: RateLimit?
+        let externalID: Change<Text>
+        let labels: Labels?
+
+        /// The changes. `channel` is for a dedicated integration, `defaults` for a shared one.
+        package init(
+            name: Name?,
+            description: Text?,
+            channel: ChannelID?,
+            defaults: [ChannelID]?,
+            status: Enablement?,
+            rateLimit: RateLimit?,
+            externalID: Change<Text>,
+            labels: Labels?
+        ) {
+            self.name = name
+            self.description = description
+            self.channel = channel
+            self.defaults = defaults
+            self.status = status
+            self.rateLimit = rateLimit
+            self.externalID = externalID
+            self.labels = labels
+        }
+    }
+
+    /// Makes an integration and its first push URL. Throws `nameTaken`, and `invalid` for a type that does
+    /// not exist or a channel that is not in the account.
+    package func insert(
+        _ draft: Draft,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> (report: IntegrationReport, first: IssuedPushURL) {
+        let signer = PushURLSigner(store, account)
+        let isType = store.formats.contains { $0.type == draft.type }
+        return try await store.configure(account, by: actor) { write in
+            var errors = ValidationErrors()
+            if !isType { errors.add("/type", "is not an integration type") }
+            try Self.checkReferences(draft.mode, write, errors: &errors)
+            guard errors.isEmpty else { throw StoreError.invalid(errors) }
+            let integration = Integration(
+                id: write.identifiers.next(),
+                number: try Self.newNumber(write),
+                type: draft.type,
+                mode: draft.mode,
+                name: draft.name,
+                description: draft.description,
+                status: draft.status,
+                rateLimit: draft.rateLimit,
+                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+            )
+            try naming { try write.connection.run(Self.insert, Self.newRow(integration, account)) }
+            try Self.writeDefaults(of: integration, write)
+            try write.audit("integration.create", integration.id.description) {
+                $0.field("name", utf8: integration.name.text.bytes)
+                $0.field("type", integration.type.name)
+                $0.field("mode", integration.mode.name)
+            }
+            let parent = PushURLStore.Parent(
+                id: integration.id,
+                number: integration.number,
+                type: integration.type
+            )
+            let first = try PushURLStore.issue(.first, for: parent, signer, write)
+            return (IntegrationReport(integration: integration, lastDeliveryAt: nil, refusals: []), first)
+        }
+    }
+
+    /// The integration. Throws `notFound`.
+    package func find(_ id: IntegrationID, in account: AccountNumber) async throws -> IntegrationReport {
+        try await store.database.read { connection in
+            let report = try SteadyRead.of(account, on: connection) {
+                try Self.report(id, in: account, on: connection)
+            }
+            guard let report else { throw StoreError.notFound }
+            return report
+        }
+    }
+
+    /// A page of the integrations.
+    package func list(
+        _ request: PageRequest<IntegrationKind>,
+        filter: IntegrationFilter,
+        in account: AccountNumber
+    ) async throws -> Page<IntegrationReport, IntegrationKind> {
+        try await store.database.read { connection in
+            let page = try SteadyRead.of(account, on: connection) {
+                try Self.page(request, filter, in: account, on: connection)
+            }
+            guard let page else { throw StoreError.notFound }
+            return page
+        }
+    }
+
+    /// Changes an integration. Throws `notFound`, `preconditionFailed`, `nameTaken`, `invalid`.
+    package func update(
+        _ id: IntegrationID,
+        _ patch: Patch,
+        if precondition: Precondition,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> IntegrationReport {
+        try await store.configure(account, by: actor) { write in
+            guard let report = try Self.report(id, in: account, on: write.connection) else {
+                throw StoreError.notFound
+            }
+            let old = report.integration
+            try precondition.check(old.metadata.version)
+            let new = Integration(
+                id: id,
+                number: old.number,
+                type: old.type,
+                mode: try Self.mode(of: old, after: patch, write),
+                name: patch.name ?? old.name,
+                description: patch.description ?? old.description,
+                status: patch.status ?? old.status,
+                rateLimit: patch.rateLimit ?? old.rateLimit,
+                metadata: old.metadata.changed(
+                    externalID: patch.externalID,
+                    labels: patch.labels,
+                    at: write.now
+                )
+            )
+            try naming { try write.connection.run(Self.update, Self.changedRow(new, account)) }
+            if new.mode != old.mode { try Self.writeDefaults(of: new, write) }
+            try write.audit("integration.update", id.description) {
+                $0.field("name", utf8: new.name.text.bytes)
+                $0.field("status", new.status.rawValue)
+            }
+            return IntegrationReport(
+                integration: new,
+                lastDeliveryAt: report.lastDeliveryAt,
+                refusals: report.refusals
+            )
+        }
+    }
+
+    /// Deletes an integration with its routes and push URLs; what it delivered stays. Its number is never
+    /// used again. Throws `notFound`, `preconditionFailed`.
+    package func delete(
+        _ id: IntegrationID,
+        if precondition: Precondition,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws {
+        try await store.configure(account, by: actor) { write in
+            let key: [SQLValue] = [.account(account), .id(id)]
+            guard let old = try Self.report(id, in: account, on: write.connection) else {
+                throw StoreError.notFound
+            }
+            try precondition.check(old.integration.metadata.version)
+            for statement in [Self.deleteRefusals, Self.deleteActivity, Self.delete] {
+                try write.connection.run(statement, key)
+            }
+            try write.audit("integration.delete", id.description) {
+                $0.field("name", utf8: old.integration.name.text.bytes)
+            }
+        }
+    }
+
+    /// What the integration delivers to after `patch`, whose channels must be the account's.
+    private static func mode(
+        of old: Integration,
+        after patch: Patch,
+        _ write: ConfigurationWrite
+    ) throws -> Integration.Mode {
+        var errors = ValidationErrors()
+        let new: Integration.Mode
+        switch old.mode {
+        case .dedicated(let channel):
+            if patch.defaults != nil {
+                errors.add("/default_channel_ids", "is for a shared integration only")
+            }
+            new = .dedicated(patch.channel ?? channel)
+        case .shared(let defaults):
+            if patch.channel != nil { errors.add("/channel_id", "is for a dedicated integration only") }
+            new = .shared(defaults: patch.defaults ?? defaults)
+        }
+        if new != old.mode { try checkReferences(new, write, errors: &errors) }
+        guard errors.isEmpty else { throw StoreError.invalid(errors) }
+        return new
+    }
+
+    private static func checkReferences(
+        _ mode: Integration.Mode,
+        _ write: ConfigurationWrite,
+        errors: inout ValidationErrors
+    ) throws {
+        var references: [(id: ChannelID, pointer: String)] = []
+        switch mode {
+        case .dedicated(let channel): references = [(channel, "/channel_id")]
+        case .shared(let defaults):
+            references = defaults.enumerated().map { ($1, "/default_channel_ids/\($0)") }
+        }
+        try ChannelStore.checkReferences(references, in: write.account, on: write.connection, errors: &errors)
+    }
+
+    /// A number that no integration of the account ever had.
+    private static func newNumber(_ write: ConfigurationWrite) throws -> IntegrationNumber {
+        var random = SecureRandom()
+        while true {
+            let number = UInt32.random(in: 1...(.max), using: &random)
+            let values: [SQLValue] = [.account(write.account), .integer(Int64(number))]
+            let isFree = try write.connection.row(takeNumber, values) { _ throws(SQLError) in true }
+            if isFree == true { return IntegrationNumber(number) }
+        }
+    }
+}

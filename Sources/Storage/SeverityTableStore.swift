@@ -1,0 +1,227 @@
+import Domain
+import Native
+import SQL
+
+/// The severity table that an account uses for an integration type.
+package struct AccountSeverityTable: Sendable {
+    /// The type whose levels it maps.
+    package let type: IntegrationType
+    /// Its rows and fallback.
+    package let table: SeverityTable
+    /// 0 for the built-in table.
+    package let version: Version
+
+    /// Whether it is the built-in one.
+    package var isDefault: Bool { version == Version(0) }
+}
+
+/// The accounts' own severity tables. A type without one uses its format's default.
+///
+/// A table that was reset keeps its row, without entries, so that no version is ever given to two tables.
+package struct SeverityTableStore: Sendable {
+    let store: Store
+
+    /// Rows of a table, at most.
+    package static let maximumEntries = 200
+
+    static let find = SQLStatement(
+        """
+        SELECT version, entries, fallback FROM severity_tables WHERE account_id = $1 AND integration_type = $2
+        """
+    )
+    static let loadAll = SQLStatement(
+        """
+        SELECT integration_type, entries, fallback FROM severity_tables WHERE account_id = $1 AND entries IS NOT NULL
+        """
+    )
+    static let put = SQLStatement(
+        """
+        INSERT INTO severity_tables (account_id, integration_type, entries, fallback, version, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $6)
+        ON CONFLICT (account_id, integration_type) DO UPDATE
+            SET entries = excluded.entries, fallback = excluded.fallback, version = excluded.version,
+                updated_at = excluded.updated_at
+        """
+    )
+
+    /// All statements, for the plan test.
+    static let statements = [find, loadAll, put]
+
+    /// A row of a PATCH: its level gets `severity`; nil removes it.
+    package struct EntryChange: Sendable {
+        let level: Text
+        let severity: Severity?
+
+        /// `level` is trimmed, 1 to 64 scalars.
+        package init(level: Text, severity: Severity?) {
+            self.level = level
+            self.severity = severity
+        }
+    }
+
+    /// The table. Throws `notFound` for a type that does not exist.
+    package func find(_ type: IntegrationType, in account: AccountNumber) async throws -> AccountSeverityTable
+    {
+        let builtIn = try builtIn(type)
+        return try await store.database.read { connection in
+            try Self.state(of: type, builtIn, in: account, on: connection).table
+        }
+    }
+
+    /// Replaces the table. Throws `notFound`, `preconditionFailed`.
+    package func replace(
+        _ type: IntegrationType,
+        with table: SeverityTable,
+        if precondition: Precondition,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> AccountSeverityTable {
+        let builtIn = try builtIn(type)
+        return try await store.configure(account, by: actor) { write in
+            let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
+            try precondition.check(state.table.version)
+            return try Self.put(table, for: type, after: state, "severity_table.replace", write)
+        }
+    }
+
+    /// Changes rows, matched without regard to case, and the fallback; the first change copies the built-in
+    /// table. Throws `notFound`, `preconditionFailed`, and `invalid` when too many rows would be left.
+    package func update(
+        _ type: IntegrationType,
+        _ changes: [EntryChange],
+        fallback: Severity?,
+        if precondition: Precondition,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> AccountSeverityTable {
+        let builtIn = try builtIn(type)
+        return try await store.configure(account, by: actor) { write in
+            let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
+            try precondition.check(state.table.version)
+            let old = state.table.table
+            let table = SeverityTable(
+                entries: Self.entries(old.entries, after: changes),
+                fallback: fallback ?? old.fallback
+            )
+            guard table.entries.count <= Self.maximumEntries else {
+                let detail = "would leave more than \(Self.maximumEntries) rows"
+                throw StoreError.invalid(ValidationErrors([FieldError("/entries", detail)]))
+            }
+            return try Self.put(table, for: type, after: state, "severity_table.update", write)
+        }
+    }
+
+    /// Goes back to the built-in table. Throws `notFound`, `preconditionFailed`.
+    package func reset(
+        _ type: IntegrationType,
+        if precondition: Precondition,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws {
+        let builtIn = try builtIn(type)
+        try await store.configure(account, by: actor) { write in
+            let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
+            try precondition.check(state.table.version)
+            guard !state.table.isDefault else { return }
+            _ = try Self.put(nil, for: type, after: state, "severity_table.reset", write)
+        }
+    }
+
+    /// The tables of the account's own.
+    static func all(
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> [IntegrationType: SeverityTable] {
+        var tables: [IntegrationType: SeverityTable] = [:]
+        try connection.forEachRow(loadAll, [.account(account)]) { row throws(SQLError) in
+            let table = SeverityTable(
+                entries: try row.severityEntries(1),
+                fallback: try row.code(2, as: Severity.self)
+            )
+            tables[IntegrationType(row.text(0).string)] = table
+            return true
+        }
+        return tables
+    }
+
+    // MARK: Below the calls
+
+    /// The table in use, and the newest version that was ever given out.
+    private struct State {
+        let table: AccountSeverityTable
+        let newestVersion: Version
+    }
+
+    private func builtIn(_ type: IntegrationType) throws -> SeverityTable {
+        guard let format = store.formats.first(where: { $0.type == type }) else { throw StoreError.notFound }
+        return format.severities.defaultTable
+    }
+
+    private static func state(
+        of type: IntegrationType,
+        _ builtIn: SeverityTable,
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> State {
+        let initial = AccountSeverityTable(type: type, table: builtIn, version: Version(0))
+        let key: [SQLValue] = [.account(account), .text(type.name)]
+        let state = try connection.row(find, key) { row throws(SQLError) in
+            let version = Version(row.integer(0))
+            if row.isNull(1) { return State(table: initial, newestVersion: version) }
+            let table = SeverityTable(
+                entries: try row.severityEntries(1),
+                fallback: try row.code(2, as: Severity.self)
+            )
+            return State(
+                table: AccountSeverityTable(type: type, table: table, version: version),
+                newestVersion: version
+            )
+        }
+        return state ?? State(table: initial, newestVersion: initial.version)
+    }
+
+    /// nil: back to the built-in table, whose version the answer does not carry.
+    private static func put(
+        _ table: SeverityTable?,
+        for type: IntegrationType,
+        after state: State,
+        _ action: String,
+        _ write: ConfigurationWrite
+    ) throws -> AccountSeverityTable {
+        // The reset itself takes no version: what comes after it does.
+        let version = table == nil ? state.newestVersion : state.newestVersion.next
+        try write.connection.run(
+            put,
+            [
+                .account(write.account), .text(type.name),
+                .text(table.map { PackedConfiguration.encode($0.entries) }),
+                table.map { .integer(Int64($0.fallback.rawValue)) } ?? .null, .integer(version.value),
+                .time(write.now),
+            ]
+        )
+        try write.audit(action, type.name) { object in
+            if let table { object.field("entries", table.entries.count) }
+        }
+        return AccountSeverityTable(type: type, table: table ?? state.table.table, version: version)
+    }
+
+    /// A row that is there keeps its place; a new one comes last.
+    private static func entries(
+        _ old: [SeverityTable.Entry],
+        after changes: [EntryChange]
+    ) -> [SeverityTable.Entry] {
+        var entries = old
+        for change in changes {
+            let place = entries.firstIndex { $0.level.folded == change.level.folded }
+            switch (place, change.severity) {
+            case (let place?, let severity?):
+                entries[place] = SeverityTable.Entry(level: change.level, severity: severity)
+            case (let place?, nil): entries.remove(at: place)
+            case (nil, let severity?):
+                entries.append(SeverityTable.Entry(level: change.level, severity: severity))
+            case (nil, nil): break
+            }
+        }
+        return entries
+    }
+}

@@ -1,0 +1,49 @@
+import App
+import ArgumentParser
+import Logging
+import Native
+
+/// `tocsin serve`
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs the server; on an empty data directory it sets itself up first.")
+
+    @OptionGroup var options: SettingsOptions
+    @Option(help: "HOST:PORT to listen on. (default: 127.0.0.1:8080)")
+    var listen: String?
+    @Option(help: "all, the only role on the embedded store.")
+    var role: String?
+    @Option(help: "PEM file with the certificate and its chain.")
+    var tlsCertificate: String?
+    @Option(help: "PEM file with the certificate's key.")
+    var tlsKey: String?
+    @Option(help: "CIDRs of proxies whose X-Forwarded-For is believed, with commas between.")
+    var trustedProxies: String?
+    @Option(help: "HOST:PORT of /metrics, to keep it off the main address.")
+    var metricsListen: String?
+    @Flag(help: "Allow plain HTTP on any address.")
+    var insecureHTTP = false
+
+    func run() async throws {
+        try await reporting {
+            let settings = try await options.settings([
+                "listen": listen, "role": role, "tls-certificate": tlsCertificate, "tls-key": tlsKey,
+                "trusted-proxies": trustedProxies, "metrics-listen": metricsListen,
+                "insecure-http": insecureHTTP ? "true" : nil,
+            ])
+            let level = settings.logLevel
+            let logger = Logger(label: "tocsin") { JSONLogHandler(label: $0, level: level) }
+            let installation = try Installation.open(settings)
+            if let (path, _) = try await installation.bootstrap() {
+                logger.notice("a new installation: its operator key was written", metadata: ["file": "\(path)"])
+            }
+            let server = Server(installation, logger: logger) { reason in
+                logger.critical("the process ends", metadata: ["reason": "\(reason)"])
+                endProcess(code: 70)
+            }
+            try await server.run { port in
+                logger.notice("listening", metadata: ["address": "\(settings.listen)", "port": "\(port)"])
+            }
+        }
+    }
+}
