@@ -25,6 +25,13 @@ package struct AccountSnapshot: Sendable {
         self.integrations = integrations
         self.severityTables = severityTables
     }
+
+    /// The same with other severity tables.
+    package func with(severityTables: [IntegrationType: SeverityTable]) -> AccountSnapshot {
+        AccountSnapshot(
+            id: id, number: number, revision: revision, isActive: isActive, storedBytesLimit: storedBytesLimit,
+            channels: channels, integrations: integrations, severityTables: severityTables)
+    }
 }
 
 /// The channels of an account, by id and by name.

@@ -6,8 +6,8 @@ import SQL
 extension RouteStore {
     /// A route of the new list.
     package struct Entry: Sendable {
-        let id: RouteID?
-        let draft: Draft
+        package let id: RouteID?
+        package let draft: Draft
 
         /// `id` keeps a route of the integration; nil: a new one.
         package init(id: RouteID?, draft: Draft) {

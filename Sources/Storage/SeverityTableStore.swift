@@ -98,6 +98,7 @@ package struct SeverityTableStore: Sendable {
         return try await store.configure(account, by: actor) { write in
             let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
             try precondition.check(state.table.version)
+            guard !changes.isEmpty || fallback != nil else { return state.table }
             let old = state.table.table
             let table = SeverityTable(
                 entries: Self.entries(old.entries, after: changes),

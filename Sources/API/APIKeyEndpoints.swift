@@ -1,0 +1,122 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/api-keys`
+struct APIKeyEndpoints {
+    let store: Store
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("api-keys")
+            .operation(.post, .configuration(.admin), use: createAPIKey)
+            .operation(.get, .configuration(.viewer), use: listAPIKeys)
+        account.group("api-keys/{api_key_id}")
+            .operation(.get, .configuration(.viewer), use: getAPIKey)
+            .operation(.patch, .configuration(.admin), use: updateAPIKey)
+            .operation(.delete, .configuration(.admin), use: deleteAPIKey)
+    }
+
+    @Sendable
+    func createAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let (draft, role) = try await JSONBody.decode(request) { fields -> (APIKeyStore.Draft, Role)? in
+            let role = fields.optional("role", or: Role.viewer) { field in
+                field.word(of: Role.allCases.map(\.name)) { Role(name: $0) }
+            }
+            guard let draft = APIKeyFields.draft(fields), let role else { return nil }
+            return (draft, role)
+        }
+        let (key, secret) = try await store.apiKeys.insert(
+            draft, for: .account(context.account.number, role), by: context.actor)
+        let location = "/v1/accounts/\(context.account.id)/api-keys/\(key.id)"
+        return APIKeyFields.created(key, secret, account: context.account.id, at: store.now, location)
+    }
+
+    @Sendable
+    func listAPIKeys(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let (page, filter) = (query.page(APIKeyKind.self), query.configurationFilter())
+        try query.finish()
+        let keys = try await store.apiKeys.list(page, filter: filter, in: context.account.number)
+        let now = store.now
+        return Answer.page(keys) { APIKeyFields.write($0, account: context.account.id, at: now, &$1) }
+    }
+
+    @Sendable
+    func getAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let key = try await store.apiKeys.find(context.id("api_key_id"), in: context.account.number)
+        return APIKeyFields.answer(key, account: context.account.id, at: store.now, for: request)
+    }
+
+    @Sendable
+    func updateAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let id = try context.id("api_key_id", APIKeyKind.self)
+        let precondition = try ETag.precondition(of: request)
+        let patch = try await JSONBody.decode(request, APIKeyFields.patch)
+        let key = try await store.apiKeys.update(
+            id, patch, if: precondition, in: context.account.number, by: context.actor)
+        return APIKeyFields.answer(key, account: context.account.id, at: store.now)
+    }
+
+    @Sendable
+    func deleteAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        try await store.apiKeys.delete(
+            context.id("api_key_id"), if: ETag.precondition(of: request), in: context.account.number,
+            by: context.actor)
+        return Answer.empty
+    }
+}
+
+/// What the keys of accounts and those of the operator have in common on the wire.
+enum APIKeyFields {
+    static func draft(_ fields: Fields) -> APIKeyStore.Draft? {
+        let name = fields.required("name") { $0.name() }
+        let expiresAt = fields.optional("expires_at") { $0.time() }
+        let externalID = fields.optional("external_id") { $0.text() }
+        let labels = fields.optional("labels", or: Labels()) { $0.labels() }
+        guard let name, let labels else { return nil }
+        return APIKeyStore.Draft(name: name, expiresAt: expiresAt, externalID: externalID, labels: labels)
+    }
+
+    static func patch(_ fields: Fields) -> APIKeyStore.Patch? {
+        APIKeyStore.Patch(
+            name: fields.changed("name") { $0.name() },
+            expiresAt: fields.changed("expires_at") { $0.time() },
+            externalID: fields.clearable("external_id") { $0.text() },
+            labels: fields.changed("labels") { $0.labels() })
+    }
+
+    /// 201, the only answer with the secret.
+    static func created(
+        _ key: APIKey, _ secret: APIKeySecret, account: AccountID?, at now: UnixTime, _ location: String
+    ) -> Response {
+        Answer.object(.created, version: key.metadata.version, location: location) { object in
+            write(key, account: account, at: now, &object)
+            object.field("secret", secret.revealed)
+        }
+    }
+
+    /// One key; 304 when `request` says that its sender has it.
+    static func answer(_ key: APIKey, account: AccountID?, at now: UnixTime, for request: Request? = nil) -> Response {
+        let version = key.metadata.version
+        if let request, ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
+        return Answer.object(version: version) { write(key, account: account, at: now, &$0) }
+    }
+
+    static func write(_ key: APIKey, account: AccountID?, at now: UnixTime, _ object: inout JSONWriter) {
+        object.field("id", key.id)
+        object.field("account_id", account)
+        object.field("name", key.name.text)
+        object.field("role", key.owner.role?.name ?? "operator")
+        object.field("status", key.expiresAt > now ? "active" : "expired")
+        object.metadata(key.metadata)
+        object.field("expires_at", key.expiresAt)
+        object.field("last_used_at", key.lastUsedAt)
+    }
+}

@@ -1,0 +1,104 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts`
+struct AccountEndpoints {
+    let store: Store
+
+    /// The largest whole number that every JSON reader keeps exactly: 2^53 - 1.
+    private static let bytes: ClosedRange<Int64> = 0...9_007_199_254_740_991
+
+    /// The collection, which is the operator's.
+    func add(to base: RouterGroup<AppContext>) {
+        base.group("accounts")
+            .post(use: createAccount)
+            .get(use: listAccounts)
+    }
+
+    /// One account, which its own keys see too.
+    func add(to account: RouterGroup<AccountContext>) {
+        account
+            .operation(.get, .configuration(.viewer), use: getAccount)
+            .operation(.patch, .configuration(.admin), use: updateAccount)
+            .operation(.delete, .configuration(.viewer), use: deleteAccount)
+    }
+
+    @Sendable
+    func createAccount(_ request: Request, _ context: AppContext) async throws -> Response {
+        let actor = try context.requireOperator().actor(requestID: context.requestID)
+        try Query(request).finish()
+        let draft = try await JSONBody.decode(request) { fields -> AccountStore.Draft? in
+            let name = fields.required("name") { $0.name() }
+            let externalID = fields.optional("external_id") { $0.text() }
+            let labels = fields.optional("labels", or: Labels()) { $0.labels() }
+            let limit = fields.optional("stored_bytes_limit", or: Limits.storedBytes) { $0.integer(in: Self.bytes) }
+            guard let name, let labels, let limit else { return nil }
+            return AccountStore.Draft(name: name, externalID: externalID, labels: labels, storedBytesLimit: limit)
+        }
+        let account = try await store.accounts.insert(draft, by: actor)
+        return Answer.object(
+            .created, version: account.metadata.version, location: "/v1/accounts/\(account.id)"
+        ) { write(account, &$0) }
+    }
+
+    @Sendable
+    func listAccounts(_ request: Request, _ context: AppContext) async throws -> Response {
+        _ = try context.requireOperator()
+        let query = Query(request)
+        let (page, filter) = (query.page(AccountKind.self), query.configurationFilter())
+        try query.finish()
+        return Answer.page(try await store.accounts.list(page, filter: filter)) { write($0, &$1) }
+    }
+
+    @Sendable
+    func getAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let account = context.account
+        if ETag.isCurrent(account.metadata.version, for: request) { return ETag.notModified(account.metadata.version) }
+        return Answer.object(version: account.metadata.version) { write(account, &$0) }
+    }
+
+    @Sendable
+    func updateAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let precondition = try ETag.precondition(of: request)
+        let (patch, isOperators) = try await JSONBody.decode(request) { fields -> (AccountStore.Patch, Bool)? in
+            let isOperators = fields.has("external_id") || fields.has("status") || fields.has("stored_bytes_limit")
+            let patch = AccountStore.Patch(
+                name: fields.changed("name") { $0.name() },
+                externalID: fields.clearable("external_id") { $0.text() },
+                labels: fields.changed("labels") { $0.labels() },
+                status: fields.changed("status") { $0.word(Account.Status.self) },
+                storedBytesLimit: fields.changed("stored_bytes_limit") { $0.integer(in: Self.bytes) })
+            return (patch, isOperators)
+        }
+        guard !isOperators || context.caller.isOperator else {
+            throw Problem(.forbidden, "An account's own admin may change name and labels; the rest is the operator's.")
+        }
+        let account = try await store.accounts.update(
+            context.account.number, patch, if: precondition, by: context.actor)
+        return Answer.object(version: account.metadata.version) { write(account, &$0) }
+    }
+
+    @Sendable
+    func deleteAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
+        guard context.caller.isOperator else { throw Problem(.forbidden, "This needs an operator key.") }
+        try Query(request).finish()
+        try await store.accounts.delete(
+            context.account.number, if: ETag.precondition(of: request), by: context.actor)
+        return Answer.empty
+    }
+
+    private func write(_ account: Account, _ object: inout JSONWriter) {
+        object.field("id", account.id)
+        object.field("name", account.name.text)
+        object.field("status", account.status.rawValue)
+        object.field("stored_bytes", account.storedBytes)
+        object.field("stored_bytes_limit", account.storedBytesLimit)
+        object.metadata(account.metadata)
+    }
+}

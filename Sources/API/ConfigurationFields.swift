@@ -1,0 +1,70 @@
+import Domain
+import Storage
+import Web
+
+/// Readers of values that several bodies hold.
+extension Field {
+    /// Ids of channels, each once; whether they are the account's is for the store to say.
+    func channelIDs() -> [ChannelID]? {
+        var seen: Set<ChannelID> = []
+        return array(count: 0...100) { field in
+            guard let id = field.identifier(ChannelKind.self) else { return nil }
+            return seen.insert(id).inserted ? id : field.refuse("is in the list already")
+        }
+    }
+
+    /// A severity by its wire name.
+    func severity() -> Severity? {
+        word(of: Severity.allCases.reversed().map(\.name)) { Severity(name: $0) }
+    }
+
+    /// A source's word for a severity: trimmed, 1 to 64 scalars.
+    func level() -> Text? {
+        guard let text = text(bytes: 1_024, allowEmpty: true)?.trimmed else { return nil }
+        guard (1...64).contains(text.string.unicodeScalars.count) else {
+            return refuse("must have 1 to 64 characters besides white space at the ends")
+        }
+        return text
+    }
+
+    /// A whole severity table: no level twice, whatever its case.
+    func severityEntries() -> [SeverityTable.Entry]? {
+        var seen: Set<Text> = []
+        return array(count: 0...SeverityTableStore.maximumEntries) { field in
+            field.object { fields in
+                let level = fields.required("level") { $0.newLevel(&seen) }
+                let severity = fields.required("severity") { $0.severity() }
+                guard let level, let severity else { return nil }
+                return SeverityTable.Entry(level: level, severity: severity)
+            }
+        }
+    }
+
+    /// A level that is not among those `seen`.
+    func newLevel(_ seen: inout Set<Text>) -> Text? {
+        guard let level = level() else { return nil }
+        return seen.insert(level.folded).inserted ? level : refuse("is in the list already; letter case does not count")
+    }
+
+    /// OR groups of conditions, checked: they compile.
+    func conditions() -> [[ConditionSource]]? {
+        array(count: 0...20) { group in group.array(count: 1...20) { $0.condition() } }
+    }
+
+    private func condition() -> ConditionSource? {
+        let source = object { fields -> ConditionSource? in
+            let key = fields.required("key") { $0.text(bytes: 7 + Labels.Limits.nameBytes) }
+            let word = fields.required("operator") { $0.text() }
+            let values = fields.required("values") { list in
+                list.array(count: 1...100) { $0.text(bytes: 1_024, allowEmpty: true) }
+            }
+            guard let key, let word, let values else { return nil }
+            return ConditionSource(key: key, operator: word, values: values)
+        }
+        guard let source else { return nil }
+        var found = ValidationErrors()
+        _ = source.compiled(at: pointer, errors: &found)
+        errors.add(found)
+        return found.isEmpty ? source : nil
+    }
+}

@@ -1,0 +1,182 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/integrations`
+struct IntegrationEndpoints {
+    let store: Store
+
+    private enum ModeName: String, CaseIterable {
+        case dedicated
+        case shared
+    }
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("integrations")
+            .operation(.post, .configuration(.editor), use: createIntegration)
+            .operation(.get, .configuration(.viewer), use: listIntegrations)
+        account.group("integrations/{integration_id}")
+            .operation(.get, .configuration(.viewer), use: getIntegration)
+            .operation(.patch, .configuration(.editor), use: updateIntegration)
+            .operation(.delete, .configuration(.editor), use: deleteIntegration)
+    }
+
+    @Sendable
+    func createIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let draft = try await JSONBody.decode(request, draft)
+        let (report, first) = try await store.integrations.insert(
+            draft, in: context.account.number, by: context.actor)
+        let integration = report.integration
+        let location = "/v1/accounts/\(context.account.id)/integrations/\(integration.id)"
+        return Answer.object(.created, version: integration.metadata.version, location: location) { object in
+            write(report, context, &object)
+            object.field("push_url", first.addresses.url)
+            object.field("push_url_id", first.pushURL.pushURL.id)
+            object.field("compatible_url", first.addresses.compatibleURL)
+            object.field("compatible_url_note", first.addresses.compatibleURLNote)
+        }
+    }
+
+    @Sendable
+    func listIntegrations(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let page = query.page(IntegrationKind.self)
+        let filter = IntegrationFilter(
+            type: query.read("type", "must be one of " + typeNames.joined(separator: ", "), integrationType),
+            channel: query.identifier("channel_id"), configuration: query.configurationFilter())
+        try query.finish()
+        let reports = try await store.integrations.list(page, filter: filter, in: context.account.number)
+        return Answer.page(reports) { write($0, context, &$1) }
+    }
+
+    @Sendable
+    func getIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let report = try await store.integrations.find(context.id("integration_id"), in: context.account.number)
+        return Answer.object(version: report.integration.metadata.version) { write(report, context, &$0) }
+    }
+
+    @Sendable
+    func updateIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let id = try context.id("integration_id", IntegrationKind.self)
+        let precondition = try ETag.precondition(of: request)
+        let patch = try await JSONBody.decode(request) { fields in
+            IntegrationStore.Patch(
+                name: fields.changed("name") { $0.name() },
+                description: fields.changed("description") { $0.description() },
+                channel: fields.changed("channel_id") { $0.identifier() },
+                defaults: fields.changed("default_channel_ids") { $0.channelIDs() },
+                status: fields.changed("status") { $0.word(Enablement.self) },
+                rateLimit: fields.changed("rate_limit") { $0.rateLimit() },
+                externalID: fields.clearable("external_id") { $0.text() },
+                labels: fields.changed("labels") { $0.labels() })
+        }
+        let report = try await store.integrations.update(
+            id, patch, if: precondition, in: context.account.number, by: context.actor)
+        return Answer.object(version: report.integration.metadata.version) { write(report, context, &$0) }
+    }
+
+    @Sendable
+    func deleteIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        try await store.integrations.delete(
+            context.id("integration_id"), if: ETag.precondition(of: request), in: context.account.number,
+            by: context.actor)
+        return Answer.empty
+    }
+
+    // MARK: Fields
+
+    private var typeNames: [String] { store.formats.map(\.type.name) }
+
+    private func integrationType(_ name: String) -> IntegrationType? {
+        typeNames.contains(name) ? IntegrationType(name) : nil
+    }
+
+    private func draft(_ fields: Fields) -> IntegrationStore.Draft? {
+        let type = fields.required("type") { $0.word(of: typeNames, integrationType) }
+        let mode = mode(fields)
+        let name = fields.required("name") { $0.name() }
+        let description = fields.optional("description", or: Text("")) { $0.description() }
+        let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
+        let rateLimit = fields.optional("rate_limit", or: RateLimit.standard) { $0.rateLimit() }
+        let externalID = fields.optional("external_id") { $0.text() }
+        let labels = fields.optional("labels", or: Labels()) { $0.labels() }
+        guard let type, let mode, let name, let description, let status, let rateLimit, let labels else { return nil }
+        return IntegrationStore.Draft(
+            type: type, mode: mode, name: name, description: description, status: status, rateLimit: rateLimit,
+            externalID: externalID, labels: labels)
+    }
+
+    /// `mode` and the field that goes with it; the other one must be absent, null or empty.
+    private func mode(_ fields: Fields) -> Integration.Mode? {
+        let name = fields.required("mode") { $0.word(ModeName.self) }
+        let defaults = fields.optional("default_channel_ids", or: []) { $0.channelIDs() }
+        guard name == .dedicated else {
+            let channel = fields.optional("channel_id") { $0.identifier(ChannelKind.self) }
+            if name == .shared, channel != nil { fields.refuse("channel_id", "is for a dedicated integration only") }
+            return defaults.map { .shared(defaults: $0) }
+        }
+        if let defaults, !defaults.isEmpty {
+            fields.refuse("default_channel_ids", "is for a shared integration only")
+        }
+        return fields.required("channel_id") { $0.identifier(ChannelKind.self) }.map { .dedicated($0) }
+    }
+
+    private func write(_ report: IntegrationReport, _ context: AccountContext, _ object: inout JSONWriter) {
+        let integration = report.integration
+        object.field("id", integration.id)
+        object.field("account_id", context.account.id)
+        object.field("type", integration.type.name)
+        object.field("mode", integration.mode.name)
+        object.field("name", integration.name.text)
+        object.field("description", integration.description)
+        object.channels(of: integration.mode)
+        object.field("status", integration.status.rawValue)
+        object.object("rate_limit") {
+            $0.field("pushes_per_second", integration.rateLimit.pushesPerSecond)
+            $0.field("burst", integration.rateLimit.burst)
+        }
+        object.field("last_delivery_at", report.lastDeliveryAt)
+        object.array("refusals") { list in
+            for refusal in report.refusals {
+                list.object {
+                    $0.field("reason", refusal.reason.name)
+                    $0.field("count", refusal.count)
+                    $0.field("last_at", refusal.lastAt)
+                }
+            }
+        }
+        object.metadata(integration.metadata)
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func channels(of mode: Integration.Mode) {
+        var (channel, defaults): (ChannelID?, [ChannelID]) = (nil, [])
+        switch mode {
+        case .dedicated(let id): channel = id
+        case .shared(let ids): defaults = ids
+        }
+        field("channel_id", channel)
+        array("default_channel_ids") { list in
+            for id in defaults { list.value(id.description) }
+        }
+    }
+}
+
+extension Field {
+    fileprivate func rateLimit() -> RateLimit? {
+        object { fields in
+            let rate = fields.required("pushes_per_second") { $0.integer(in: 1...1_000_000) }
+            let burst = fields.required("burst") { $0.integer(in: 1...1_000_000) }
+            guard let rate, let burst else { return nil }
+            return RateLimit(pushesPerSecond: Int(rate), burst: Int(burst))
+        }
+    }
+}

@@ -1,0 +1,128 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/integrations/{integration_id}/routes`
+struct RouteEndpoints {
+    let store: Store
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("integrations/{integration_id}/routes")
+            .operation(.post, .configuration(.editor), use: createRoute)
+            .operation(.get, .configuration(.viewer), use: listRoutes)
+            .operation(.put, .configuration(.editor), use: replaceRoutes)
+        account.group("integrations/{integration_id}/routes/{route_id}")
+            .operation(.get, .configuration(.viewer), use: getRoute)
+            .operation(.patch, .configuration(.editor), use: updateRoute)
+            .operation(.delete, .configuration(.editor), use: deleteRoute)
+    }
+
+    @Sendable
+    func createRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let integration = try context.id("integration_id", IntegrationKind.self)
+        let (draft, position) = try await JSONBody.decode(request) { fields -> (RouteStore.Draft, Int?)? in
+            let position = fields.optional("position") { $0.position() }
+            return RouteFields.draft(fields, at: "").map { ($0, position) }
+        }
+        let route = try await store.routes.insert(
+            draft, at: position, of: integration, in: context.account.number, by: context.actor)
+        let location = "/v1/accounts/\(context.account.id)/integrations/\(integration)/routes/\(route.route.id)"
+        return Answer.object(.created, version: route.metadata.version, location: location) {
+            write(route, of: integration, context, &$0)
+        }
+    }
+
+    @Sendable
+    func listRoutes(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let place = query.routePlace()
+        let filter = query.configurationFilter()
+        try query.finish()
+        let integration = try context.id("integration_id", IntegrationKind.self)
+        let list = try await store.routes.list(
+            from: place.position, limit: place.limit, filter: filter, of: integration, in: context.account.number)
+        if ETag.isCurrent(list.version, for: request) { return ETag.notModified(list.version) }
+        return Answer.list(list.items, next: list.next.map(RoutePlace.encode), version: list.version) {
+            write($0, of: integration, context, &$1)
+        }
+    }
+
+    @Sendable
+    func replaceRoutes(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let integration = try context.id("integration_id", IntegrationKind.self)
+        let precondition = try ETag.precondition(of: request)
+        let entries = try await JSONBody.decode(request) { fields in
+            fields.required("routes") { list in
+                list.array(count: 0...Limits.routes) { RouteFields.entry($0) }
+            }
+        }
+        let list = try await store.routes.replace(
+            with: entries, if: precondition, of: integration, in: context.account.number, by: context.actor)
+        return Answer.object(version: list.version) { object in
+            object.array("items") { items in
+                for route in list.items { items.object { write(route, of: integration, context, &$0) } }
+            }
+        }
+    }
+
+    @Sendable
+    func getRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let integration = try context.id("integration_id", IntegrationKind.self)
+        let route = try await store.routes.find(context.id("route_id"), of: integration, in: context.account.number)
+        if ETag.isCurrent(route.metadata.version, for: request) { return ETag.notModified(route.metadata.version) }
+        return Answer.object(version: route.metadata.version) { write(route, of: integration, context, &$0) }
+    }
+
+    @Sendable
+    func updateRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let integration = try context.id("integration_id", IntegrationKind.self)
+        let id = try context.id("route_id", RouteKind.self)
+        let precondition = try ETag.precondition(of: request)
+        let patch = try await JSONBody.decode(request, RouteFields.patch)
+        let route = try await store.routes.update(
+            id, patch, if: precondition, of: integration, in: context.account.number, by: context.actor)
+        return Answer.object(version: route.metadata.version) { write(route, of: integration, context, &$0) }
+    }
+
+    @Sendable
+    func deleteRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        try await store.routes.delete(
+            context.id("route_id"), if: ETag.precondition(of: request), of: context.id("integration_id"),
+            in: context.account.number, by: context.actor)
+        return Answer.empty
+    }
+
+    private func write(
+        _ placed: PlacedRoute, of integration: IntegrationID, _ context: AccountContext, _ object: inout JSONWriter
+    ) {
+        let route = placed.route
+        object.field("id", route.id)
+        object.field("account_id", context.account.id)
+        object.field("integration_id", integration)
+        object.field("name", placed.name)
+        object.field("position", placed.position)
+        object.rawField("conditions", placed.conditionsJSON)
+        object.field("mode", route.target.mode)
+        object.array("channel_ids") { list in
+            for id in route.target.channelIDs { list.value(id.description) }
+        }
+        object.field("name_mapping_label", route.target.label)
+        object.field("on_match", route.onMatch.rawValue)
+        object.metadata(placed.metadata)
+    }
+}
+
+extension Route.Target {
+    /// The label of a route that finds its channel by name.
+    fileprivate var label: Text? {
+        if case .channelNamed(let label) = self { label } else { nil }
+    }
+}

@@ -1,0 +1,68 @@
+import Domain
+import FoundationEssentials
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/integrations/{integration_id}/simulate`
+struct SimulationEndpoints {
+    let store: Store
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("integrations/{integration_id}/simulate")
+            .operation(.post, .tenantData(.editor), use: simulate)
+    }
+
+    @Sendable
+    func simulate(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let id = try context.id("integration_id", IntegrationKind.self)
+        let (body, draft) = try await JSONBody.decode(request) { fields -> ([UInt8], Simulation.Draft)? in
+            let encoding = fields.optional("body_encoding", or: Encoding.utf8) { $0.word(Encoding.self) }
+            let body = fields.required("body") { $0.pushBody(encoding ?? .utf8) }
+            let routes = fields.optional("routes", or: RouteTable?.none) { $0.routeTable() }
+            let table = fields.optional("severity_table", or: SeverityTable?.none) { $0.object(SeverityTableFields.table) }
+            guard let body, let routes, let table else { return nil }
+            return (body, Simulation.Draft(routes: routes, severityTable: table))
+        }
+        let simulation = try await store.simulate(body, integration: id, draft: draft, in: context.account.number)
+        return Answer.object { object in
+            object.field("outcome", simulation.disposition.name)
+            object.field("reason", simulation.reason)
+            object.array("results") { list in
+                for result in simulation.results { list.object { $0.result(result) } }
+            }
+        }
+    }
+}
+
+/// How a body is written into JSON.
+private enum Encoding: String, CaseIterable {
+    case utf8 = "utf-8"
+    case base64
+}
+
+extension Field {
+    /// The raw bytes of a push.
+    fileprivate func pushBody(_ encoding: Encoding) -> [UInt8]? {
+        guard let string = json.string else { return refuse("must be a string") }
+        var bytes = string.bytes
+        if encoding == .base64 {
+            guard let decoded = Data(base64Encoded: Data(bytes)) else { return refuse("is not base64") }
+            bytes = Array(decoded)
+        }
+        guard bytes.count <= Limits.pushBytes else { return refuse("must have at most \(Limits.pushBytes) bytes") }
+        return bytes
+    }
+
+    /// Routes to try, in order.
+    fileprivate func routeTable() -> RouteTable?? {
+        guard let entries = array(count: 0...Limits.routes, RouteFields.entry) else { return nil }
+        let routes = entries.enumerated().map { index, entry in
+            entry.draft.route(id: entry.id ?? RouteID(high: 0, low: UInt64(index)))
+        }
+        return .some(RouteTable(routes))
+    }
+}
