@@ -30,7 +30,8 @@ let package = Package(
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
         .package(
-            url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
+            url: "https://github.com/apple/swift-configuration.git",
+            from: "1.4.0",
             traits: [.defaults, "YAML"]
         ),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
@@ -42,13 +43,15 @@ let package = Package(
         .systemLibrary(name: "CSQLite", path: "CSupport/CSQLite", pkgConfig: "sqlite3"),
         .systemLibrary(name: "CZstd", path: "CSupport/CZstd", pkgConfig: "libzstd"),
         .target(
-            name: "CSimdjson", path: "CSupport/CSimdjson",
+            name: "CSimdjson",
+            path: "CSupport/CSimdjson",
             linkerSettings: [.linkedLibrary("simdjson")]
         ),
         .target(name: "CRE2", path: "CSupport/CRE2", linkerSettings: [.linkedLibrary("re2")]),
 
         .target(
-            name: "Native", dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd"],
+            name: "Native",
+            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd"],
             swiftSettings: base
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),
@@ -60,7 +63,8 @@ let package = Package(
                 "Domain", "Native", "SQL", logging, metrics, lifecycle,
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
-            resources: [.embedInCode("Resources/push-1.dictionary")], swiftSettings: safe
+            resources: [.embedInCode("Resources/push-1.dictionary")],
+            swiftSettings: safe
         ),
         .target(
             name: "Web",
@@ -88,7 +92,11 @@ let package = Package(
             ],
             swiftSettings: safe
         ),
-        .target(name: "Workers", dependencies: ["Domain", "Storage", lifecycle, logging], swiftSettings: safe),
+        .target(
+            name: "Workers",
+            dependencies: ["Domain", "Storage", lifecycle, logging],
+            swiftSettings: safe
+        ),
         .target(
             name: "App",
             dependencies: [
@@ -112,6 +120,39 @@ let package = Package(
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
+            swiftSettings: safe
+        ),
+
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "App", "Domain", "Native", "Storage", hummingbird, logging, nioCore,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            path: "Tests/TestSupport",
+            swiftSettings: safe
+        ),
+        .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: safe),
+        .testTarget(name: "NativeTests", dependencies: ["Native"], swiftSettings: safe),
+        .testTarget(name: "DomainTests", dependencies: ["Domain", "Native"], swiftSettings: safe),
+        .testTarget(name: "FormatsTests", dependencies: ["Formats", "Domain"], swiftSettings: safe),
+        .testTarget(
+            name: "StorageTests",
+            dependencies: ["Storage", "Formats", "Domain", "Native", "SQL"],
+            swiftSettings: safe
+        ),
+        .testTarget(
+            name: "IngestTests",
+            dependencies: ["TestSupport", "Domain", "Storage"],
+            swiftSettings: safe
+        ),
+        .testTarget(name: "APITests", dependencies: ["TestSupport", "Web"], swiftSettings: safe),
+        .testTarget(
+            name: "AppTests",
+            dependencies: ["App", "TestSupport", "Domain", "Native"],
             swiftSettings: safe
         ),
     ],

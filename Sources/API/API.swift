@@ -6,7 +6,10 @@ import Web
 package enum API {
     /// Mounts it on `router`, which has `ErrorMiddleware` already.
     package static func mount(
-        on router: Router<AppContext>, store: Store, commit: GroupCommit, usage: UsageTracker
+        on router: Router<AppContext>,
+        store: Store,
+        commit: GroupCommit,
+        usage: UsageTracker
     ) {
         let limiter = CallLimiter(perSecond: 500, burst: 1_000)
         let base = router.group("v1")

@@ -30,7 +30,10 @@ struct APIKeyEndpoints {
             return (draft, role)
         }
         let (key, secret) = try await store.apiKeys.insert(
-            draft, for: .account(context.account.number, role), by: context.actor)
+            draft,
+            for: .account(context.account.number, role),
+            by: context.actor
+        )
         let location = "/v1/accounts/\(context.account.id)/api-keys/\(key.id)"
         return APIKeyFields.created(key, secret, account: context.account.id, at: store.now, location)
     }
@@ -59,7 +62,12 @@ struct APIKeyEndpoints {
         let precondition = try ETag.precondition(of: request)
         let patch = try await JSONBody.decode(request, APIKeyFields.patch)
         let key = try await store.apiKeys.update(
-            id, patch, if: precondition, in: context.account.number, by: context.actor)
+            id,
+            patch,
+            if: precondition,
+            in: context.account.number,
+            by: context.actor
+        )
         return APIKeyFields.answer(key, account: context.account.id, at: store.now)
     }
 
@@ -67,8 +75,11 @@ struct APIKeyEndpoints {
     func deleteAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         try await store.apiKeys.delete(
-            context.id("api_key_id"), if: ETag.precondition(of: request), in: context.account.number,
-            by: context.actor)
+            context.id("api_key_id"),
+            if: ETag.precondition(of: request),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.empty
     }
 }
@@ -89,12 +100,17 @@ enum APIKeyFields {
             name: fields.changed("name") { $0.name() },
             expiresAt: fields.changed("expires_at") { $0.time() },
             externalID: fields.clearable("external_id") { $0.text() },
-            labels: fields.changed("labels") { $0.labels() })
+            labels: fields.changed("labels") { $0.labels() }
+        )
     }
 
     /// 201, the only answer with the secret.
     static func created(
-        _ key: APIKey, _ secret: APIKeySecret, account: AccountID?, at now: UnixTime, _ location: String
+        _ key: APIKey,
+        _ secret: APIKeySecret,
+        account: AccountID?,
+        at now: UnixTime,
+        _ location: String
     ) -> Response {
         Answer.object(.created, version: key.metadata.version, location: location) { object in
             write(key, account: account, at: now, &object)
@@ -103,7 +119,12 @@ enum APIKeyFields {
     }
 
     /// One key; 304 when `request` says that its sender has it.
-    static func answer(_ key: APIKey, account: AccountID?, at now: UnixTime, for request: Request? = nil) -> Response {
+    static func answer(
+        _ key: APIKey,
+        account: AccountID?,
+        at now: UnixTime,
+        for request: Request? = nil
+    ) -> Response {
         let version = key.metadata.version
         if let request, ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
         return Answer.object(version: version) { write(key, account: account, at: now, &$0) }

@@ -35,13 +35,22 @@ struct AccountEndpoints {
             let name = fields.required("name") { $0.name() }
             let externalID = fields.optional("external_id") { $0.text() }
             let labels = fields.optional("labels", or: Labels()) { $0.labels() }
-            let limit = fields.optional("stored_bytes_limit", or: Limits.storedBytes) { $0.integer(in: Self.bytes) }
+            let limit = fields.optional("stored_bytes_limit", or: Limits.storedBytes) {
+                $0.integer(in: Self.bytes)
+            }
             guard let name, let labels, let limit else { return nil }
-            return AccountStore.Draft(name: name, externalID: externalID, labels: labels, storedBytesLimit: limit)
+            return AccountStore.Draft(
+                name: name,
+                externalID: externalID,
+                labels: labels,
+                storedBytesLimit: limit
+            )
         }
         let account = try await store.accounts.insert(draft, by: actor)
         return Answer.object(
-            .created, version: account.metadata.version, location: "/v1/accounts/\(account.id)"
+            .created,
+            version: account.metadata.version,
+            location: "/v1/accounts/\(account.id)"
         ) { write(account, &$0) }
     }
 
@@ -58,7 +67,9 @@ struct AccountEndpoints {
     func getAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let account = context.account
-        if ETag.isCurrent(account.metadata.version, for: request) { return ETag.notModified(account.metadata.version) }
+        if ETag.isCurrent(account.metadata.version, for: request) {
+            return ETag.notModified(account.metadata.version)
+        }
         return Answer.object(version: account.metadata.version) { write(account, &$0) }
     }
 
@@ -66,21 +77,31 @@ struct AccountEndpoints {
     func updateAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let precondition = try ETag.precondition(of: request)
-        let (patch, isOperators) = try await JSONBody.decode(request) { fields -> (AccountStore.Patch, Bool)? in
-            let isOperators = fields.has("external_id") || fields.has("status") || fields.has("stored_bytes_limit")
+        let (patch, isOperators) = try await JSONBody.decode(request) {
+            fields -> (AccountStore.Patch, Bool)? in
+            let isOperators =
+                fields.has("external_id") || fields.has("status") || fields.has("stored_bytes_limit")
             let patch = AccountStore.Patch(
                 name: fields.changed("name") { $0.name() },
                 externalID: fields.clearable("external_id") { $0.text() },
                 labels: fields.changed("labels") { $0.labels() },
                 status: fields.changed("status") { $0.word(Account.Status.self) },
-                storedBytesLimit: fields.changed("stored_bytes_limit") { $0.integer(in: Self.bytes) })
+                storedBytesLimit: fields.changed("stored_bytes_limit") { $0.integer(in: Self.bytes) }
+            )
             return (patch, isOperators)
         }
         guard !isOperators || context.caller.isOperator else {
-            throw Problem(.forbidden, "An account's own admin may change name and labels; the rest is the operator's.")
+            throw Problem(
+                .forbidden,
+                "An account's own admin may change name and labels; the rest is the operator's."
+            )
         }
         let account = try await store.accounts.update(
-            context.account.number, patch, if: precondition, by: context.actor)
+            context.account.number,
+            patch,
+            if: precondition,
+            by: context.actor
+        )
         return Answer.object(version: account.metadata.version) { write(account, &$0) }
     }
 
@@ -89,7 +110,10 @@ struct AccountEndpoints {
         guard context.caller.isOperator else { throw Problem(.forbidden, "This needs an operator key.") }
         try Query(request).finish()
         try await store.accounts.delete(
-            context.account.number, if: ETag.precondition(of: request), by: context.actor)
+            context.account.number,
+            if: ETag.precondition(of: request),
+            by: context.actor
+        )
         return Answer.empty
     }
 

@@ -46,7 +46,10 @@ struct AlertEndpoints {
     func closeAlert(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let shown = try await store.alerts.close(
-            context.id("alert_id"), in: context.account.number, by: context.actor)
+            context.id("alert_id"),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.object { write(shown, context, &$0) }
     }
 

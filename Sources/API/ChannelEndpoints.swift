@@ -30,7 +30,12 @@ struct ChannelEndpoints {
             let labels = fields.optional("labels", or: Labels()) { $0.labels() }
             guard let name, let description, let status, let labels else { return nil }
             return ChannelStore.Draft(
-                name: name, description: description, status: status, externalID: externalID, labels: labels)
+                name: name,
+                description: description,
+                status: status,
+                externalID: externalID,
+                labels: labels
+            )
         }
         let channel = try await store.channels.insert(draft, in: context.account.number, by: context.actor)
         let location = "/v1/accounts/\(context.account.id)/channels/\(channel.id)"
@@ -52,7 +57,9 @@ struct ChannelEndpoints {
     func getChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let channel = try await store.channels.find(context.id("channel_id"), in: context.account.number)
-        if ETag.isCurrent(channel.metadata.version, for: request) { return ETag.notModified(channel.metadata.version) }
+        if ETag.isCurrent(channel.metadata.version, for: request) {
+            return ETag.notModified(channel.metadata.version)
+        }
         return Answer.object(version: channel.metadata.version) { write(channel, context, &$0) }
     }
 
@@ -67,10 +74,16 @@ struct ChannelEndpoints {
                 description: fields.changed("description") { $0.description() },
                 status: fields.changed("status") { $0.word(Enablement.self) },
                 externalID: fields.clearable("external_id") { $0.text() },
-                labels: fields.changed("labels") { $0.labels() })
+                labels: fields.changed("labels") { $0.labels() }
+            )
         }
         let channel = try await store.channels.update(
-            id, patch, if: precondition, in: context.account.number, by: context.actor)
+            id,
+            patch,
+            if: precondition,
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.object(version: channel.metadata.version) { write(channel, context, &$0) }
     }
 
@@ -80,8 +93,12 @@ struct ChannelEndpoints {
         let cascade = query.flag("cascade") ?? false
         try query.finish()
         try await store.channels.delete(
-            context.id("channel_id"), cascade: cascade, if: ETag.precondition(of: request), in: context.account.number,
-            by: context.actor)
+            context.id("channel_id"),
+            cascade: cascade,
+            if: ETag.precondition(of: request),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.empty
     }
 

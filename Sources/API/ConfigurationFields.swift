@@ -43,7 +43,8 @@ extension Field {
     /// A level that is not among those `seen`.
     func newLevel(_ seen: inout Set<Text>) -> Text? {
         guard let level = level() else { return nil }
-        return seen.insert(level.folded).inserted ? level : refuse("is in the list already; letter case does not count")
+        return seen.insert(level.folded).inserted
+            ? level : refuse("is in the list already; letter case does not count")
     }
 
     /// OR groups of conditions, checked: they compile.

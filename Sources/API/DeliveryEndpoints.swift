@@ -48,7 +48,11 @@ struct DeliveryEndpoints {
         try Query(request).finish()
         do {
             let (detail, applied) = try await store.deliveries.replay(
-                context.id("delivery_id"), in: context.account.number, by: context.actor, through: commit)
+                context.id("delivery_id"),
+                in: context.account.number,
+                by: context.actor,
+                through: commit
+            )
             return Answer.object { object in
                 write(detail, context, &object)
                 object.field("applied", applied)
@@ -72,11 +76,16 @@ struct DeliveryEndpoints {
         object.field("replayed_at", delivery.replayedAt)
     }
 
-    private func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter) {
+    private func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter)
+    {
         write(detail.delivery, context, &object)
         if let body = detail.body {
             let isText = UTF8Scan.isValidUTF8(body)
-            if isText { object.field("body", utf8: body) } else { object.field("body", Data(body).base64EncodedString()) }
+            if isText {
+                object.field("body", utf8: body)
+            } else {
+                object.field("body", Data(body).base64EncodedString())
+            }
             object.field("body_encoding", isText ? "utf-8" : "base64")
         } else {
             object.null("body")

@@ -53,6 +53,8 @@ extension Query {
 
     /// `status`: Critical, Warning, Info or Ok.
     func status() -> String? {
-        read("status", "must be Critical, Warning, Info or Ok") { $0 == okStatus || Severity(name: $0) != nil ? $0 : nil }
+        read("status", "must be Critical, Warning, Info or Ok") {
+            $0 == okStatus || Severity(name: $0) != nil ? $0 : nil
+        }
     }
 }

@@ -29,7 +29,10 @@ struct IntegrationEndpoints {
         try Query(request).finish()
         let draft = try await JSONBody.decode(request, draft)
         let (report, first) = try await store.integrations.insert(
-            draft, in: context.account.number, by: context.actor)
+            draft,
+            in: context.account.number,
+            by: context.actor
+        )
         let integration = report.integration
         let location = "/v1/accounts/\(context.account.id)/integrations/\(integration.id)"
         return Answer.object(.created, version: integration.metadata.version, location: location) { object in
@@ -47,7 +50,9 @@ struct IntegrationEndpoints {
         let page = query.page(IntegrationKind.self)
         let filter = IntegrationFilter(
             type: query.read("type", "must be one of " + typeNames.joined(separator: ", "), integrationType),
-            channel: query.identifier("channel_id"), configuration: query.configurationFilter())
+            channel: query.identifier("channel_id"),
+            configuration: query.configurationFilter()
+        )
         try query.finish()
         let reports = try await store.integrations.list(page, filter: filter, in: context.account.number)
         return Answer.page(reports) { write($0, context, &$1) }
@@ -56,7 +61,10 @@ struct IntegrationEndpoints {
     @Sendable
     func getIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
-        let report = try await store.integrations.find(context.id("integration_id"), in: context.account.number)
+        let report = try await store.integrations.find(
+            context.id("integration_id"),
+            in: context.account.number
+        )
         return Answer.object(version: report.integration.metadata.version) { write(report, context, &$0) }
     }
 
@@ -74,10 +82,16 @@ struct IntegrationEndpoints {
                 status: fields.changed("status") { $0.word(Enablement.self) },
                 rateLimit: fields.changed("rate_limit") { $0.rateLimit() },
                 externalID: fields.clearable("external_id") { $0.text() },
-                labels: fields.changed("labels") { $0.labels() })
+                labels: fields.changed("labels") { $0.labels() }
+            )
         }
         let report = try await store.integrations.update(
-            id, patch, if: precondition, in: context.account.number, by: context.actor)
+            id,
+            patch,
+            if: precondition,
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.object(version: report.integration.metadata.version) { write(report, context, &$0) }
     }
 
@@ -85,8 +99,11 @@ struct IntegrationEndpoints {
     func deleteIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         try await store.integrations.delete(
-            context.id("integration_id"), if: ETag.precondition(of: request), in: context.account.number,
-            by: context.actor)
+            context.id("integration_id"),
+            if: ETag.precondition(of: request),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.empty
     }
 
@@ -107,10 +124,19 @@ struct IntegrationEndpoints {
         let rateLimit = fields.optional("rate_limit", or: RateLimit.standard) { $0.rateLimit() }
         let externalID = fields.optional("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
-        guard let type, let mode, let name, let description, let status, let rateLimit, let labels else { return nil }
+        guard let type, let mode, let name, let description, let status, let rateLimit, let labels else {
+            return nil
+        }
         return IntegrationStore.Draft(
-            type: type, mode: mode, name: name, description: description, status: status, rateLimit: rateLimit,
-            externalID: externalID, labels: labels)
+            type: type,
+            mode: mode,
+            name: name,
+            description: description,
+            status: status,
+            rateLimit: rateLimit,
+            externalID: externalID,
+            labels: labels
+        )
     }
 
     /// `mode` and the field that goes with it; the other one must be absent, null or empty.
@@ -119,7 +145,9 @@ struct IntegrationEndpoints {
         let defaults = fields.optional("default_channel_ids", or: []) { $0.channelIDs() }
         guard name == .dedicated else {
             let channel = fields.optional("channel_id") { $0.identifier(ChannelKind.self) }
-            if name == .shared, channel != nil { fields.refuse("channel_id", "is for a dedicated integration only") }
+            if name == .shared, channel != nil {
+                fields.refuse("channel_id", "is for a dedicated integration only")
+            }
             return defaults.map { .shared(defaults: $0) }
         }
         if let defaults, !defaults.isEmpty {

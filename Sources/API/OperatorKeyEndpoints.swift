@@ -62,7 +62,11 @@ struct OperatorKeyEndpoints {
         let actor = try context.requireOperator().actor(requestID: context.requestID)
         try Query(request).finish()
         try await store.apiKeys.delete(
-            context.keyID(), if: ETag.precondition(of: request), in: .installation, by: actor)
+            context.keyID(),
+            if: ETag.precondition(of: request),
+            in: .installation,
+            by: actor
+        )
         return Answer.empty
     }
 }

@@ -32,12 +32,21 @@ struct PushURLEndpoints {
             let labels = fields.optional("labels", or: Labels()) { $0.labels() }
             guard let description, let labels else { return nil }
             return PushURLStore.Draft(
-                description: description, expiresAt: expiresAt, externalID: externalID, labels: labels)
+                description: description,
+                expiresAt: expiresAt,
+                externalID: externalID,
+                labels: labels
+            )
         }
         let issued = try await store.pushURLs.insert(
-            draft, for: integration, in: context.account.number, by: context.actor)
+            draft,
+            for: integration,
+            in: context.account.number,
+            by: context.actor
+        )
         let pushURL = issued.pushURL.pushURL
-        let location = "/v1/accounts/\(context.account.id)/integrations/\(integration)/push-urls/\(pushURL.id)"
+        let location =
+            "/v1/accounts/\(context.account.id)/integrations/\(integration)/push-urls/\(pushURL.id)"
         let now = store.now
         return Answer.object(.created, version: pushURL.metadata.version, location: location) { object in
             write(issued.pushURL, context, at: now, &object)
@@ -51,7 +60,11 @@ struct PushURLEndpoints {
         let (page, filter) = (query.page(PushURLKind.self), query.configurationFilter())
         try query.finish()
         let pushURLs = try await store.pushURLs.list(
-            page, filter: filter, of: context.id("integration_id"), in: context.account.number)
+            page,
+            filter: filter,
+            of: context.id("integration_id"),
+            in: context.account.number
+        )
         let now = store.now
         return Answer.page(pushURLs) { write($0, context, at: now, &$1) }
     }
@@ -60,7 +73,10 @@ struct PushURLEndpoints {
     func getPushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let pushURL = try await store.pushURLs.find(
-            context.id("push_url_id"), of: context.id("integration_id"), in: context.account.number)
+            context.id("push_url_id"),
+            of: context.id("integration_id"),
+            in: context.account.number
+        )
         return answer(pushURL, context)
     }
 
@@ -74,11 +90,17 @@ struct PushURLEndpoints {
                 description: fields.changed("description") { $0.description() },
                 expiresAt: fields.changed("expires_at") { $0.time() },
                 externalID: fields.clearable("external_id") { $0.text() },
-                labels: fields.changed("labels") { $0.labels() })
+                labels: fields.changed("labels") { $0.labels() }
+            )
         }
         let pushURL = try await store.pushURLs.update(
-            id, patch, if: precondition, of: context.id("integration_id"), in: context.account.number,
-            by: context.actor)
+            id,
+            patch,
+            if: precondition,
+            of: context.id("integration_id"),
+            in: context.account.number,
+            by: context.actor
+        )
         return answer(pushURL, context)
     }
 
@@ -86,8 +108,12 @@ struct PushURLEndpoints {
     func deletePushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         try await store.pushURLs.revoke(
-            context.id("push_url_id"), if: ETag.precondition(of: request), of: context.id("integration_id"),
-            in: context.account.number, by: context.actor)
+            context.id("push_url_id"),
+            if: ETag.precondition(of: request),
+            of: context.id("integration_id"),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.empty
     }
 
@@ -95,18 +121,26 @@ struct PushURLEndpoints {
     func revealPushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let addresses = try await store.pushURLs.reveal(
-            context.id("push_url_id"), of: context.id("integration_id"), in: context.account.number,
-            by: context.actor)
+            context.id("push_url_id"),
+            of: context.id("integration_id"),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.object { write(addresses, &$0) }
     }
 
     private func answer(_ pushURL: MaskedPushURL, _ context: AccountContext) -> Response {
         let now = store.now
-        return Answer.object(version: pushURL.pushURL.metadata.version) { write(pushURL, context, at: now, &$0) }
+        return Answer.object(version: pushURL.pushURL.metadata.version) {
+            write(pushURL, context, at: now, &$0)
+        }
     }
 
     private func write(
-        _ masked: MaskedPushURL, _ context: AccountContext, at now: UnixTime, _ object: inout JSONWriter
+        _ masked: MaskedPushURL,
+        _ context: AccountContext,
+        at now: UnixTime,
+        _ object: inout JSONWriter
     ) {
         let pushURL = masked.pushURL
         object.field("id", pushURL.id)

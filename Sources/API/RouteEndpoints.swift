@@ -29,8 +29,14 @@ struct RouteEndpoints {
             return RouteFields.draft(fields, at: "").map { ($0, position) }
         }
         let route = try await store.routes.insert(
-            draft, at: position, of: integration, in: context.account.number, by: context.actor)
-        let location = "/v1/accounts/\(context.account.id)/integrations/\(integration)/routes/\(route.route.id)"
+            draft,
+            at: position,
+            of: integration,
+            in: context.account.number,
+            by: context.actor
+        )
+        let location =
+            "/v1/accounts/\(context.account.id)/integrations/\(integration)/routes/\(route.route.id)"
         return Answer.object(.created, version: route.metadata.version, location: location) {
             write(route, of: integration, context, &$0)
         }
@@ -44,7 +50,12 @@ struct RouteEndpoints {
         try query.finish()
         let integration = try context.id("integration_id", IntegrationKind.self)
         let list = try await store.routes.list(
-            from: place.position, limit: place.limit, filter: filter, of: integration, in: context.account.number)
+            from: place.position,
+            limit: place.limit,
+            filter: filter,
+            of: integration,
+            in: context.account.number
+        )
         if ETag.isCurrent(list.version, for: request) { return ETag.notModified(list.version) }
         return Answer.list(list.items, next: list.next.map(RoutePlace.encode), version: list.version) {
             write($0, of: integration, context, &$1)
@@ -62,7 +73,12 @@ struct RouteEndpoints {
             }
         }
         let list = try await store.routes.replace(
-            with: entries, if: precondition, of: integration, in: context.account.number, by: context.actor)
+            with: entries,
+            if: precondition,
+            of: integration,
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.object(version: list.version) { object in
             object.array("items") { items in
                 for route in list.items { items.object { write(route, of: integration, context, &$0) } }
@@ -74,8 +90,14 @@ struct RouteEndpoints {
     func getRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let integration = try context.id("integration_id", IntegrationKind.self)
-        let route = try await store.routes.find(context.id("route_id"), of: integration, in: context.account.number)
-        if ETag.isCurrent(route.metadata.version, for: request) { return ETag.notModified(route.metadata.version) }
+        let route = try await store.routes.find(
+            context.id("route_id"),
+            of: integration,
+            in: context.account.number
+        )
+        if ETag.isCurrent(route.metadata.version, for: request) {
+            return ETag.notModified(route.metadata.version)
+        }
         return Answer.object(version: route.metadata.version) { write(route, of: integration, context, &$0) }
     }
 
@@ -87,7 +109,13 @@ struct RouteEndpoints {
         let precondition = try ETag.precondition(of: request)
         let patch = try await JSONBody.decode(request, RouteFields.patch)
         let route = try await store.routes.update(
-            id, patch, if: precondition, of: integration, in: context.account.number, by: context.actor)
+            id,
+            patch,
+            if: precondition,
+            of: integration,
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.object(version: route.metadata.version) { write(route, of: integration, context, &$0) }
     }
 
@@ -95,13 +123,20 @@ struct RouteEndpoints {
     func deleteRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         try await store.routes.delete(
-            context.id("route_id"), if: ETag.precondition(of: request), of: context.id("integration_id"),
-            in: context.account.number, by: context.actor)
+            context.id("route_id"),
+            if: ETag.precondition(of: request),
+            of: context.id("integration_id"),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.empty
     }
 
     private func write(
-        _ placed: PlacedRoute, of integration: IntegrationID, _ context: AccountContext, _ object: inout JSONWriter
+        _ placed: PlacedRoute,
+        of integration: IntegrationID,
+        _ context: AccountContext,
+        _ object: inout JSONWriter
     ) {
         let route = placed.route
         object.field("id", route.id)

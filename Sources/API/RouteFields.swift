@@ -19,12 +19,22 @@ enum RouteFields {
         guard let mode, let channelIDs else { return nil }
         var found = ValidationErrors()
         let target = RouteStore.target(
-            mode: mode, channelIDs: channelIDs, label: label.applied(to: nil), at: pointer, errors: &found)
+            mode: mode,
+            channelIDs: channelIDs,
+            label: label.applied(to: nil),
+            at: pointer,
+            errors: &found
+        )
         fields.errors.add(found)
         guard let name, let conditions, let target, let onMatch, let labels else { return nil }
         return RouteStore.Draft(
-            name: name, conditions: conditions, target: target, onMatch: onMatch, externalID: externalID,
-            labels: labels)
+            name: name,
+            conditions: conditions,
+            target: target,
+            onMatch: onMatch,
+            externalID: externalID,
+            labels: labels
+        )
     }
 
     /// A route of a whole list.
@@ -45,7 +55,8 @@ enum RouteFields {
             label: fields.clearable("name_mapping_label") { $0.text(bytes: Labels.Limits.nameBytes) },
             onMatch: fields.changed("on_match") { onMatchWord($0) },
             externalID: fields.clearable("external_id") { $0.text() },
-            labels: fields.changed("labels") { $0.labels() })
+            labels: fields.changed("labels") { $0.labels() }
+        )
     }
 
     private static func onMatchWord(_ field: Field) -> Route.OnMatch? {

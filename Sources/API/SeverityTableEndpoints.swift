@@ -31,7 +31,12 @@ struct SeverityTableEndpoints {
         let (type, precondition) = (try type(context), try ETag.precondition(of: request))
         let new = try await JSONBody.decode(request, SeverityTableFields.table)
         let table = try await store.severityTables.replace(
-            type, with: new, if: precondition, in: context.account.number, by: context.actor)
+            type,
+            with: new,
+            if: precondition,
+            in: context.account.number,
+            by: context.actor
+        )
         return answer(table, context)
     }
 
@@ -41,7 +46,13 @@ struct SeverityTableEndpoints {
         let (type, precondition) = (try type(context), try ETag.precondition(of: request))
         let (changes, fallback) = try await JSONBody.decode(request, SeverityTableFields.changes)
         let table = try await store.severityTables.update(
-            type, changes, fallback: fallback, if: precondition, in: context.account.number, by: context.actor)
+            type,
+            changes,
+            fallback: fallback,
+            if: precondition,
+            in: context.account.number,
+            by: context.actor
+        )
         return answer(table, context)
     }
 
@@ -49,13 +60,19 @@ struct SeverityTableEndpoints {
     func resetSeverityTable(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         try await store.severityTables.reset(
-            type(context), if: ETag.precondition(of: request), in: context.account.number, by: context.actor)
+            type(context),
+            if: ETag.precondition(of: request),
+            in: context.account.number,
+            by: context.actor
+        )
         return Answer.empty
     }
 
     private func type(_ context: AccountContext) throws -> IntegrationType {
         let name = context.parameters.get("integration_type")
-        guard let format = store.formats.first(where: { $0.type.name == name }) else { throw Problem.notFound }
+        guard let format = store.formats.first(where: { $0.type.name == name }) else {
+            throw Problem.notFound
+        }
         return format.type
     }
 

@@ -23,11 +23,18 @@ struct SimulationEndpoints {
             let encoding = fields.optional("body_encoding", or: Encoding.utf8) { $0.word(Encoding.self) }
             let body = fields.required("body") { $0.pushBody(encoding ?? .utf8) }
             let routes = fields.optional("routes", or: RouteTable?.none) { $0.routeTable() }
-            let table = fields.optional("severity_table", or: SeverityTable?.none) { $0.object(SeverityTableFields.table) }
+            let table = fields.optional("severity_table", or: SeverityTable?.none) {
+                $0.object(SeverityTableFields.table)
+            }
             guard let body, let routes, let table else { return nil }
             return (body, Simulation.Draft(routes: routes, severityTable: table))
         }
-        let simulation = try await store.simulate(body, integration: id, draft: draft, in: context.account.number)
+        let simulation = try await store.simulate(
+            body,
+            integration: id,
+            draft: draft,
+            in: context.account.number
+        )
         return Answer.object { object in
             object.field("outcome", simulation.disposition.name)
             object.field("reason", simulation.reason)
@@ -53,7 +60,9 @@ extension Field {
             guard let decoded = Data(base64Encoded: Data(bytes)) else { return refuse("is not base64") }
             bytes = Array(decoded)
         }
-        guard bytes.count <= Limits.pushBytes else { return refuse("must have at most \(Limits.pushBytes) bytes") }
+        guard bytes.count <= Limits.pushBytes else {
+            return refuse("must have at most \(Limits.pushBytes) bytes")
+        }
         return bytes
     }
 

@@ -26,7 +26,8 @@ package struct Installation: Sendable {
 
     /// Opens it, in an order in which each step may rely on the ones before: lock, root secret, database, log emptied, schema, key
     /// check, damage check.
-    package static func open(_ settings: Settings, clock: WallClock = SystemClock.wall) throws -> Installation {
+    package static func open(_ settings: Settings, clock: WallClock = SystemClock.wall) throws -> Installation
+    {
         try PrivateFile.makeFolder(settings.dataDirectory)
         guard let lock = try FileLock(settings.dataDirectory + "/lock") else {
             throw Problem(description: "\(settings.dataDirectory) is in use by another process")
@@ -44,8 +45,13 @@ package struct Installation: Sendable {
             try SnapshotLoader.load(account, on: connection)
         }
         let store = Store(
-            database: database, snapshots: cache, identifiers: IdentifierSource(clock: clock, after: floor),
-            formats: PushFormats.all, pushTokenKeys: keys, publicURL: settings.publicURL)
+            database: database,
+            snapshots: cache,
+            identifiers: IdentifierSource(clock: clock, after: floor),
+            formats: PushFormats.all,
+            pushTokenKeys: keys,
+            publicURL: settings.publicURL
+        )
         return Installation(store: store, settings: settings, isChecked: isChecked, lock: lock)
     }
 
@@ -53,7 +59,9 @@ package struct Installation: Sendable {
 
     /// The keys of push tokens and the time before which no new identifier may lie. Makes the installation's identity when it is new.
     private static func identity(
-        _ settings: Settings, _ clock: WallClock, on connection: any SQLConnection
+        _ settings: Settings,
+        _ clock: WallClock,
+        on connection: any SQLConnection
     ) throws -> (PushTokenKeys, UnixTime) {
         let now = clock.now()
         if let row = try Deployment.find(on: connection) {
@@ -64,20 +72,24 @@ package struct Installation: Sendable {
             else {
                 throw Problem(
                     description: "\(settings.rootSecretFile) is not the root secret of the installation in "
-                        + settings.dataDirectory)
+                        + settings.dataDirectory
+                )
             }
             return (keys, now < row.newestAt ? row.newestAt.adding(seconds: 2) : now)
         }
         let roots = try RootSecrets.load(settings.rootSecretFile, mayCreate: true)
         let id = SecureRandom.bytes(16)
         let keys = PushTokenKeys(roots: roots, deploymentID: id)
-        guard let check = keys.keyCheck(kid: keys.newestKid) else { throw Problem(description: "there is no root secret") }
+        guard let check = keys.keyCheck(kid: keys.newestKid) else {
+            throw Problem(description: "there is no root secret")
+        }
         try Deployment.create(id: id, keyCheck: check, at: now, on: connection)
         return (keys, now)
     }
 
     private static let size = SQLStatement(
-        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    )
     private static let quickCheck = SQLStatement("PRAGMA quick_check(1)")
 
     /// Whether the database was checked; throws when it is damaged.
@@ -93,7 +105,9 @@ package struct Installation: Sendable {
         let verdict = try connection.row(quickCheck, []) { row throws(SQLError) in
             String(decoding: row.bytes(0), as: UTF8.self)
         }
-        guard verdict == "ok" else { throw Problem(description: "the database is damaged: \(verdict ?? "no verdict")") }
+        guard verdict == "ok" else {
+            throw Problem(description: "the database is damaged: \(verdict ?? "no verdict")")
+        }
     }
 
     /// Makes the first operator key and writes it to `operator.key`; nil when there is one already.
@@ -106,14 +120,21 @@ package struct Installation: Sendable {
         guard known.items.isEmpty else { return nil }
         let path = settings.dataDirectory + "/operator.key"
         let secret: APIKeySecret
-        if let bytes = try PrivateFile.read(path), let known = APIKeySecret(Text(trusted: bytes).trimmed.bytes) {
+        if let bytes = try PrivateFile.read(path),
+            let known = APIKeySecret(Text(trusted: bytes).trimmed.bytes)
+        {
             secret = known
         } else {
             var random = SecureRandom()
             secret = APIKeySecret(kind: .operator, random: &random)
             try PrivateFile.create(path, secret.bytes + [0x0A])
         }
-        let draft = APIKeyStore.Draft(name: Name(trusted: "bootstrap"), expiresAt: nil, externalID: nil, labels: Labels())
+        let draft = APIKeyStore.Draft(
+            name: Name(trusted: "bootstrap"),
+            expiresAt: nil,
+            externalID: nil,
+            labels: Labels()
+        )
         let actor = Actor(key: nil, role: "command-line", requestID: "bootstrap")
         _ = try await store.apiKeys.insert(draft, for: .operator, by: actor, secret: secret)
         return (path, secret)

@@ -47,7 +47,9 @@ package struct JSONLogHandler: LogHandler {
             pattern.matches(text)
         else { return text }
         return text.split(separator: "t", omittingEmptySubsequences: false).enumerated().map { index, part in
-            guard index > 0, ["pu_", "ak_", "ok_"].contains(where: part.hasPrefix) else { return String(part) }
+            guard index > 0, ["pu_", "ak_", "ok_"].contains(where: part.hasPrefix) else {
+                return String(part)
+            }
             let rest = part.dropFirst(3).drop { $0.isASCII && ($0.isLetter || $0.isNumber) }
             return part.prefix(3) + "***" + rest
         }.joined(separator: "t")

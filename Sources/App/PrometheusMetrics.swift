@@ -15,7 +15,9 @@ package final class PrometheusMetrics: MetricsFactory {
     }
 
     package func makeRecorder(
-        label: String, dimensions: [(String, String)], aggregate: Bool
+        label: String,
+        dimensions: [(String, String)],
+        aggregate: Bool
     ) -> any RecorderHandler {
         aggregate
             ? make(label, dimensions) { HistogramSeries(name: label, labels: $0) }
@@ -42,7 +44,9 @@ package final class PrometheusMetrics: MetricsFactory {
     }
 
     private func make<Series: PrometheusSeries>(
-        _ name: String, _ dimensions: [(String, String)], _ new: (String) -> Series
+        _ name: String,
+        _ dimensions: [(String, String)],
+        _ new: (String) -> Series
     ) -> Series {
         let labels = dimensions.map { "\($0.0)=\"\($0.1)\"" }.joined(separator: ",")
         let created = new(labels)

@@ -19,7 +19,10 @@ package enum RootSecrets {
             return try parse(bytes, path)
         }
         guard mayCreate else {
-            throw Problem(description: "\(path) is missing: without the root secret of this installation no push URL works")
+            throw Problem(
+                description:
+                    "\(path) is missing: without the root secret of this installation no push URL works"
+            )
         }
         let secret = SecureRandom.bytes(32)
         try PrivateFile.create(path, Array("1 \(hexadecimal(secret))\n".utf8))
@@ -31,8 +34,13 @@ package enum RootSecrets {
         for (index, line) in String(decoding: bytes, as: UTF8.self).split(separator: "\n").enumerated() {
             let parts = line.split(separator: " ")
             if parts.isEmpty || line.hasPrefix("#") { continue }
-            guard parts.count == 2, let kid = UInt8(parts[0]), kid > 0, roots[kid] == nil, let secret = secret(parts[1]) else {
-                throw Problem(description: "\(path), line \(index + 1): must be a number from 1 to 255 and 64 hex digits")
+            guard parts.count == 2, let kid = UInt8(parts[0]), kid > 0, roots[kid] == nil,
+                let secret = secret(parts[1])
+            else {
+                throw Problem(
+                    description:
+                        "\(path), line \(index + 1): must be a number from 1 to 255 and 64 hex digits"
+                )
             }
             roots[kid] = secret
         }
@@ -43,7 +51,9 @@ package enum RootSecrets {
     private static func secret(_ text: Substring) -> [UInt8]? {
         guard text.utf8.count == 64 else { return nil }
         let digits = Array(text)
-        let bytes = stride(from: 0, to: 64, by: 2).compactMap { UInt8(String(digits[$0...$0 + 1]), radix: 16) }
+        let bytes = stride(from: 0, to: 64, by: 2).compactMap {
+            UInt8(String(digits[$0...$0 + 1]), radix: 16)
+        }
         return bytes.count == 32 ? bytes : nil
     }
 

@@ -32,7 +32,9 @@ package struct Server {
     ///
     /// - Parameter failStop: ends the process when the disk can't be trusted any more.
     package init(
-        _ installation: Installation, logger: Logger, bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
+        _ installation: Installation,
+        logger: Logger,
+        bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
         failStop: @escaping @Sendable (String) -> Void
     ) {
         let store = installation.store
@@ -41,8 +43,13 @@ package struct Server {
         metrics = PrometheusMetrics()
         usage = UsageTracker(database: store.database, logger: logger)
         commit = GroupCommit(
-            database: store.database, identifiers: store.identifiers, bounds: bounds, metrics: metrics, logger: logger,
-            failStop: failStop)
+            database: store.database,
+            identifiers: store.identifiers,
+            bounds: bounds,
+            metrics: metrics,
+            logger: logger,
+            failStop: failStop
+        )
         let (commit, metrics) = (commit, metrics)
         health = Health(
             commit: commit,
@@ -50,19 +57,27 @@ package struct Server {
                 let isWritable = await StoreProbe.isWritable(store)
                 if isWritable { commit.noteStoreWorks() }
                 return isWritable
-            }, metrics: metrics)
+            },
+            metrics: metrics
+        )
         router = Self.router(installation, commit: commit, usage: usage, metrics: metrics, health: health)
     }
 
     /// Everything mounted. Pushes come first: middleware added later does not run for them.
     private static func router(
-        _ installation: Installation, commit: GroupCommit, usage: UsageTracker, metrics: PrometheusMetrics, health: Health
+        _ installation: Installation,
+        commit: GroupCommit,
+        usage: UsageTracker,
+        metrics: PrometheusMetrics,
+        health: Health
     ) -> Router<AppContext> {
         let (store, settings) = (installation.store, installation.settings)
         let router = Router(context: AppContext.self)
         let intake = PushIntake(keys: store.pushTokenKeys, store: store, commit: commit, usage: usage)
         PushEndpoint(
-            intake: intake, clientAddress: ClientAddress(trusted: settings.trustedProxies), metrics: PushMetrics(metrics)
+            intake: intake,
+            clientAddress: ClientAddress(trusted: settings.trustedProxies),
+            metrics: PushMetrics(metrics)
         ).add(to: router)
         router.add(middleware: ErrorMiddleware())
         health.add(to: router)
@@ -80,11 +95,16 @@ package struct Server {
             AccountPurger(store: installation.store, logger: logger),
             commit,
         ]
-        if !installation.isChecked { services.append(DamageCheck(installation: installation, logger: logger)) }
+        if !installation.isChecked {
+            services.append(DamageCheck(installation: installation, logger: logger))
+        }
         if let address = installation.settings.metricsListen { services.append(metricsServer(address)) }
         services.append(try httpServer(onRunning: onRunning))
         var configuration = ServiceGroupConfiguration(
-            services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: services,
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger
+        )
         configuration.maximumGracefulShutdownDuration = .seconds(25)
         try await ServiceGroup(configuration: configuration).run()
     }
@@ -96,12 +116,17 @@ package struct Server {
             try HTTPServerBuilder.tls(plain, tlsConfiguration: Self.tls(files))
         }
         return Application(
-            responder: router.buildResponder(), server: server ?? plain,
+            responder: router.buildResponder(),
+            server: server ?? plain,
             configuration: ApplicationConfiguration(
-                address: .hostname(settings.listen.host, port: settings.listen.port), backlog: 4_096,
-                availableConnectionsDelegate: .maximum(4_096, logger: logger)),
-            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? settings.listen.port) },
-            logger: logger)
+                address: .hostname(settings.listen.host, port: settings.listen.port),
+                backlog: 4_096,
+                availableConnectionsDelegate: .maximum(4_096, logger: logger)
+            ),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? settings.listen.port)
+            },
+            logger: logger
+        )
     }
 
     private func metricsServer(_ address: Settings.HostPort) -> some Service {
@@ -109,23 +134,35 @@ package struct Server {
         router.add(middleware: ErrorMiddleware())
         health.addMetrics(to: router)
         return Application(
-            responder: router.buildResponder(), server: .http1(configuration: Self.edge),
+            responder: router.buildResponder(),
+            server: .http1(configuration: Self.edge),
             configuration: ApplicationConfiguration(
                 address: .hostname(address.host, port: address.port),
-                availableConnectionsDelegate: .maximum(64, logger: logger)),
-            logger: logger)
+                availableConnectionsDelegate: .maximum(64, logger: logger)
+            ),
+            logger: logger
+        )
     }
 
     /// Header list 16 KiB and 64 fields, 15 s idle, and the bounds of `EdgeGuard`: the library itself has no such limits.
     private static let edge = HTTP1Channel.Configuration(
-        additionalChannelHandlers: [EdgeGuard()], idleTimeout: .seconds(15),
+        additionalChannelHandlers: [EdgeGuard()],
+        idleTimeout: .seconds(15),
         httpDecoderConfiguration: .init(
-            maxHeaderFieldSize: 8 << 10, maxHeaderListSize: 16 << 10, maxHeaderFieldCount: 64))
+            maxHeaderFieldSize: 8 << 10,
+            maxHeaderListSize: 16 << 10,
+            maxHeaderFieldCount: 64
+        )
+    )
 
     private static func tls(_ files: Settings.TLSFiles) throws -> TLSConfiguration {
-        let chain = try NIOSSLCertificate.fromPEMFile(files.certificate).map { NIOSSLCertificateSource.certificate($0) }
+        let chain = try NIOSSLCertificate.fromPEMFile(files.certificate).map {
+            NIOSSLCertificateSource.certificate($0)
+        }
         var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: chain, privateKey: .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem)))
+            certificateChain: chain,
+            privateKey: .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem))
+        )
         configuration.minimumTLSVersion = .tlsv12
         configuration.applicationProtocols = ["http/1.1"]
         return configuration

@@ -69,7 +69,9 @@ package struct Settings: Sendable {
 
     /// Reads options (present ones only), then the environment, then the file.
     package static func read(options: [String: String], file: String?) async throws -> Settings {
-        let values = options.map { (AbsoluteConfigKey([$0.key]), ConfigValue(.string($0.value), isSecret: false)) }
+        let values = options.map {
+            (AbsoluteConfigKey([$0.key]), ConfigValue(.string($0.value), isSecret: false))
+        }
         var providers: [any ConfigProvider] = [
             InMemoryProvider(name: "options", values: Dictionary(uniqueKeysWithValues: values)),
             EnvironmentVariablesProvider().prefixKeys(with: "tocsin"),
@@ -97,9 +99,13 @@ package struct Settings: Sendable {
         trustedProxies = Self.networks(config, &problems)
         let level = config.string(forKey: "log-level", default: "info")
         logLevel = Logger.Level(rawValue: level) ?? .info
-        if Logger.Level(rawValue: level) == nil { problems.append("log-level: \"\(level)\" is none: use info or debug") }
+        if Logger.Level(rawValue: level) == nil {
+            problems.append("log-level: \"\(level)\" is none: use info or debug")
+        }
         if case let role = config.string(forKey: "role", default: "all"), role != "all" {
-            problems.append("role: \"\(role)\" needs a database server; on the embedded store the role is all")
+            problems.append(
+                "role: \"\(role)\" needs a database server; on the embedded store the role is all"
+            )
         }
         let url = config.string(forKey: "public-url") ?? "\(tls == nil ? "http" : "https")://\(listen)"
         publicURL = try Self.publicURL(url, &problems)
@@ -107,7 +113,8 @@ package struct Settings: Sendable {
         if isPlain, !config.bool(forKey: "insecure-http", default: false) {
             problems.append(
                 "listen: plain HTTP on \(listen) would send keys in the clear: set tls-certificate and tls-key, or "
-                    + "trusted-proxies, or insecure-http")
+                    + "trusted-proxies, or insecure-http"
+            )
         }
         guard problems.isEmpty else { throw Problems(lines: problems) }
     }

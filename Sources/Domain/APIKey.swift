@@ -20,7 +20,9 @@ package enum Role: UInt8, Comparable, CaseIterable, Sendable {
 
     /// Reads the exact wire spelling.
     package init?(name: String) {
-        guard let match = Role.allCases.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else { return nil }
+        guard let match = Role.allCases.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+            return nil
+        }
         self = match
     }
 
@@ -47,7 +49,9 @@ package struct APIKeySecret: Sendable, CustomStringConvertible {
     /// Makes a new one.
     package init(kind: Kind, random: inout some RandomNumberGenerator) {
         func digits(_ count: Int) -> [UInt8] {
-            (0..<count).flatMap { _ in Base62.encode(UInt128(UInt64.random(in: 0..<62, using: &random)), width: 1) }
+            (0..<count).flatMap { _ in
+                Base62.encode(UInt128(UInt64.random(in: 0..<62, using: &random)), width: 1)
+            }
         }
         self.kind = kind
         let publicID = digits(10)
@@ -98,7 +102,12 @@ package struct APIKey: Sendable {
     package let lastUsedAt: UnixTime?
 
     package init(
-        id: APIKeyID, owner: Owner, name: Name, metadata: Metadata, expiresAt: UnixTime, lastUsedAt: UnixTime?
+        id: APIKeyID,
+        owner: Owner,
+        name: Name,
+        metadata: Metadata,
+        expiresAt: UnixTime,
+        lastUsedAt: UnixTime?
     ) {
         self.id = id
         self.owner = owner
@@ -119,7 +128,13 @@ package struct Metadata: Sendable, Equatable {
     package let createdAt: UnixTime
     package let updatedAt: UnixTime
 
-    package init(externalID: Text?, labels: Labels, version: Version, createdAt: UnixTime, updatedAt: UnixTime) {
+    package init(
+        externalID: Text?,
+        labels: Labels,
+        version: Version,
+        createdAt: UnixTime,
+        updatedAt: UnixTime
+    ) {
         self.externalID = externalID
         self.labels = labels
         self.version = version
@@ -135,7 +150,11 @@ package struct Metadata: Sendable, Equatable {
     /// After a change at `now`.
     package func changed(externalID: Change<Text>, labels newLabels: Labels?, at now: UnixTime) -> Metadata {
         Metadata(
-            externalID: externalID.applied(to: self.externalID), labels: newLabels ?? labels,
-            version: version.next, createdAt: createdAt, updatedAt: now)
+            externalID: externalID.applied(to: self.externalID),
+            labels: newLabels ?? labels,
+            version: version.next,
+            createdAt: createdAt,
+            updatedAt: now
+        )
     }
 }

@@ -18,7 +18,12 @@ package struct Account: Sendable {
     package let metadata: Metadata
 
     package init(
-        id: AccountID, number: AccountNumber, name: Name, status: Status, storedBytesLimit: Int64, storedBytes: Int64,
+        id: AccountID,
+        number: AccountNumber,
+        name: Name,
+        status: Status,
+        storedBytesLimit: Int64,
+        storedBytes: Int64,
         metadata: Metadata
     ) {
         self.id = id

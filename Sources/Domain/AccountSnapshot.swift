@@ -12,8 +12,13 @@ package struct AccountSnapshot: Sendable {
     package let severityTables: [IntegrationType: SeverityTable]
 
     package init(
-        id: AccountID, number: AccountNumber, revision: Revision, isActive: Bool, storedBytesLimit: Int64,
-        channels: ChannelDirectory, integrations: [IntegrationNumber: IntegrationSnapshot],
+        id: AccountID,
+        number: AccountNumber,
+        revision: Revision,
+        isActive: Bool,
+        storedBytesLimit: Int64,
+        channels: ChannelDirectory,
+        integrations: [IntegrationNumber: IntegrationSnapshot],
         severityTables: [IntegrationType: SeverityTable]
     ) {
         self.id = id
@@ -29,8 +34,15 @@ package struct AccountSnapshot: Sendable {
     /// The same with other severity tables.
     package func with(severityTables: [IntegrationType: SeverityTable]) -> AccountSnapshot {
         AccountSnapshot(
-            id: id, number: number, revision: revision, isActive: isActive, storedBytesLimit: storedBytesLimit,
-            channels: channels, integrations: integrations, severityTables: severityTables)
+            id: id,
+            number: number,
+            revision: revision,
+            isActive: isActive,
+            storedBytesLimit: storedBytesLimit,
+            channels: channels,
+            integrations: integrations,
+            severityTables: severityTables
+        )
     }
 }
 
@@ -69,7 +81,12 @@ package struct IntegrationSnapshot: Sendable {
         package let isRevoked: Bool
 
         package init(
-            id: PushURLID, tag: PushTag, kid: UInt8, expiryDay: UInt16, expiresAt: UnixTime?, isRevoked: Bool
+            id: PushURLID,
+            tag: PushTag,
+            kid: UInt8,
+            expiryDay: UInt16,
+            expiresAt: UnixTime?,
+            isRevoked: Bool
         ) {
             self.id = id
             self.tag = tag
@@ -89,8 +106,13 @@ package struct IntegrationSnapshot: Sendable {
     package let credentials: [Credential]
 
     package init(
-        id: IntegrationID, number: IntegrationNumber, type: IntegrationType, isEnabled: Bool, rateLimit: RateLimit,
-        routing: Routing, credentials: [Credential]
+        id: IntegrationID,
+        number: IntegrationNumber,
+        type: IntegrationType,
+        isEnabled: Bool,
+        rateLimit: RateLimit,
+        routing: Routing,
+        credentials: [Credential]
     ) {
         self.id = id
         self.number = number
@@ -102,8 +124,13 @@ package struct IntegrationSnapshot: Sendable {
     }
 
     /// What a token with a right MAC may do here at `now`.
-    package func admission(of token: PushToken, at now: UnixTime) -> (credential: Credential, refusal: RefusalReason?)? {
-        guard let credential = credentials.first(where: { $0.tag == token.tag && $0.kid == token.kid }) else { return nil }
+    package func admission(
+        of token: PushToken,
+        at now: UnixTime
+    ) -> (credential: Credential, refusal: RefusalReason?)? {
+        guard let credential = credentials.first(where: { $0.tag == token.tag && $0.kid == token.kid }) else {
+            return nil
+        }
         if credential.isRevoked { return (credential, .revoked) }
         let isOver = credential.expiresAt.map { $0 <= now } ?? false
         if isOver || ExpiryDay.isOver(token.expiryDay, at: now) { return (credential, .expired) }

@@ -43,7 +43,6 @@ package enum ReductionReason: UInt8, Sendable {
     case outOfOrder = 7
     case neverSeen = 8
     case noChannel = 9
-    case appliedBefore = 10
 
     /// The sentence of the decision trace.
     package var detail: String {
@@ -58,7 +57,6 @@ package enum ReductionReason: UInt8, Sendable {
         case .outOfOrder: "the recovery ended before the open alert's newest start: ignored"
         case .neverSeen: "no alert with this key was ever opened by this integration: ignored"
         case .noChannel: "no route and no default led to an enabled channel: kept as unrouted"
-        case .appliedBefore: "this delivery took effect in the channel before: not applied again"
         }
     }
 }
@@ -96,9 +94,20 @@ package struct Alert: Sendable, Equatable {
     package var contentDigest: [UInt8]
 
     package init(
-        id: AlertID, channelID: ChannelID, integrationID: IntegrationID, alertKey: Text, title: Text, severity: Severity,
-        maxSeverity: Severity, phase: Phase, startsAt: UnixTime?, firstSeenAt: UnixTime, lastSeenAt: UnixTime,
-        eventCount: Int64, labelsDigest: [UInt8], contentDigest: [UInt8]
+        id: AlertID,
+        channelID: ChannelID,
+        integrationID: IntegrationID,
+        alertKey: Text,
+        title: Text,
+        severity: Severity,
+        maxSeverity: Severity,
+        phase: Phase,
+        startsAt: UnixTime?,
+        firstSeenAt: UnixTime,
+        lastSeenAt: UnixTime,
+        eventCount: Int64,
+        labelsDigest: [UInt8],
+        contentDigest: [UInt8]
     ) {
         self.id = id
         self.channelID = channelID
@@ -146,7 +155,12 @@ package enum AlertReduction {
         /// Whether description, link, labels and annotations of the event become the alert's.
         package let takesContent: Bool
 
-        package init(_ outcome: Outcome, _ reason: ReductionReason, _ alert: Alert?, takesContent: Bool = false) {
+        package init(
+            _ outcome: Outcome,
+            _ reason: ReductionReason,
+            _ alert: Alert?,
+            takesContent: Bool = false
+        ) {
             self.outcome = outcome
             self.reason = reason
             self.alert = alert
@@ -156,11 +170,18 @@ package enum AlertReduction {
 
     /// A firing event in `channel`, whose newest alert of this key is `current`. `newID` is called once if one is opened.
     package static func firing(
-        _ event: DecodedEvent, severity: Severity, channel: ChannelID, integration: IntegrationID, current: Alert?,
-        received: UnixTime, newID: () -> AlertID
+        _ event: DecodedEvent,
+        severity: Severity,
+        channel: ChannelID,
+        integration: IntegrationID,
+        current: Alert?,
+        received: UnixTime,
+        newID: () -> AlertID
     ) -> Step {
         let digest = event.labelsDigest.prefix(16)
-        if let current, current.isOpen { return refiring(event, severity: severity, digest: digest, of: current, received) }
+        if let current, current.isOpen {
+            return refiring(event, severity: severity, digest: digest, of: current, received)
+        }
         if let current, case .recovered(let recoveredAt) = current.phase,
             let startsAt = event.startsAt, startsAt == current.startsAt, digest == current.labelsDigest,
             received.milliseconds - recoveredAt.milliseconds <= lateCopyWindow
@@ -168,16 +189,33 @@ package enum AlertReduction {
             return Step(.ignored, .lateCopy, current)
         }
         let alert = Alert(
-            id: newID(), channelID: channel, integrationID: integration, alertKey: event.alertKey, title: event.title,
-            severity: severity, maxSeverity: severity, phase: .open, startsAt: event.startsAt, firstSeenAt: received,
-            lastSeenAt: received, eventCount: 1, labelsDigest: digest, contentDigest: event.contentDigest.prefix(16))
+            id: newID(),
+            channelID: channel,
+            integrationID: integration,
+            alertKey: event.alertKey,
+            title: event.title,
+            severity: severity,
+            maxSeverity: severity,
+            phase: .open,
+            startsAt: event.startsAt,
+            firstSeenAt: received,
+            lastSeenAt: received,
+            eventCount: 1,
+            labelsDigest: digest,
+            contentDigest: event.contentDigest.prefix(16)
+        )
         return Step(.opened, .noOpenAlert, alert, takesContent: true)
     }
 
     private static func refiring(
-        _ event: DecodedEvent, severity: Severity, digest: [UInt8], of current: Alert, _ received: UnixTime
+        _ event: DecodedEvent,
+        severity: Severity,
+        digest: [UInt8],
+        of current: Alert,
+        _ received: UnixTime
     ) -> Step {
-        let isSame = severity == current.severity && event.title == current.title && digest == current.labelsDigest
+        let isSame =
+            severity == current.severity && event.title == current.title && digest == current.labelsDigest
         var alert = current.counted(at: received)
         alert.severity = severity
         alert.maxSeverity = max(current.maxSeverity, severity)
@@ -186,8 +224,11 @@ package enum AlertReduction {
         alert.contentDigest = event.contentDigest.prefix(16)
         if let startsAt = event.startsAt { alert.startsAt = max(startsAt, current.startsAt ?? startsAt) }
         return Step(
-            isSame ? .duplicate : .updated, isSame ? .unchanged : .changed, alert,
-            takesContent: alert.contentDigest != current.contentDigest)
+            isSame ? .duplicate : .updated,
+            isSame ? .unchanged : .changed,
+            alert,
+            takesContent: alert.contentDigest != current.contentDigest
+        )
     }
 
     /// A recovery and the newest alert of its key in one channel.

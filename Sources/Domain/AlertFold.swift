@@ -46,8 +46,13 @@ package struct AlertFold: Sendable {
     /// Folds one event. `content` is its packed description, link, labels and annotations, handed on to the alerts that take
     /// them. Channels in `applied` have had this event before and are left alone (replay).
     package mutating func apply(
-        _ event: DecodedEvent, content: [UInt8], decision: Decision, integration: IntegrationID, received: UnixTime,
-        applied: [EventOutcome.InChannel] = [], newID: () -> AlertID
+        _ event: DecodedEvent,
+        content: [UInt8],
+        decision: Decision,
+        integration: IntegrationID,
+        received: UnixTime,
+        applied: [EventOutcome.InChannel] = [],
+        newID: () -> AlertID
     ) -> EventOutcome {
         let identity = Identity(integrationID: integration, alertKey: event.alertKey)
         let before = applied.filter(\.outcome.isEffective)
@@ -60,39 +65,67 @@ package struct AlertFold: Sendable {
     }
 
     private func fire(
-        _ event: DecodedEvent, _ decision: Decision, _ identity: Identity, received: UnixTime,
-        skipping before: [EventOutcome.InChannel], newID: () -> AlertID
+        _ event: DecodedEvent,
+        _ decision: Decision,
+        _ identity: Identity,
+        received: UnixTime,
+        skipping before: [EventOutcome.InChannel],
+        newID: () -> AlertID
     ) -> [(channel: ChannelID, step: AlertReduction.Step)] {
         let channels = decision.channels.filter { channel in !before.contains { $0.channelID == channel } }
         return channels.map { channel in
             let step = AlertReduction.firing(
-                event, severity: decision.severity.severity, channel: channel, integration: identity.integrationID,
-                current: newest[identity]?.first { $0.channelID == channel }, received: received, newID: newID)
+                event,
+                severity: decision.severity.severity,
+                channel: channel,
+                integration: identity.integrationID,
+                current: newest[identity]?.first { $0.channelID == channel },
+                received: received,
+                newID: newID
+            )
             return (channel, step)
         }
     }
 
     private func recover(
-        _ event: DecodedEvent, _ identity: Identity, received: UnixTime, skipping before: [EventOutcome.InChannel]
+        _ event: DecodedEvent,
+        _ identity: Identity,
+        received: UnixTime,
+        skipping before: [EventOutcome.InChannel]
     ) -> [(channel: ChannelID, step: AlertReduction.Step)] {
-        let known = (newest[identity] ?? []).filter { alert in !before.contains { $0.channelID == alert.channelID } }
+        let known = (newest[identity] ?? []).filter { alert in
+            !before.contains { $0.channelID == alert.channelID }
+        }
         let open = known.filter(\.isOpen)
-        return (open.isEmpty ? known : open).map { alert in
+        // A replayed recovery that took effect before counts nowhere else as a repeat.
+        return (open.isEmpty && before.isEmpty ? known : open).map { alert in
             (alert.channelID, AlertReduction.recovery(event, current: alert, received: received))
         }
     }
 
     private mutating func take(
-        _ step: AlertReduction.Step, content: [UInt8], channel: ChannelID, _ identity: Identity
+        _ step: AlertReduction.Step,
+        content: [UInt8],
+        channel: ChannelID,
+        _ identity: Identity
     ) -> EventOutcome.InChannel {
         if let alert = step.alert, step.outcome.isEffective {
             let before = newest[identity]?.first { $0.channelID == channel }
             newest[identity, default: []].removeAll { $0.channelID == channel }
             newest[identity, default: []].append(alert)
-            save(alert, after: before, isNew: step.outcome == .opened, content: step.takesContent ? content : nil)
+            save(
+                alert,
+                after: before,
+                isNew: step.outcome == .opened,
+                content: step.takesContent ? content : nil
+            )
         }
         return EventOutcome.InChannel(
-            channelID: channel, alertID: step.alert?.id, outcome: step.outcome, reason: step.reason)
+            channelID: channel,
+            alertID: step.alert?.id,
+            outcome: step.outcome,
+            reason: step.reason
+        )
     }
 
     private mutating func save(_ alert: Alert, after before: Alert?, isNew: Bool, content: [UInt8]?) {
@@ -101,7 +134,12 @@ package struct AlertFold: Sendable {
             entry.content = content ?? entry.content
             saved[alert.id] = entry
         } else {
-            saved[alert.id] = Saved(alert: alert, isNew: isNew, content: content, retires: isNew ? before?.id : nil)
+            saved[alert.id] = Saved(
+                alert: alert,
+                isNew: isNew,
+                content: content,
+                retires: isNew ? before?.id : nil
+            )
             order.append(alert.id)
         }
     }
@@ -181,7 +219,9 @@ extension EventOutcome {
         var outcomes: [EventOutcome] = []
         var rest = bytes[1...]
         while !rest.isEmpty {
-            guard rest.count >= 3, let reason = ReductionReason(rawValue: rest[rest.startIndex]) else { return nil }
+            guard rest.count >= 3, let reason = ReductionReason(rawValue: rest[rest.startIndex]) else {
+                return nil
+            }
             let count = Int(rest[rest.startIndex + 1]) << 8 | Int(rest[rest.startIndex + 2])
             rest = rest.dropFirst(3)
             guard rest.count >= count * 34 else { return nil }
@@ -202,10 +242,14 @@ extension EventOutcome.InChannel {
         let start = bytes.startIndex
         guard let channelID = ChannelID(bytes: bytes[start..<start + 16]),
             let alertID = AlertID(bytes: bytes[start + 16..<start + 32]),
-            let outcome = Outcome(rawValue: bytes[start + 32]), let reason = ReductionReason(rawValue: bytes[start + 33])
+            let outcome = Outcome(rawValue: bytes[start + 32]),
+            let reason = ReductionReason(rawValue: bytes[start + 33])
         else { return nil }
         self.init(
-            channelID: channelID, alertID: alertID.high == 0 && alertID.low == 0 ? nil : alertID, outcome: outcome,
-            reason: reason)
+            channelID: channelID,
+            alertID: alertID.high == 0 && alertID.low == 0 ? nil : alertID,
+            outcome: outcome,
+            reason: reason
+        )
     }
 }

@@ -162,7 +162,9 @@ package struct ConditionSource: Sendable, Equatable {
         let compiledKey = ConditionKey(key)
         if compiledKey == nil {
             errors.add(
-                pointer + "/key", "is not a key: use severity, title, description, alert_key or labels.NAME")
+                pointer + "/key",
+                "is not a key: use severity, title, description, alert_key or labels.NAME"
+            )
         }
         let compiledOperator = Condition.Operator(rawValue: `operator`.string)
         if compiledOperator == nil { errors.add(pointer + "/operator", "must be in or not_in") }
@@ -171,7 +173,9 @@ package struct ConditionSource: Sendable, Equatable {
             let place = pointer + "/values/\(index)"
             do {
                 let compiled = try ConditionValue(value)
-                if case (.severity?, .exact(let text)) = (compiledKey, compiled), Severity(name: text.string) == nil {
+                if case (.severity?, .exact(let text)) = (compiledKey, compiled),
+                    Severity(name: text.string) == nil
+                {
                     errors.add(place, "is not a severity: use Critical, Warning or Info")
                 }
                 compiledValues.append(compiled)

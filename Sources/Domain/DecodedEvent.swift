@@ -30,8 +30,16 @@ package struct DecodedEvent: Sendable {
     package let contentDigest: Digest256
 
     package init(
-        alertKey: Text, title: Text, description: Text, link: Text?, labels: Labels, annotations: Labels,
-        isRecovery: Bool, startsAt: UnixTime?, endsAt: UnixTime?, severityCandidates: [SeverityCandidate]
+        alertKey: Text,
+        title: Text,
+        description: Text,
+        link: Text?,
+        labels: Labels,
+        annotations: Labels,
+        isRecovery: Bool,
+        startsAt: UnixTime?,
+        endsAt: UnixTime?,
+        severityCandidates: [SeverityCandidate]
     ) {
         let (title, titleCut) = title.capped(Limits.titleBytes)
         let (description, descriptionCut) = description.capped(Limits.alertDescriptionBytes)
@@ -50,7 +58,11 @@ package struct DecodedEvent: Sendable {
         self.wasCut = titleCut || descriptionCut || labelsCut || annotationsCut
         labelsDigest = labels.digest
         contentDigest = DecodedEvent.digest(
-            description: description, link: self.link, labels: labelsDigest, annotations: annotations)
+            description: description,
+            link: self.link,
+            labels: labelsDigest,
+            annotations: annotations
+        )
     }
 
     /// When it happened: the start of a firing, the end of a recovery; when the sender does not say, `received`.
@@ -59,7 +71,10 @@ package struct DecodedEvent: Sendable {
     }
 
     private static func digest(
-        description: Text, link: Text?, labels: Digest256, annotations: Labels
+        description: Text,
+        link: Text?,
+        labels: Digest256,
+        annotations: Labels
     ) -> Digest256 {
         var hash = SHA256Hasher()
         hash.update(length: description.bytes.count)

@@ -42,8 +42,16 @@ package struct Delivery: Sendable {
     package let replayedAt: UnixTime?
 
     package init(
-        id: DeliveryID, integrationID: IntegrationID, receivedAt: UnixTime, disposition: Disposition, reason: Text?,
-        eventCount: Int, size: Int, contentType: Text?, remoteAddress: Text?, replayedAt: UnixTime?
+        id: DeliveryID,
+        integrationID: IntegrationID,
+        receivedAt: UnixTime,
+        disposition: Disposition,
+        reason: Text?,
+        eventCount: Int,
+        size: Int,
+        contentType: Text?,
+        remoteAddress: Text?,
+        replayedAt: UnixTime?
     ) {
         self.id = id
         self.integrationID = integrationID
@@ -69,7 +77,12 @@ package struct EventResult: Sendable {
     package let outcome: EventOutcome
 
     package init(
-        alertKey: Text, title: Text, isRecovery: Bool, wasCut: Bool, decision: Decision, outcome: EventOutcome
+        alertKey: Text,
+        title: Text,
+        isRecovery: Bool,
+        wasCut: Bool,
+        decision: Decision,
+        outcome: EventOutcome
     ) {
         self.alertKey = alertKey
         self.title = title
@@ -106,7 +119,11 @@ package struct TraceStep: Sendable, Equatable {
     package let outcome: Outcome?
 
     package init(
-        _ stage: Stage, _ detail: String, routeIDs: [String] = [], channelID: ChannelID? = nil, alertID: AlertID? = nil,
+        _ stage: Stage,
+        _ detail: String,
+        routeIDs: [String] = [],
+        channelID: ChannelID? = nil,
+        alertID: AlertID? = nil,
         outcome: Outcome? = nil
     ) {
         self.stage = stage
@@ -123,7 +140,9 @@ extension Decision {
     package func trace(wasCut: Bool) -> [TraceStep] {
         var steps: [TraceStep] = []
         if wasCut {
-            steps.append(TraceStep(.decode, "some of the alert's text was over the limits and was cut or dropped"))
+            steps.append(
+                TraceStep(.decode, "some of the alert's text was over the limits and was cut or dropped")
+            )
         }
         steps.append(TraceStep(.severity, severity.detail))
         switch routing {
@@ -133,11 +152,16 @@ extension Decision {
                 ? "the integration's channel is disabled" : "the integration belongs to this channel"
             steps.append(TraceStep(.route, detail, channelID: channel))
         case .recovery:
-            steps.append(TraceStep(.route, "a recovery goes to every open alert with its key, whatever the routes say"))
+            steps.append(
+                TraceStep(.route, "a recovery goes to every open alert with its key, whatever the routes say")
+            )
         case .routes(let matched, let count, let stopped, let usedDefaults):
             var detail = "\(matched.count) of \(count) routes matched"
             if stopped { detail += ", the last one said stop" }
-            if usedDefaults { detail += channels.isEmpty ? "; no default channel is enabled" : "; the default channels get it" }
+            if usedDefaults {
+                detail +=
+                    channels.isEmpty ? "; no default channel is enabled" : "; the default channels get it"
+            }
             steps.append(TraceStep(.route, detail, routeIDs: matched.map(\.description)))
         }
         return steps
@@ -150,14 +174,21 @@ extension EventOutcome {
         if channels.isEmpty { return [TraceStep(.reduce, reasonWhenEmpty.detail, outcome: outcome)] }
         return channels.map {
             TraceStep(
-                .reduce, $0.reason.detail, channelID: $0.channelID, alertID: $0.alertID, outcome: $0.outcome)
+                .reduce,
+                $0.reason.detail,
+                channelID: $0.channelID,
+                alertID: $0.alertID,
+                outcome: $0.outcome
+            )
         }
     }
 }
 
 extension SeverityVerdict {
     fileprivate var detail: String {
-        guard let candidate else { return "no known level in the alert: the table's fallback, \(severity.name)" }
+        guard let candidate else {
+            return "no known level in the alert: the table's fallback, \(severity.name)"
+        }
         let found = "\(candidate.field) \"\(candidate.level)\""
         if let alias { return "\(found) is another word for \(alias.string.uppercased()): \(severity.name)" }
         return "\(found) is \(severity.name) in the severity table"
@@ -179,8 +210,16 @@ package struct Event: Sendable {
     package let outcome: EventOutcome
 
     package init(
-        id: EventID, deliveryID: DeliveryID, integrationID: IntegrationID, alertKey: Text, content: AlertContent,
-        severity: Severity, isRecovery: Bool, isSeverityGuessed: Bool, occurredAt: UnixTime, receivedAt: UnixTime,
+        id: EventID,
+        deliveryID: DeliveryID,
+        integrationID: IntegrationID,
+        alertKey: Text,
+        content: AlertContent,
+        severity: Severity,
+        isRecovery: Bool,
+        isSeverityGuessed: Bool,
+        occurredAt: UnixTime,
+        receivedAt: UnixTime,
         outcome: EventOutcome
     ) {
         self.id = id

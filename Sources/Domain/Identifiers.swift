@@ -25,8 +25,12 @@ package struct Identifier<Kind: IdentifierKind>: Hashable, Comparable, Sendable 
     package var bytes: [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(16)
-        for shift in stride(from: UInt64(56), through: 0, by: -8) { result.append(UInt8(truncatingIfNeeded: high >> shift)) }
-        for shift in stride(from: UInt64(56), through: 0, by: -8) { result.append(UInt8(truncatingIfNeeded: low >> shift)) }
+        for shift in stride(from: UInt64(56), through: 0, by: -8) {
+            result.append(UInt8(truncatingIfNeeded: high >> shift))
+        }
+        for shift in stride(from: UInt64(56), through: 0, by: -8) {
+            result.append(UInt8(truncatingIfNeeded: low >> shift))
+        }
         return result
     }
 
@@ -99,11 +103,13 @@ package struct IdentifierSequence: Sendable {
     /// Continues after `floor`, the newest time that earlier identifiers may carry.
     package init(after floor: UnixTime = UnixTime(milliseconds: 0)) {
         lastHigh = UInt64(max(0, floor.milliseconds)) << 16 | 0x7FFF
+        lastLow = .max
     }
 
     /// The next identifier.
     package mutating func next<Kind: IdentifierKind>(
-        at now: UnixTime, random: inout some RandomNumberGenerator
+        at now: UnixTime,
+        random: inout some RandomNumberGenerator
     ) -> Identifier<Kind> {
         let milliseconds = UInt64(max(0, now.milliseconds))
         if milliseconds > lastHigh >> 16 {

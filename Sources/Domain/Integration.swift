@@ -28,8 +28,15 @@ package struct Integration: Sendable {
     package let metadata: Metadata
 
     package init(
-        id: IntegrationID, number: IntegrationNumber, type: IntegrationType, mode: Mode, name: Name, description: Text,
-        status: Enablement, rateLimit: RateLimit, metadata: Metadata
+        id: IntegrationID,
+        number: IntegrationNumber,
+        type: IntegrationType,
+        mode: Mode,
+        name: Name,
+        description: Text,
+        status: Enablement,
+        rateLimit: RateLimit,
+        metadata: Metadata
     ) {
         self.id = id
         self.number = number

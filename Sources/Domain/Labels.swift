@@ -50,7 +50,8 @@ package struct Labels: Sendable, Equatable {
         for pair in pairs {
             body(
                 bytes.extracting(Int(pair.start)..<Int(pair.middle)),
-                bytes.extracting(Int(pair.middle)..<Int(pair.end)))
+                bytes.extracting(Int(pair.middle)..<Int(pair.end))
+            )
         }
     }
 
@@ -68,7 +69,8 @@ package struct Labels: Sendable, Equatable {
             one.middle - one.start == other.middle - other.start
                 && compareBytes(
                     first.extracting(Int(one.start)..<Int(one.end)),
-                    second.extracting(Int(other.start)..<Int(other.end))) == 0
+                    second.extracting(Int(other.start)..<Int(other.end))
+                ) == 0
         }
     }
 
@@ -108,7 +110,8 @@ extension Labels {
 
         /// Adds a pair. `writeName` and `writeValue` append valid UTF-8 to the bytes they are given.
         package mutating func append(
-            name writeName: (inout [UInt8]) -> Void, value writeValue: (inout [UInt8]) -> Void
+            name writeName: (inout [UInt8]) -> Void,
+            value writeValue: (inout [UInt8]) -> Void
         ) {
             let start = UInt32(labels.storage.count)
             writeName(&labels.storage)
@@ -133,7 +136,8 @@ extension Labels {
             func order(_ left: Pair, _ right: Pair) -> Int {
                 compareBytes(
                     bytes.extracting(Int(left.start)..<Int(left.middle)),
-                    bytes.extracting(Int(right.start)..<Int(right.middle)))
+                    bytes.extracting(Int(right.start)..<Int(right.middle))
+                )
             }
             var pairs = labels.pairs
             pairs.sort { left, right in
@@ -170,9 +174,11 @@ extension Labels {
     /// At most the limits of it: long names and those beyond the count dropped, long values cut before a scalar that would not
     /// fit. The second value is whether anything was lost.
     package func capped() -> (labels: Labels, wasCut: Bool) {
-        let fits = pairs.count <= Limits.count && pairs.allSatisfy {
-            $0.middle - $0.start <= Limits.nameBytes && $0.end - $0.middle <= Limits.valueBytes
-        }
+        let fits =
+            pairs.count <= Limits.count
+            && pairs.allSatisfy {
+                $0.middle - $0.start <= Limits.nameBytes && $0.end - $0.middle <= Limits.valueBytes
+            }
         if fits { return (self, false) }
         var builder = Builder()
         var kept = 0

@@ -74,25 +74,35 @@ package struct Network: Sendable, Equatable {
     package init?(_ text: Text) {
         let parts = text.bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         guard parts.count <= 2, let address = IPAddress(Array(parts[0])) else { return nil }
+        // A mapped address (`::ffff:10.0.0.0/104`) counts its prefix length as IPv6 does.
+        let isMapped = address.isIPv4 && parts[0].contains(UInt8(ascii: ":"))
         let width = address.isIPv4 ? 32 : 128
+        let skipped = isMapped ? 96 : 0
         var length = width
         if parts.count == 2 {
-            guard (1...3).contains(parts[1].count), let number = Int(String(decoding: parts[1], as: UTF8.self)),
-                parts[1].allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), number <= width
+            guard (1...3).contains(parts[1].count),
+                let number = Int(String(decoding: parts[1], as: UTF8.self)),
+                parts[1].allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }), (0...width).contains(number - skipped)
             else { return nil }
-            length = number
+            length = number - skipped
         }
         isIPv4 = address.isIPv4
-        mask = length == 0 ? 0 : (UInt128.max << UInt128(width - length)) & (isIPv4 ? UInt128(UInt32.max) : .max)
+        mask =
+            length == 0 ? 0 : (UInt128.max << UInt128(width - length)) & (isIPv4 ? UInt128(UInt32.max) : .max)
         base = address.value & mask
     }
 
-    /// Whether `value` is an address in it; surrounding white space and a `:port` after an IPv4 address are allowed.
+    /// Whether `value` is an address in it; surrounding white space and a port (`10.0.0.1:80`, `[2001:db8::1]:80`) are allowed.
     package func contains(_ value: Text) -> Bool {
         let bytes = value.trimmed.bytes
         if let address = IPAddress(bytes) { return contains(address) }
-        let parts = bytes.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
-        guard parts.count == 2, let address = IPAddress(Array(parts[0])), address.isIPv4 else { return false }
+        guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")), let port = UInt16(String(decoding: bytes[(colon + 1)...], as: UTF8.self)),
+            port > 0
+        else { return false }
+        var host = bytes[..<colon]
+        let isBracketed = host.first == UInt8(ascii: "[") && host.last == UInt8(ascii: "]")
+        if isBracketed { host = host.dropFirst().dropLast() }
+        guard let address = IPAddress(Array(host)), isBracketed || address.isIPv4 else { return false }
         return contains(address)
     }
 
@@ -140,13 +150,17 @@ package struct IPAddress: Sendable, Equatable {
     private static func readIPv6(_ bytes: [UInt8]) -> UInt128? {
         guard bytes.count >= 2, bytes.count <= 45, bytes.contains(UInt8(ascii: ":")) else { return nil }
         let halves = splitAtDoubleColon(bytes)
-        guard let head = groups(halves.head) else { return nil }
+        guard let head = groups(halves.head, mayEndInIPv4: halves.tail == nil) else { return nil }
         guard let tailBytes = halves.tail else { return head.count == 8 ? joined(head) : nil }
-        guard let tail = groups(tailBytes), head.count + tail.count <= 7 else { return nil }
+        guard let tail = groups(tailBytes, mayEndInIPv4: true), head.count + tail.count <= 7 else {
+            return nil
+        }
         return joined(head + [UInt16](repeating: 0, count: 8 - head.count - tail.count) + tail)
     }
 
-    private static func splitAtDoubleColon(_ bytes: [UInt8]) -> (head: ArraySlice<UInt8>, tail: ArraySlice<UInt8>?) {
+    private static func splitAtDoubleColon(
+        _ bytes: [UInt8]
+    ) -> (head: ArraySlice<UInt8>, tail: ArraySlice<UInt8>?) {
         let colon = UInt8(ascii: ":")
         for index in bytes.indices.dropLast() where bytes[index] == colon && bytes[index + 1] == colon {
             return (bytes[..<index], bytes[(index + 2)...])
@@ -154,12 +168,12 @@ package struct IPAddress: Sendable, Equatable {
         return (bytes[...], nil)
     }
 
-    private static func groups(_ bytes: ArraySlice<UInt8>) -> [UInt16]? {
+    private static func groups(_ bytes: ArraySlice<UInt8>, mayEndInIPv4: Bool) -> [UInt16]? {
         if bytes.isEmpty { return [] }
         var groups: [UInt16] = []
         let parts = bytes.split(separator: UInt8(ascii: ":"), omittingEmptySubsequences: false)
         for (index, part) in parts.enumerated() {
-            if index == parts.count - 1, let ipv4 = readIPv4(part) {
+            if mayEndInIPv4, index == parts.count - 1, let ipv4 = readIPv4(part) {
                 groups += [UInt16(ipv4 >> 16), UInt16(truncatingIfNeeded: ipv4)]
             } else {
                 guard (1...4).contains(part.count), part.first != 0x2B, part.first != 0x2D,
@@ -190,7 +204,7 @@ package struct NumberTest: Sendable, Equatable {
 
     /// Reads `COMPARISON:N`.
     package init?(_ text: Text) {
-        let parts = text.string.split(separator: ":", maxSplits: 1)
+        let parts = text.string.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         guard parts.count == 2, let comparison = Comparison(rawValue: String(parts[0])),
             let bound = NumberTest.number(String(parts[1]))
         else { return nil }
@@ -213,7 +227,9 @@ package struct NumberTest: Sendable, Equatable {
     /// A finite decimal number; `nan`, `inf` and hexadecimal are none.
     private static func number(_ text: String) -> Double? {
         let allowed = Array("0123456789+-.eE".utf8)
-        guard text.utf8.allSatisfy(allowed.contains), let number = Double(text), number.isFinite else { return nil }
+        guard text.utf8.allSatisfy(allowed.contains), let number = Double(text), number.isFinite else {
+            return nil
+        }
         return number
     }
 }

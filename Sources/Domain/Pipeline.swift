@@ -5,7 +5,10 @@
 package enum Pipeline {
     /// What `event` means under an account's configuration.
     package static func decide(
-        _ event: DecodedEvent, integration: IntegrationSnapshot, account: AccountSnapshot, vocabulary: SeverityVocabulary,
+        _ event: DecodedEvent,
+        integration: IntegrationSnapshot,
+        account: AccountSnapshot,
+        vocabulary: SeverityVocabulary,
         routes override: RouteTable? = nil
     ) -> Decision {
         let table = account.severityTables[integration.type] ?? vocabulary.defaultTable
@@ -17,17 +20,29 @@ package enum Pipeline {
             return Decision(severity: verdict, routing: .dedicated(channel), channels: channels)
         case .shared(let routes, let defaults):
             return route(
-                event, severity: verdict, routes: override ?? routes, defaults: defaults, directory: account.channels)
+                event,
+                severity: verdict,
+                routes: override ?? routes,
+                defaults: defaults,
+                directory: account.channels
+            )
         }
     }
 
     private static func route(
-        _ event: DecodedEvent, severity: SeverityVerdict, routes: RouteTable, defaults: [ChannelID],
+        _ event: DecodedEvent,
+        severity: SeverityVerdict,
+        routes: RouteTable,
+        defaults: [ChannelID],
         directory: ChannelDirectory
     ) -> Decision {
         let subject = ConditionSubject(
-            severity: severity.severity, title: event.title, description: event.description,
-            alertKey: event.alertKey, labels: event.labels)
+            severity: severity.severity,
+            title: event.title,
+            description: event.description,
+            alertKey: event.alertKey,
+            labels: event.labels
+        )
         let matches = routes.matches(for: subject)
         var channels: [ChannelID] = []
         for match in matches {
@@ -37,21 +52,32 @@ package enum Pipeline {
             }
         }
         let usesDefaults = channels.isEmpty
-        if usesDefaults { channels = defaults.filter(directory.isEnabled) }
+        if usesDefaults {
+            for channel in defaults where directory.isEnabled(channel) && !channels.contains(channel) {
+                channels.append(channel)
+            }
+        }
         let routing = Decision.Routing.routes(
-            matched: matches.map(\.route), of: routes.count, stopped: matches.last?.onMatch == .stop,
-            usedDefaults: usesDefaults)
+            matched: matches.map(\.route),
+            of: routes.count,
+            stopped: matches.last?.onMatch == .stop,
+            usedDefaults: usesDefaults
+        )
         return Decision(severity: severity, routing: routing, channels: channels)
     }
 
     private static func channels(
-        of match: RouteTable.Match, labels: Labels, directory: ChannelDirectory
+        of match: RouteTable.Match,
+        labels: Labels,
+        directory: ChannelDirectory
     ) -> [ChannelID] {
         switch match.target {
         case .channels(let ids):
             return ids.filter(directory.isEnabled)
         case .channelNamed(let label):
-            guard let name = labels.value(of: label), let id = directory.channel(named: name) else { return [] }
+            guard let name = labels.value(of: label), let id = directory.channel(named: name) else {
+                return []
+            }
             return directory.isEnabled(id) ? [id] : []
         }
     }

@@ -49,7 +49,11 @@ package struct PushToken: Sendable, Equatable {
 
     /// The bytes that the MAC covers, after the purpose.
     static func signedBytes(
-        first: UInt8 = firstByte, kid: UInt8, account: AccountNumber, integration: IntegrationNumber, tag: PushTag,
+        first: UInt8 = firstByte,
+        kid: UInt8,
+        account: AccountNumber,
+        integration: IntegrationNumber,
+        tag: PushTag,
         expiryDay: UInt16
     ) -> [UInt8] {
         var bytes: [UInt8] = []
@@ -64,7 +68,13 @@ package struct PushToken: Sendable, Equatable {
 
     /// The signed bytes of this token.
     var signedBytes: [UInt8] {
-        PushToken.signedBytes(kid: kid, account: account, integration: integration, tag: tag, expiryDay: expiryDay)
+        PushToken.signedBytes(
+            kid: kid,
+            account: account,
+            integration: integration,
+            tag: tag,
+            expiryDay: expiryDay
+        )
     }
 
     /// The text of 33 bytes.
@@ -146,10 +156,19 @@ package struct PushTokenKeys: Sendable {
 
     /// The text of a new token.
     package func issue(
-        kid: UInt8, account: AccountNumber, integration: IntegrationNumber, tag: PushTag, expiryDay: UInt16
+        kid: UInt8,
+        account: AccountNumber,
+        integration: IntegrationNumber,
+        tag: PushTag,
+        expiryDay: UInt16
     ) -> [UInt8] {
         let payload = PushToken.signedBytes(
-            kid: kid, account: account, integration: integration, tag: tag, expiryDay: expiryDay)
+            kid: kid,
+            account: account,
+            integration: integration,
+            tag: tag,
+            expiryDay: expiryDay
+        )
         return PushToken.text(of: payload + mac(of: payload, kid: kid, account: account))
     }
 
@@ -172,7 +191,11 @@ package struct PushTokenKeys: Sendable {
         info += deploymentID
         info.append(kid)
         info.appendBigEndian(UInt64(account.value), count: 4)
-        let key = KeyDerivation.expand(pseudorandomKey: pseudorandomKeys[kid] ?? unknownKey, info: info, length: 32)
+        let key = KeyDerivation.expand(
+            pseudorandomKey: pseudorandomKeys[kid] ?? unknownKey,
+            info: info,
+            length: 32
+        )
         return HMACSHA256.authenticate(PushTokenKeys.purpose + payload, key: key).prefix(16)
     }
 }

@@ -21,9 +21,19 @@ package struct PushURL: Sendable {
     package let metadata: Metadata
 
     package init(
-        id: PushURLID, integrationID: IntegrationID, description: Text, kid: UInt8, tag: PushTag, expiryDay: UInt16,
-        expiresAt: UnixTime?, revokedAt: UnixTime?, createdBy: APIKeyID, lastUsedAt: UnixTime?, lastUsedAddress: Text?,
-        useCount: Int64, metadata: Metadata
+        id: PushURLID,
+        integrationID: IntegrationID,
+        description: Text,
+        kid: UInt8,
+        tag: PushTag,
+        expiryDay: UInt16,
+        expiresAt: UnixTime?,
+        revokedAt: UnixTime?,
+        createdBy: APIKeyID,
+        lastUsedAt: UnixTime?,
+        lastUsedAddress: Text?,
+        useCount: Int64,
+        metadata: Metadata
     ) {
         self.id = id
         self.integrationID = integrationID
@@ -60,16 +70,22 @@ package struct PublicURL: Sendable, Equatable {
     package init(_ text: String) throws(FieldError) {
         var base = text
         while base.hasSuffix("/") { base.removeLast() }
-        let allowed = base.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !Array("\"<>\\^`{|}?#@".utf8).contains($0) }
+        let allowed = base.utf8.allSatisfy {
+            $0 > 0x20 && $0 < 0x7F && !Array("\"<>\\^`{|}?#@".utf8).contains($0)
+        }
         let host = base.split(separator: "/", omittingEmptySubsequences: false)
-        guard allowed, base.hasPrefix("http://") || base.hasPrefix("https://"), host.count >= 3, !host[2].isEmpty else {
+        guard allowed, base.hasPrefix("http://") || base.hasPrefix("https://"), host.count >= 3,
+            !host[2].isEmpty,
+            !host[2].hasPrefix(":")
+        else {
             throw FieldError("", "must be http:// or https:// and a host, such as https://alerts.example.com")
         }
         let length = base.utf8.count + "/p/".utf8.count + PushToken.length
         guard length <= PublicURL.longest else {
             throw FieldError(
                 "",
-                "makes push URLs of \(length) characters; ARMS takes at most \(PublicURL.longest): use a shorter host name")
+                "makes push URLs of \(length) characters; ARMS takes at most \(PublicURL.longest): use a shorter host name"
+            )
         }
         self.base = base
     }

@@ -41,7 +41,9 @@ package struct Route: Sendable {
 
     /// Its AND groups, compiled. Errors are added with pointers below `pointer`.
     package static func compile(
-        _ conditions: [[ConditionSource]], at pointer: String, errors: inout ValidationErrors
+        _ conditions: [[ConditionSource]],
+        at pointer: String,
+        errors: inout ValidationErrors
     ) -> [[Condition]] {
         conditions.enumerated().map { groupIndex, group in
             group.enumerated().compactMap { index, source in
@@ -105,7 +107,9 @@ package struct RouteTable: Sendable {
         var lastRoute = -1
         for candidate in candidates {
             let group = groups[candidate]
-            guard group.route != lastRoute, group.conditions.allSatisfy({ $0.holds(for: subject) }) else { continue }
+            guard group.route != lastRoute, group.conditions.allSatisfy({ $0.holds(for: subject) }) else {
+                continue
+            }
             lastRoute = group.route
             result.append(routes[group.route])
             if routes[group.route].onMatch == .stop { break }
@@ -116,12 +120,15 @@ package struct RouteTable: Sendable {
     private static func index(_ groups: [Group]) -> ([ConditionKey: [Text: [Int]]], [Int]) {
         var frequency: [ConditionKey: [Text: Int]] = [:]
         for condition in groups.flatMap(\.conditions) {
-            for value in condition.exactValues ?? [] { frequency[condition.key, default: [:]][value, default: 0] += 1 }
+            for value in condition.exactValues ?? [] {
+                frequency[condition.key, default: [:]][value, default: 0] += 1
+            }
         }
         var table: [ConditionKey: [Text: [Int]]] = [:]
         var rest: [Int] = []
         for (index, group) in groups.enumerated() {
-            let best = group.conditions.compactMap { condition -> (key: ConditionKey, values: Set<Text>, cost: Int)? in
+            let best = group.conditions.compactMap {
+                condition -> (key: ConditionKey, values: Set<Text>, cost: Int)? in
                 guard let values = condition.exactValues else { return nil }
                 let cost = values.map { frequency[condition.key]?[$0] ?? 0 }.max() ?? 0
                 return (condition.key, Set(values), cost)

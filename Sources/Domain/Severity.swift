@@ -15,7 +15,9 @@ package enum Severity: UInt8, Comparable, CaseIterable, Sendable {
 
     /// Reads the exact wire spelling.
     package init?(name: String) {
-        guard let match = Severity.allCases.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else { return nil }
+        guard let match = Severity.allCases.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) else {
+            return nil
+        }
         self = match
     }
 

@@ -49,7 +49,8 @@ package struct Text: Hashable, Comparable, Sendable {
 
     /// Without ASCII white space at both ends.
     package var trimmed: Text {
-        guard let first = bytes.first, let last = bytes.last, first.isASCIIWhitespace || last.isASCIIWhitespace
+        guard let first = bytes.first, let last = bytes.last,
+            first.isASCIIWhitespace || last.isASCIIWhitespace
         else { return self }
         let start = bytes.firstIndex { !$0.isASCIIWhitespace } ?? bytes.endIndex
         let end = (bytes.lastIndex { !$0.isASCIIWhitespace } ?? start - 1) + 1

@@ -60,10 +60,12 @@ extension UnixTime: CustomStringConvertible {
     /// Reads RFC 3339: `2026-11-20T15:18:15.578000000+08:00`, any number of fractional digits, `T`/`t`/space, `Z`/`z` or an
     /// offset. Digits past the millisecond are dropped; second 60 counts as 59. Nil for anything else.
     package init?(rfc3339 text: some Collection<UInt8>) {
-        var reader = DigitReader(Array(text.prefix(64)))
-        guard let year = reader.number(4), reader.skip([0x2D]), let month = reader.number(2), reader.skip([0x2D]),
+        var reader = DigitReader(Array(text))
+        guard let year = reader.number(4), reader.skip([0x2D]), let month = reader.number(2),
+            reader.skip([0x2D]),
             let day = reader.number(2), reader.skip([0x54, 0x74, 0x20]), let hour = reader.number(2),
-            reader.skip([0x3A]), let minute = reader.number(2), reader.skip([0x3A]), let second = reader.number(2),
+            reader.skip([0x3A]), let minute = reader.number(2), reader.skip([0x3A]),
+            let second = reader.number(2),
             let milliseconds = reader.fraction(), let offset = reader.offsetMinutes(), reader.isAtEnd,
             (1...12).contains(month), hour < 24, minute < 60, second <= 60,
             let date = CivilDate(year: year, month: month, day: day)
@@ -153,7 +155,8 @@ private struct DigitReader {
     mutating func offsetMinutes() -> Int64? {
         if skip([0x5A, 0x7A]) { return 0 }
         let negative = position < bytes.count && bytes[position] == 0x2D
-        guard skip([0x2B, 0x2D]), let hours = number(2), skip([0x3A]), let minutes = number(2), hours < 24, minutes < 60
+        guard skip([0x2B, 0x2D]), let hours = number(2), skip([0x3A]), let minutes = number(2), hours < 24,
+            minutes < 60
         else { return nil }
         return (negative ? -1 : 1) * (hours * 60 + minutes)
     }

@@ -101,7 +101,9 @@ package struct Name: Sendable, Equatable {
         if scalars.count > Limits.nameScalars { return "must have at most \(Limits.nameScalars) characters" }
         if text.bytes.count > Limits.nameBytes { return "must have at most \(Limits.nameBytes) bytes" }
         if text.trimmed != text { return "must not begin or end with white space" }
-        if scalars.contains(where: { $0.properties.generalCategory == .control || $0.properties.isBidiControl }) {
+        if scalars.contains(where: {
+            $0.properties.generalCategory == .control || $0.properties.isBidiControl
+        }) {
             return "must not contain control characters"
         }
         return nil

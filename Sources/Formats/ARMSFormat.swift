@@ -18,10 +18,13 @@ struct ARMSFormat: PushFormat {
                 .init(level: "P3", severity: .warning), .init(level: "P4", severity: .info),
                 .init(level: "P5", severity: .info), .init(level: "P6", severity: .info),
             ],
-            fallback: .warning),
+            fallback: .warning
+        ),
         aliases: [
-            "critical": "p1", "error": "p2", "warning": "p3", "warn": "p3", "page": "p4", "info": "p4", "default": "p6",
-        ])
+            "critical": "p1", "error": "p2", "warning": "p3", "warn": "p3", "page": "p4", "info": "p4",
+            "default": "p6",
+        ]
+    )
 
     private let reader = AlertmanagerReader(
         severityLabels: ["severity", "_aliyun_arms_alert_level", "priority", "level"])

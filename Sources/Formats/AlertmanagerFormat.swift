@@ -11,8 +11,10 @@ struct AlertmanagerFormat: PushFormat {
                 .init(level: "acknowledged", severity: .info), .init(level: "unknown", severity: .info),
                 .init(level: "unk", severity: .info),
             ],
-            fallback: .warning),
-        aliases: [:])
+            fallback: .warning
+        ),
+        aliases: [:]
+    )
 
     private let reader = AlertmanagerReader(severityLabels: ["severity", "priority", "level"])
 

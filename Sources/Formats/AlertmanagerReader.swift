@@ -8,7 +8,9 @@ import Native
 /// - `0001-01-01T00:00:00Z` means "none".
 struct AlertmanagerReader: Sendable {
     /// Labels that say how bad an alert is and not which one it is, so a hash of labels leaves them out.
-    private static let levelLabels: [StaticString] = ["severity", "priority", "level", "_aliyun_arms_alert_level"]
+    private static let levelLabels: [StaticString] = [
+        "severity", "priority", "level", "_aliyun_arms_alert_level",
+    ]
 
     /// Labels that may name the severity, the most trusted first.
     let severityLabels: [StaticString]
@@ -29,9 +31,11 @@ struct AlertmanagerReader: Sendable {
             }
             guard alerts.elementCount <= Limits.alertsPerPush else { throw .tooManyAlerts }
             let group = Group(
-                labels: root.member("commonLabels"), annotations: root.member("commonAnnotations"),
+                labels: root.member("commonLabels"),
+                annotations: root.member("commonAnnotations"),
                 isResolved: root.member("status")?.string?.equals("resolved") ?? false,
-                link: PushJSON.text(root.member("externalURL")))
+                link: PushJSON.text(root.member("externalURL"))
+            )
             var events: [DecodedEvent] = []
             events.reserveCapacity(alerts.elementCount)
             alerts.forEachElement { alert in
@@ -53,10 +57,13 @@ struct AlertmanagerReader: Sendable {
             title: labels.text("alertname") ?? annotations.text("summary") ?? "(no name)",
             description: description(annotations, common: group.annotations),
             link: group.link ?? PushJSON.text(alert.member("generatorURL")),
-            labels: labels, annotations: annotations,
+            labels: labels,
+            annotations: annotations,
             isRecovery: status?.equals("resolved") ?? group.isResolved,
-            startsAt: PushJSON.time(alert.member("startsAt")), endsAt: PushJSON.time(alert.member("endsAt")),
-            severityCandidates: candidates(labels, common: group.labels))
+            startsAt: PushJSON.time(alert.member("startsAt")),
+            endsAt: PushJSON.time(alert.member("endsAt")),
+            severityCandidates: candidates(labels, common: group.labels)
+        )
     }
 
     private func description(_ annotations: Labels, common: JSONValue?) -> Text {

@@ -61,7 +61,9 @@ struct JSONRepair {
 
     private mutating func copyEscape() {
         guard let unit = codeUnit(at: position) else { return copy(2) }
-        if 0xD800...0xDBFF ~= unit, let next = codeUnit(at: position + 6), 0xDC00...0xDFFF ~= next { return copy(12) }
+        if 0xD800...0xDBFF ~= unit, let next = codeUnit(at: position + 6), 0xDC00...0xDFFF ~= next {
+            return copy(12)
+        }
         guard 0xD800...0xDFFF ~= unit else { return copy(6) }
         output += Array("\\ufffd".utf8)
         position += 6
@@ -70,7 +72,9 @@ struct JSONRepair {
 
     /// The value of `\uXXXX` at `start`.
     private func codeUnit(at start: Int) -> UInt16? {
-        guard start + 6 <= bytes.count, bytes[start] == UInt8(ascii: "\\"), bytes[start + 1] == UInt8(ascii: "u") else {
+        guard start + 6 <= bytes.count, bytes[start] == UInt8(ascii: "\\"),
+            bytes[start + 1] == UInt8(ascii: "u")
+        else {
             return nil
         }
         let digits = bytes[start + 2..<start + 6]
@@ -109,7 +113,9 @@ struct JSONRepair {
         }
         if let mark = rest.first, mark | 0x20 == UInt8(ascii: "e") {
             rest.removeFirst()
-            if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") { rest.removeFirst() }
+            if let sign = rest.first, sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-") {
+                rest.removeFirst()
+            }
             guard digits(&rest) > 0 else { return false }
         }
         return rest.isEmpty

@@ -12,7 +12,8 @@ enum PushJSON {
     /// What the strict parser refuses gets a second chance in a repaired form: senders do send byte-order marks, broken UTF-8, lone
     /// surrogates and numbers of any length, and an alert in such a body is still an alert.
     static func read<Value>(
-        _ body: [UInt8], _ read: (JSONValue) throws(DecodeError) -> Value
+        _ body: [UInt8],
+        _ read: (JSONValue) throws(DecodeError) -> Value
     ) throws(DecodeError) -> Value {
         switch try parsers.parse(body, maximumDepth: Limits.jsonDepth, read) {
         case .success(let value):
@@ -40,7 +41,8 @@ enum PushJSON {
 
     /// A moment; nil for what is none and for the "no time" of Go programs.
     static func time(_ value: JSONValue?) -> UnixTime? {
-        guard let string = value?.string, string.count <= 64, let time = UnixTime(rfc3339: string.bytes), !time.isGoZero
+        guard let string = value?.string, string.count <= 64, let time = UnixTime(rfc3339: string.bytes),
+            !time.isGoZero
         else { return nil }
         return time
     }

@@ -13,8 +13,10 @@ struct StandardFormat: PushFormat {
                 .init(level: "Critical", severity: .critical), .init(level: "Warning", severity: .warning),
                 .init(level: "Info", severity: .info),
             ],
-            fallback: .warning),
-        aliases: [:])
+            fallback: .warning
+        ),
+        aliases: [:]
+    )
 
     func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery {
         let events = try PushJSON.read(body) { root throws(DecodeError) in
@@ -27,7 +29,9 @@ struct StandardFormat: PushFormat {
             } else if let event = event(of: root) {
                 events.append(event)
             }
-            guard !events.isEmpty else { throw .noAlerts("there is neither \"title_rule\" nor \"event_status\"") }
+            guard !events.isEmpty else {
+                throw .noAlerts("there is neither \"title_rule\" nor \"event_status\"")
+            }
             return events
         }
         return .events(events)
@@ -39,12 +43,21 @@ struct StandardFormat: PushFormat {
         guard item.isObject, title != nil || status != nil else { return nil }
         let labels = PushJSON.labels(item.member("labels"))
         let isRecovery = status == "Ok"
-        let candidates = isRecovery ? [] : status.map { [SeverityCandidate(field: "event_status", level: $0.prefix(bytes: 255))] }
+        let candidates =
+            isRecovery
+            ? [] : status.map { [SeverityCandidate(field: "event_status", level: $0.prefix(bytes: 255))] }
         return DecodedEvent(
             alertKey: PushJSON.text(item.member("alert_key")) ?? Self.key(title: title, labels: labels),
-            title: title ?? "(no name)", description: PushJSON.text(item.member("description")) ?? "", link: nil,
-            labels: labels, annotations: Labels(), isRecovery: isRecovery, startsAt: nil, endsAt: nil,
-            severityCandidates: candidates ?? [])
+            title: title ?? "(no name)",
+            description: PushJSON.text(item.member("description")) ?? "",
+            link: nil,
+            labels: labels,
+            annotations: Labels(),
+            isRecovery: isRecovery,
+            startsAt: nil,
+            endsAt: nil,
+            severityCandidates: candidates ?? []
+        )
     }
 
     private static func key(title: Text?, labels: Labels) -> Text {

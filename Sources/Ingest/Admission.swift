@@ -46,7 +46,10 @@ final class ShareMeter: Sendable {
     }
 
     private static func take(
-        _ token: PushToken, _ limit: RateLimit, _ now: UnixTime, from buckets: Lock<[Key: Bucket]>
+        _ token: PushToken,
+        _ limit: RateLimit,
+        _ now: UnixTime,
+        from buckets: Lock<[Key: Bucket]>
     ) -> Bool {
         let key = Key(account: token.account, integration: token.integration)
         let burst = Double(limit.burst)
@@ -55,7 +58,10 @@ final class ShareMeter: Sendable {
                 buckets = buckets.filter { now.milliseconds - $0.value.filledAt.milliseconds < 60_000 }
             }
             return buckets[key, default: Bucket(pushes: burst, filledAt: now)].take(
-                perSecond: Double(limit.pushesPerSecond), burst: burst, at: now)
+                perSecond: Double(limit.pushesPerSecond),
+                burst: burst,
+                at: now
+            )
         }
     }
 }

@@ -52,9 +52,17 @@ enum PushAnswer {
         return response
     }
 
-    private static func response(_ status: HTTPResponse.Status, _ body: [UInt8], requestID: String) -> Response {
+    private static func response(
+        _ status: HTTPResponse.Status,
+        _ body: [UInt8],
+        requestID: String
+    ) -> Response {
         var headers: HTTPFields = [.contentType: "application/json"]
         if let name = RequestID.header { headers[name] = requestID }
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+        return Response(
+            status: status,
+            headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body))
+        )
     }
 }

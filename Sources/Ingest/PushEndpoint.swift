@@ -30,7 +30,10 @@ package struct PushEndpoint: Sendable {
     /// The answer to a wrong method on one of its paths; nil for other paths.
     package static func wrongMethod(path: String, allow: String, requestID: String) -> Response? {
         guard path == "/p" || path == "/p/{token}" || path == "/event/push/alert/{type}" else { return nil }
-        let refusal = PushRefusal(.methodNotAllowed, "Push with POST: choose POST as the method of the webhook.")
+        let refusal = PushRefusal(
+            .methodNotAllowed,
+            "Push with POST: choose POST as the method of the webhook."
+        )
         return PushAnswer.refused(refusal, allow: allow, requestID: requestID)
     }
 
@@ -52,25 +55,40 @@ package struct PushEndpoint: Sendable {
     }
 
     private func answer(
-        _ request: Request, _ context: AppContext, inPath: String?, type: IntegrationType?
+        _ request: Request,
+        _ context: AppContext,
+        inPath: String?,
+        type: IntegrationType?
     ) async -> Response {
         let arrival = ContinuousClock.now
-        let requestID = RequestID.header.flatMap { RequestID.accepted(request.headers[$0]) } ?? context.requestID
+        let requestID =
+            RequestID.header.flatMap { RequestID.accepted(request.headers[$0]) } ?? context.requestID
         do {
             let token = try Self.token(of: request, inPath: inPath)
             let stored = try await intake.take(
-                token, type: type, request, arrival: arrival, address: clientAddress.of(request, context.connection),
-                connection: context.connection)
+                token,
+                type: type,
+                request,
+                arrival: arrival,
+                address: clientAddress.of(request, context.connection),
+                connection: context.connection
+            )
             metrics.count(stored.isTest ? .test : .accepted)
             return PushAnswer.accepted(stored, requestID: requestID)
         } catch let refusal as PushRefusal {
             metrics.count(refusal.result)
             return PushAnswer.refused(refusal, allow: nil, requestID: requestID)
         } catch {
-            context.logger.error("a push failed", metadata: ["cause": "\(error)", "request_id": "\(requestID)"])
+            context.logger.error(
+                "a push failed",
+                metadata: ["cause": "\(error)", "request_id": "\(requestID)"]
+            )
             metrics.count(.failed)
             return PushAnswer.refused(
-                PushRefusal(.internalError, "Something went wrong here: try again."), allow: nil, requestID: requestID)
+                PushRefusal(.internalError, "Something went wrong here: try again."),
+                allow: nil,
+                requestID: requestID
+            )
         }
     }
 

@@ -43,7 +43,11 @@ package struct PushIntake: Sendable {
 
     /// Takes one push; returns when it is on disk.
     func take(
-        _ token: PushToken, type: IntegrationType?, _ request: Request, arrival: ContinuousClock.Instant, address: Text?,
+        _ token: PushToken,
+        type: IntegrationType?,
+        _ request: Request,
+        arrival: ContinuousClock.Instant,
+        address: Text?,
         connection: any NIOCore.Channel
     ) async throws -> AcceptedPush {
         guard keys.verify(token) else { throw PushRefusal.unauthorized(.forgedToken) }
@@ -54,13 +58,20 @@ package struct PushIntake: Sendable {
         }
         let push = try await prepare(admission, request, at: now, address, connection)
         let isOverShare = shares.isOver(token, limit: admission.integration.rateLimit, at: now)
-        let stored = try await store(push.prepared, admission, arrival: arrival, isOverShare: isOverShare, at: now)
+        let stored = try await store(
+            push.prepared,
+            admission,
+            arrival: arrival,
+            isOverShare: isOverShare,
+            at: now
+        )
         return try push.answer(admission, stored)
     }
 
     // MARK: Credential
 
-    private func admit(_ token: PushToken, type: IntegrationType?, at now: UnixTime) async throws -> Admission {
+    private func admit(_ token: PushToken, type: IntegrationType?, at now: UnixTime) async throws -> Admission
+    {
         let snapshot: AccountSnapshot?
         do {
             snapshot = try await store.snapshots.snapshot(of: token.account, now: now)
@@ -75,10 +86,17 @@ package struct PushIntake: Sendable {
         let final = reason ?? (type.map { $0 != integration.type } == true ? .wrongType : nil)
         if let final {
             usage.refused(final, integration: integration.id, account: account.number, at: now)
-            guard final == .expired || final == .integrationDisabled else { throw PushRefusal.unauthorized(final.result) }
+            guard final == .expired || final == .integrationDisabled else {
+                throw PushRefusal.unauthorized(final.result)
+            }
         }
         return Admission(
-            account: account, integration: integration, credential: credential, format: format, refusal: final)
+            account: account,
+            integration: integration,
+            credential: credential,
+            format: format,
+            refusal: final
+        )
     }
 
     // MARK: Body and decoding
@@ -96,20 +114,34 @@ package struct PushIntake: Sendable {
             }
             let isTest = if case .test = prepared.content { true } else { false }
             return AcceptedPush(
-                deliveryID: stored.deliveryID, isTest: isTest, eventCount: prepared.events.count,
-                alertKeys: prepared.events.prefix(100).map(\.event.alertKey))
+                deliveryID: stored.deliveryID,
+                isTest: isTest,
+                eventCount: prepared.events.count,
+                alertKeys: prepared.events.prefix(100).map(\.event.alertKey)
+            )
         }
     }
 
     private func prepare(
-        _ admission: Admission, _ request: Request, at now: UnixTime, _ address: Text?, _ connection: any NIOCore.Channel
+        _ admission: Admission,
+        _ request: Request,
+        at now: UnixTime,
+        _ address: Text?,
+        _ connection: any NIOCore.Channel
     ) async throws -> Push {
         let body = try await body(of: request, admission, at: now, connection)
         let contentType = request.headers[.contentType].map { Text($0) }
         let (content, failure) = decode(body, admission)
         let prepared = PreparedPush(
-            account: admission.account, integration: admission.integration, vocabulary: admission.format.severities,
-            receivedAt: now, contentType: contentType, remoteAddress: address, body: body, content: content)
+            account: admission.account,
+            integration: admission.integration,
+            vocabulary: admission.format.severities,
+            receivedAt: now,
+            contentType: contentType,
+            remoteAddress: address,
+            body: body,
+            content: content
+        )
         return Push(prepared: prepared, failure: failure)
     }
 
@@ -124,8 +156,13 @@ package struct PushIntake: Sendable {
                     .events(
                         events.map {
                             PreparedEvent(
-                                $0, integration: admission.integration, account: admission.account, vocabulary: vocabulary)
-                        }), nil
+                                $0,
+                                integration: admission.integration,
+                                account: admission.account,
+                                vocabulary: vocabulary
+                            )
+                        }
+                    ), nil
                 )
             }
         } catch {
@@ -134,10 +171,18 @@ package struct PushIntake: Sendable {
     }
 
     private func body(
-        of request: Request, _ admission: Admission, at now: UnixTime, _ connection: any NIOCore.Channel
+        of request: Request,
+        _ admission: Admission,
+        at now: UnixTime,
+        _ connection: any NIOCore.Channel
     ) async throws -> [UInt8] {
         func refuse(_ reason: RefusalReason, _ code: PushRefusal.Code, _ message: String) -> PushRefusal {
-            usage.refused(reason, integration: admission.integration.id, account: admission.account.number, at: now)
+            usage.refused(
+                reason,
+                integration: admission.integration.id,
+                account: admission.account.number,
+                at: now
+            )
             return PushRefusal(code, message, reason.result)
         }
         if let encoding = request.headers[.contentEncoding], encoding != "identity" {
@@ -164,14 +209,23 @@ package struct PushIntake: Sendable {
     // MARK: Commit
 
     private func store(
-        _ push: PreparedPush, _ admission: Admission, arrival: ContinuousClock.Instant, isOverShare: Bool, at now: UnixTime
+        _ push: PreparedPush,
+        _ admission: Admission,
+        arrival: ContinuousClock.Instant,
+        isOverShare: Bool,
+        at now: UnixTime
     ) async throws -> StoredPush {
         let (account, integration) = (admission.account.number, admission.integration.id)
         do {
             let stored = try await commit.store(push, arrival: arrival, isOverShare: isOverShare)
             if admission.refusal == nil {
                 usage.delivered(
-                    admission.credential.id, integration: integration, account: account, at: now, from: push.remoteAddress)
+                    admission.credential.id,
+                    integration: integration,
+                    account: account,
+                    at: now,
+                    from: push.remoteAddress
+                )
             }
             return stored
         } catch let failure as PushFailure {
@@ -190,7 +244,9 @@ extension RefusalReason {
 
     /// What the owner is told; nil for what is not the integration's business.
     fileprivate init?(_ result: PushResult) {
-        guard let reason = RefusalReason.allCases.first(where: { $0.name == result.rawValue }) else { return nil }
+        guard let reason = RefusalReason.allCases.first(where: { $0.name == result.rawValue }) else {
+            return nil
+        }
         self = reason
     }
 }

@@ -7,8 +7,16 @@ package struct PushMetrics: Sendable {
     package init(_ factory: any MetricsFactory) {
         counters = Dictionary(
             uniqueKeysWithValues: PushResult.allCases.map {
-                ($0, Counter(label: "tocsin_pushes_total", dimensions: [("result", $0.rawValue)], factory: factory))
-            })
+                (
+                    $0,
+                    Counter(
+                        label: "tocsin_pushes_total",
+                        dimensions: [("result", $0.rawValue)],
+                        factory: factory
+                    )
+                )
+            }
+        )
     }
 
     /// Counts one.

@@ -55,7 +55,12 @@ package struct PushRefusal: Error, Sendable {
     package var deliveryID: DeliveryID?
     package var result: PushResult
 
-    package init(_ code: Code, _ message: String, _ result: PushResult = .failed, deliveryID: DeliveryID? = nil) {
+    package init(
+        _ code: Code,
+        _ message: String,
+        _ result: PushResult = .failed,
+        deliveryID: DeliveryID? = nil
+    ) {
         self.code = code
         self.message = message
         self.result = result
@@ -73,10 +78,17 @@ package struct PushRefusal: Error, Sendable {
         case .queueFull, .timedOut, .stopping:
             self.init(.serviceUnavailable, "Too much to do at present: try again.", .overloaded)
         case .storeUnavailable:
-            self.init(.serviceUnavailable, "The store can't be written at present: try again.", .storeUnavailable)
+            self.init(
+                .serviceUnavailable,
+                "The store can't be written at present: try again.",
+                .storeUnavailable
+            )
         case .storedBytesLimit:
             self.init(
-                .serviceUnavailable, "The account keeps as many bytes as it may: ask its operator.", .storedBytesLimit)
+                .serviceUnavailable,
+                "The account keeps as many bytes as it may: ask its operator.",
+                .storedBytesLimit
+            )
         case .accountUnavailable:
             self = .unauthorized(.accountSuspended)
         case .unacceptable:

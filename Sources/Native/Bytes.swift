@@ -53,6 +53,9 @@ extension Digest256 {
     /// 64 lower-case hexadecimal digits.
     package var hexadecimal: String {
         let digits = [UInt8]("0123456789abcdef" as StaticString)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return String(
+            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },
+            as: UTF8.self
+        )
     }
 }

@@ -25,7 +25,9 @@ package enum PrivateFile {
         defer { close(file) }
         var written = 0
         while written < bytes.count {
-            let count = bytes.withUnsafeBytes { write(file, $0.baseAddress.map { $0 + written }, bytes.count - written) }
+            let count = bytes.withUnsafeBytes {
+                write(file, $0.baseAddress.map { $0 + written }, bytes.count - written)
+            }
             guard count > 0 else { throw FileError(action: "write", path: path, code: errno) }
             written += count
         }
@@ -73,7 +75,9 @@ package enum PrivateFile {
     }
 
     private static func syncFolder(of path: String) throws(FileError) {
-        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
+        let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
+            separator: "/"
+        )
         let name = folder.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : folder
         let handle = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard handle >= 0 else { throw FileError(action: "open", path: name, code: errno) }

@@ -1,4 +1,3 @@
-
 /// A database: one writing connection and some reading ones, each on a thread of its own.
 ///
 /// Connections are synchronous; only `read` and `write` are awaited, so that no blocking call runs on Swift's own threads.
@@ -9,7 +8,8 @@ package final class Database: Sendable {
 
     /// Opens `readerCount` readers after the writer. `open` is called once for each connection.
     package init(
-        readerCount: Int, open: (_ isWriter: Bool) throws(SQLError) -> any SQLConnection
+        readerCount: Int,
+        open: (_ isWriter: Bool) throws(SQLError) -> any SQLConnection
     ) throws(SQLError) {
         writer = ConnectionThread(try open(true))
         var readers: [ConnectionThread] = []

@@ -23,12 +23,16 @@ package enum Migrator {
         CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL)
         """
     package static let newest = SQLStatement("SELECT COALESCE(MAX(version), 0) FROM schema_migrations")
-    package static let record = SQLStatement("INSERT INTO schema_migrations (version, applied_at) VALUES ($1, $2)")
+    package static let record = SQLStatement(
+        "INSERT INTO schema_migrations (version, applied_at) VALUES ($1, $2)"
+    )
 
     /// Runs what is missing, each migration in a transaction of its own. `now` is in milliseconds since 1970. Answers the version.
     @discardableResult
     package static func migrate(
-        _ connection: any SQLConnection, _ migrations: [Migration], now: Int64
+        _ connection: any SQLConnection,
+        _ migrations: [Migration],
+        now: Int64
     ) throws -> Int {
         try connection.execute(script: table)
         let found = try connection.row(newest, []) { row throws(SQLError) in Int(row.integer(0)) } ?? 0

@@ -11,7 +11,9 @@ package protocol SQLConnection: AnyObject {
 
     /// Calls `body` for each row of the result, in order, until it answers false.
     func forEachRow(
-        _ statement: SQLStatement, _ values: [SQLValue], _ body: (any SQLRow) throws(SQLError) -> Bool
+        _ statement: SQLStatement,
+        _ values: [SQLValue],
+        _ body: (any SQLRow) throws(SQLError) -> Bool
     ) throws(SQLError)
 
     /// Runs text that may hold several statements and takes no parameters: migrations.
@@ -44,7 +46,9 @@ package protocol SQLRow: AnyObject {
 extension SQLConnection {
     /// All rows of the result, decoded in order.
     package func rows<Row>(
-        _ statement: SQLStatement, _ values: [SQLValue], _ decode: (any SQLRow) throws(SQLError) -> Row
+        _ statement: SQLStatement,
+        _ values: [SQLValue],
+        _ decode: (any SQLRow) throws(SQLError) -> Row
     ) throws(SQLError) -> [Row] {
         var result: [Row] = []
         try forEachRow(statement, values) { row throws(SQLError) in
@@ -56,7 +60,9 @@ extension SQLConnection {
 
     /// The first row of the result, decoded; nil when there is none.
     package func row<Row>(
-        _ statement: SQLStatement, _ values: [SQLValue], _ decode: (any SQLRow) throws(SQLError) -> Row
+        _ statement: SQLStatement,
+        _ values: [SQLValue],
+        _ decode: (any SQLRow) throws(SQLError) -> Row
     ) throws(SQLError) -> Row? {
         var result: Row?
         try forEachRow(statement, values) { row throws(SQLError) in

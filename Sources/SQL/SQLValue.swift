@@ -54,10 +54,14 @@ package struct SQLRowsStatement: Sendable {
 
     /// Calls `run` with a form and its parameters until all `rows` were in one.
     package func forEachPart(
-        _ leadingValues: [SQLValue], rows: [[SQLValue]],
+        _ leadingValues: [SQLValue],
+        rows: [[SQLValue]],
         _ run: (SQLStatement, [SQLValue]) throws(SQLError) -> Void
     ) throws(SQLError) {
-        precondition(leadingValues.count == leading, "a rows statement got another number of leading parameters")
+        precondition(
+            leadingValues.count == leading,
+            "a rows statement got another number of leading parameters"
+        )
         var rest = rows[...]
         for (count, form) in zip(SQLRowsStatement.counts, forms) {
             while rest.count >= count {

@@ -60,7 +60,8 @@ package final class SQLiteConnection: SQLConnection {
                 script: """
                     PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;
                     PRAGMA temp_store=MEMORY; PRAGMA cache_size=-65536;
-                    """)
+                    """
+            )
             watchLog()
         case .reader, .inspector:
             _ = csqlite_set_no_checkpoint_on_close(database, 1)
@@ -75,20 +76,27 @@ package final class SQLiteConnection: SQLConnection {
         sqlite3_wal_hook(
             database,
             { context, _, _, pages in
-                if let context { Unmanaged<LogPages>.fromOpaque(context).takeUnretainedValue().count = Int(pages) }
+                if let context {
+                    Unmanaged<LogPages>.fromOpaque(context).takeUnretainedValue().count = Int(pages)
+                }
                 return SQLITE_OK
-            }, context)
+            },
+            context
+        )
     }
 
     /// Ends a statement that runs past its deadline.
     private func limitReads() {
         let context = Unmanaged.passUnretained(deadline).toOpaque()
         sqlite3_progress_handler(
-            database, 10_000,
+            database,
+            10_000,
             { context in
                 guard let context else { return 0 }
                 return Unmanaged<Deadline>.fromOpaque(context).takeUnretainedValue().isOver ? 1 : 0
-            }, context)
+            },
+            context
+        )
     }
 
     // MARK: Statements
@@ -104,7 +112,9 @@ package final class SQLiteConnection: SQLConnection {
     }
 
     package func forEachRow(
-        _ statement: SQLStatement, _ values: [SQLValue], _ body: (any SQLRow) throws(SQLError) -> Bool
+        _ statement: SQLStatement,
+        _ values: [SQLValue],
+        _ body: (any SQLRow) throws(SQLError) -> Bool
     ) throws(SQLError) {
         let prepared = try prepare(statement)
         if purpose == .reader { deadline.set(milliseconds: SQLiteConnection.readLimit) }

@@ -11,7 +11,13 @@ final class SQLiteStatement: SQLRow {
         let code = text.withUnsafeBufferPointer { bytes in
             bytes.withMemoryRebound(to: CChar.self) { text in
                 sqlite3_prepare_v3(
-                    database, text.baseAddress, Int32(text.count), UInt32(SQLITE_PREPARE_PERSISTENT), &handle, nil)
+                    database,
+                    text.baseAddress,
+                    Int32(text.count),
+                    UInt32(SQLITE_PREPARE_PERSISTENT),
+                    &handle,
+                    nil
+                )
             }
         }
         guard code == SQLITE_OK, let handle else { throw SQLError(code: code, database: database) }

@@ -27,9 +27,6 @@ extension AccountStore {
         purge("account_usage", by: "account_id"),
     ]
 
-    /// Statements of the purge, for the plan test.
-    static let purgeStatements = [nextDeleted, blank] + purges
-
     /// Removes about `limit` rows of one deleted account. Answers how many rows it touched; 0: there is
     /// nothing left to do.
     package func purgeDeleted(limit: Int) async throws -> Int {

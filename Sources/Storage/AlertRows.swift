@@ -14,7 +14,10 @@ enum AlertRows {
         """
         SELECT \(columns) FROM (VALUES ?ROWS?) AS v CROSS JOIN alerts a
         WHERE a.account_id = $1 AND a.integration_id = v.column1 AND a.alert_key = v.column2 AND a.is_newest = 1
-        """, leading: 1, types: ["BYTEA", "TEXT"])
+        """,
+        leading: 1,
+        types: ["BYTEA", "TEXT"]
+    )
     static let insert = SQLStatement(
         """
         INSERT INTO alerts (
@@ -22,21 +25,27 @@ enum AlertRows {
             event_count, labels_digest, content_digest, content, channel_id, integration_id, alert_key, first_seen_at,
             is_newest)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-        """)
+        """
+    )
     static let update = SQLStatement(
         """
         UPDATE alerts SET title = $3, severity = $4, max_severity = $5, phase = $6, starts_at = $7, last_seen_at = $8,
             ended_at = $9, closed_by = $10, event_count = $11, labels_digest = $12, content_digest = $13
         WHERE account_id = $1 AND id = $2
-        """)
-    static let updateContent = SQLStatement("UPDATE alerts SET content = $3 WHERE account_id = $1 AND id = $2")
+        """
+    )
+    static let updateContent = SQLStatement(
+        "UPDATE alerts SET content = $3 WHERE account_id = $1 AND id = $2"
+    )
     static let retire = SQLStatement("UPDATE alerts SET is_newest = 0 WHERE account_id = $1 AND id = $2")
 
     static let statements = newest.statements + [insert, update, updateContent, retire]
 
     /// The newest alerts of these identities, in every channel.
     static func newest(
-        of identities: [AlertFold.Identity], in account: AccountNumber, on connection: any SQLConnection
+        of identities: [AlertFold.Identity],
+        in account: AccountNumber,
+        on connection: any SQLConnection
     ) throws(SQLError) -> [Alert] {
         var alerts: [Alert] = []
         let rows = identities.map { [SQLValue.id($0.integrationID), .text($0.alertKey)] }
@@ -48,7 +57,9 @@ enum AlertRows {
 
     /// Saves what a fold changed. Alerts that a new one follows are retired first, so that at most one of an identity is newest.
     static func save(
-        _ changes: [AlertFold.Saved], in account: AccountNumber, on connection: any SQLConnection
+        _ changes: [AlertFold.Saved],
+        in account: AccountNumber,
+        on connection: any SQLConnection
     ) throws(SQLError) {
         let key = SQLValue.account(account)
         let retired = Set(changes.compactMap(\.retires))
@@ -63,7 +74,9 @@ enum AlertRows {
                 inserted.append(state + [.blob(change.content ?? [])] + constants(of: change) + [isNewest])
             } else {
                 updated.append(state)
-                if let content = change.content { contents.append([key, .id(change.alert.id), .blob(content)]) }
+                if let content = change.content {
+                    contents.append([key, .id(change.alert.id), .blob(content)])
+                }
             }
         }
         try connection.batch(insert, inserted)
@@ -81,7 +94,8 @@ enum AlertRows {
         case .closed(let at, let by): (phase, endedAt, closedBy) = (2, at, by)
         }
         return [
-            .text(alert.title), .integer(Int64(alert.severity.rawValue)), .integer(Int64(alert.maxSeverity.rawValue)),
+            .text(alert.title), .integer(Int64(alert.severity.rawValue)),
+            .integer(Int64(alert.maxSeverity.rawValue)),
             .integer(phase), .time(alert.startsAt), .time(alert.lastSeenAt), .time(endedAt), .id(closedBy),
             .integer(alert.eventCount), .blob(alert.labelsDigest), .blob(alert.contentDigest),
         ]
@@ -89,17 +103,29 @@ enum AlertRows {
 
     private static func constants(of change: AlertFold.Saved) -> [SQLValue] {
         let alert = change.alert
-        return [.id(alert.channelID), .id(alert.integrationID), .text(alert.alertKey), .time(alert.firstSeenAt)]
+        return [
+            .id(alert.channelID), .id(alert.integrationID), .text(alert.alertKey), .time(alert.firstSeenAt),
+        ]
     }
 
     /// Reads `columns`.
     static func decode(_ row: any SQLRow) throws(SQLError) -> Alert {
         Alert(
-            id: try row.id(0), channelID: try row.id(1), integrationID: try row.id(2), alertKey: row.text(3),
-            title: row.text(4), severity: try row.code(5, as: Severity.self),
-            maxSeverity: try row.code(6, as: Severity.self), phase: try phase(row), startsAt: row.optionalTime(8),
-            firstSeenAt: row.time(9), lastSeenAt: row.time(10), eventCount: row.integer(13),
-            labelsDigest: row.bytes(14), contentDigest: row.bytes(15))
+            id: try row.id(0),
+            channelID: try row.id(1),
+            integrationID: try row.id(2),
+            alertKey: row.text(3),
+            title: row.text(4),
+            severity: try row.code(5, as: Severity.self),
+            maxSeverity: try row.code(6, as: Severity.self),
+            phase: try phase(row),
+            startsAt: row.optionalTime(8),
+            firstSeenAt: row.time(9),
+            lastSeenAt: row.time(10),
+            eventCount: row.integer(13),
+            labelsDigest: row.bytes(14),
+            contentDigest: row.bytes(15)
+        )
     }
 
     private static func phase(_ row: any SQLRow) throws(SQLError) -> Alert.Phase {

@@ -6,17 +6,20 @@ package struct AlertStore: Sendable {
     let store: Store
 
     static let find = SQLStatement(
-        "SELECT \(AlertRows.columns), a.content FROM alerts a WHERE a.account_id = $1 AND a.id = $2")
+        "SELECT \(AlertRows.columns), a.content FROM alerts a WHERE a.account_id = $1 AND a.id = $2"
+    )
     static let list = SQLStatement(
         """
         SELECT \(AlertRows.columns), a.content FROM alerts a
         WHERE a.account_id = $1 AND a.id < $2 ORDER BY a.id DESC LIMIT $3
-        """)
+        """
+    )
     static let listOpen = SQLStatement(
         """
         SELECT \(AlertRows.columns), a.content FROM alerts a
         WHERE a.account_id = $1 AND a.phase = 0 AND a.id < $2 ORDER BY a.id DESC LIMIT $3
-        """)
+        """
+    )
 
     static let statements = [find, list, listOpen]
 
@@ -78,12 +81,16 @@ package struct AlertStore: Sendable {
 
     /// A page of the alerts, the last opened first.
     package func list(
-        _ request: PageRequest<AlertKind>, filter: Filter, in account: AccountNumber
+        _ request: PageRequest<AlertKind>,
+        filter: Filter,
+        in account: AccountNumber
     ) async throws -> Page<Shown, AlertKind> {
         let statement = filter.isActive == true ? Self.listOpen : Self.list
         let oldest = filter.since.map { AlertID.lowest(at: $0) }
         return try await store.database.read { connection in
-            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.alert.id, oldest: oldest) { before, limit in
+            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.alert.id, oldest: oldest) {
+                before,
+                limit in
                 try connection.rows(statement, [.account(account), .id(before), .int(limit)], Self.decode)
             } matches: {
                 filter.matches($0)
@@ -102,19 +109,30 @@ package struct AlertStore: Sendable {
             let change = AlertFold.Saved(alert: closed, isNew: false, content: nil, retires: nil)
             try AlertRows.save([change], in: account, on: connection)
             try ConfigurationWrite.audit(
-                "alert.close", id.description, account: account, actor: actor, at: identifiers.now,
-                id: identifiers.next(), on: connection)
+                "alert.close",
+                id.description,
+                account: account,
+                actor: actor,
+                at: identifiers.now,
+                id: identifiers.next(),
+                on: connection
+            )
             return Shown(alert: closed, content: shown.content)
         }
     }
 
     /// The newest alerts of these identities, in every channel: what a simulation starts from.
-    package func newest(of identities: [AlertFold.Identity], in account: AccountNumber) async throws -> [Alert] {
+    package func newest(
+        of identities: [AlertFold.Identity],
+        in account: AccountNumber
+    ) async throws -> [Alert] {
         try await store.database.read { try AlertRows.newest(of: identities, in: account, on: $0) }
     }
 
     private static func find(
-        _ id: AlertID, in account: AccountNumber, on connection: any SQLConnection
+        _ id: AlertID,
+        in account: AccountNumber,
+        on connection: any SQLConnection
     ) throws -> Shown {
         guard let shown = try connection.row(find, [.account(account), .id(id)], decode) else {
             throw StoreError.notFound

@@ -6,37 +6,44 @@ import SQL
 package struct ChannelStore: Sendable {
     let store: Store
 
-    private static let columns = "id, name, description, status, external_id, labels, version, created_at, updated_at"
+    private static let columns =
+        "id, name, description, status, external_id, labels, version, created_at, updated_at"
 
     static let insert = SQLStatement(
         """
         INSERT INTO channels (
             account_id, name_key, id, name, description, status, external_id, labels, version, created_at, updated_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-        """)
+        """
+    )
     static let find = SQLStatement("SELECT \(columns) FROM channels WHERE account_id = $1 AND id = $2")
     static let list = SQLStatement(
-        "SELECT \(columns) FROM channels WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
+        "SELECT \(columns) FROM channels WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+    )
     static let update = SQLStatement(
         """
         UPDATE channels SET name_key = $3, name = $4, description = $5, status = $6, external_id = $7, labels = $8,
             version = $9, created_at = $10, updated_at = $11
         WHERE account_id = $1 AND id = $2
-        """)
+        """
+    )
     static let delete = SQLStatement("DELETE FROM channels WHERE account_id = $1 AND id = $2")
     static let dedicatedReferences = SQLStatement(
-        "SELECT id, name FROM integrations WHERE account_id = $1 AND channel_id = $2 ORDER BY id LIMIT 20")
+        "SELECT id, name FROM integrations WHERE account_id = $1 AND channel_id = $2 ORDER BY id LIMIT 20"
+    )
     static let defaultReferences = SQLStatement(
         """
         SELECT i.id, i.name FROM integration_defaults d
         JOIN integrations i ON i.account_id = $1 AND i.id = d.integration_id
         WHERE d.account_id = $1 AND d.channel_id = $2 ORDER BY i.id LIMIT 20
-        """)
+        """
+    )
     static let routeReferences = SQLStatement(
         """
         SELECT r.id, r.name FROM route_channels c JOIN routes r ON r.account_id = $1 AND r.id = c.route_id
         WHERE c.account_id = $1 AND c.channel_id = $2 ORDER BY r.id LIMIT 20
-        """)
+        """
+    )
 
     /// All statements, for the plan test.
     static let statements = [
@@ -68,7 +75,13 @@ package struct ChannelStore: Sendable {
         package let externalID: Change<Text>
         package let labels: Labels?
 
-        package init(name: Name?, description: Text?, status: Enablement?, externalID: Change<Text>, labels: Labels?) {
+        package init(
+            name: Name?,
+            description: Text?,
+            status: Enablement?,
+            externalID: Change<Text>,
+            labels: Labels?
+        ) {
             self.name = name
             self.description = description
             self.status = status
@@ -81,10 +94,18 @@ package struct ChannelStore: Sendable {
     package func insert(_ draft: Draft, in account: AccountNumber, by actor: Actor) async throws -> Channel {
         try await store.configure(account, by: actor) { write in
             let channel = Channel(
-                id: write.identifiers.next(), name: draft.name, description: draft.description, status: draft.status,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now))
-            try naming { try write.connection.run(Self.insert, Self.values(of: channel, account, keyFirst: true)) }
-            try write.audit("channel.create", channel.id.description) { $0.field("name", utf8: channel.name.text.bytes) }
+                id: write.identifiers.next(),
+                name: draft.name,
+                description: draft.description,
+                status: draft.status,
+                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+            )
+            try naming {
+                try write.connection.run(Self.insert, Self.values(of: channel, account, keyFirst: true))
+            }
+            try write.audit("channel.create", channel.id.description) {
+                $0.field("name", utf8: channel.name.text.bytes)
+            }
             return channel
         }
     }
@@ -96,7 +117,9 @@ package struct ChannelStore: Sendable {
 
     /// A page of the channels.
     package func list(
-        _ request: PageRequest<ChannelKind>, filter: ConfigurationFilter, in account: AccountNumber
+        _ request: PageRequest<ChannelKind>,
+        filter: ConfigurationFilter,
+        in account: AccountNumber
     ) async throws -> Page<Channel, ChannelKind> {
         try await store.database.read { connection in
             try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
@@ -109,16 +132,29 @@ package struct ChannelStore: Sendable {
 
     /// Changes a channel. Throws `notFound`, `preconditionFailed`, `nameTaken`.
     package func update(
-        _ id: ChannelID, _ patch: Patch, if precondition: Precondition, in account: AccountNumber, by actor: Actor
+        _ id: ChannelID,
+        _ patch: Patch,
+        if precondition: Precondition,
+        in account: AccountNumber,
+        by actor: Actor
     ) async throws -> Channel {
         try await store.configure(account, by: actor) { write in
             let old = try Self.find(id, in: account, on: write.connection)
             try precondition.check(old.metadata.version)
             let new = Channel(
-                id: id, name: patch.name ?? old.name, description: patch.description ?? old.description,
+                id: id,
+                name: patch.name ?? old.name,
+                description: patch.description ?? old.description,
                 status: patch.status ?? old.status,
-                metadata: old.metadata.changed(externalID: patch.externalID, labels: patch.labels, at: write.now))
-            try naming { try write.connection.run(Self.update, Self.values(of: new, account, keyFirst: false)) }
+                metadata: old.metadata.changed(
+                    externalID: patch.externalID,
+                    labels: patch.labels,
+                    at: write.now
+                )
+            )
+            try naming {
+                try write.connection.run(Self.update, Self.values(of: new, account, keyFirst: false))
+            }
             try write.audit("channel.update", id.description) {
                 $0.field("name", utf8: new.name.text.bytes)
                 $0.field("status", new.status.rawValue)
@@ -132,7 +168,11 @@ package struct ChannelStore: Sendable {
     /// - Parameter cascade: take it out of routes and default channels first; a route that is left without a channel goes too. A
     ///   dedicated integration stands in the way even so.
     package func delete(
-        _ id: ChannelID, cascade: Bool, if precondition: Precondition, in account: AccountNumber, by actor: Actor
+        _ id: ChannelID,
+        cascade: Bool,
+        if precondition: Precondition,
+        in account: AccountNumber,
+        by actor: Actor
     ) async throws {
         try await store.configure(account, by: actor) { write in
             let channel = try Self.find(id, in: account, on: write.connection)
@@ -147,7 +187,9 @@ package struct ChannelStore: Sendable {
 
     /// Adds an error for each of `ids` that is no channel of the account: to be used inside the transaction that refers to them.
     static func checkReferences(
-        _ ids: [(id: ChannelID, pointer: String)], in account: AccountNumber, on connection: any SQLConnection,
+        _ ids: [(id: ChannelID, pointer: String)],
+        in account: AccountNumber,
+        on connection: any SQLConnection,
         errors: inout ValidationErrors
     ) throws {
         for (id, pointer) in ids {
@@ -157,7 +199,9 @@ package struct ChannelStore: Sendable {
     }
 
     private static func find(
-        _ id: ChannelID, in account: AccountNumber, on connection: any SQLConnection
+        _ id: ChannelID,
+        in account: AccountNumber,
+        on connection: any SQLConnection
     ) throws -> Channel {
         guard let channel = try connection.row(find, [.account(account), .id(id)], decode) else {
             throw StoreError.notFound
@@ -166,7 +210,9 @@ package struct ChannelStore: Sendable {
     }
 
     private static func references(
-        to id: ChannelID, in account: AccountNumber, on connection: any SQLConnection
+        to id: ChannelID,
+        in account: AccountNumber,
+        on connection: any SQLConnection
     ) throws -> [StoreError.Reference] {
         let key: [SQLValue] = [.account(account), .id(id)]
         var references: [StoreError.Reference] = []
@@ -185,14 +231,19 @@ package struct ChannelStore: Sendable {
 
     private static func values(of channel: Channel, _ account: AccountNumber, keyFirst: Bool) -> [SQLValue] {
         let key = SQLValue.text(channel.name.foldedKey)
-        let head: [SQLValue] = keyFirst ? [.account(account), key, .id(channel.id)] : [.account(account), .id(channel.id), key]
+        let head: [SQLValue] =
+            keyFirst ? [.account(account), key, .id(channel.id)] : [.account(account), .id(channel.id), key]
         return head + [.text(channel.name.text), .text(channel.description), .text(channel.status.rawValue)]
             + channel.metadata.values
     }
 
     private static func decode(_ row: any SQLRow) throws(SQLError) -> Channel {
         Channel(
-            id: try row.id(0), name: Name(trusted: row.text(1)), description: row.text(2),
-            status: try row.word(3, as: Enablement.self), metadata: try row.metadata(4))
+            id: try row.id(0),
+            name: Name(trusted: row.text(1)),
+            description: row.text(2),
+            status: try row.word(3, as: Enablement.self),
+            metadata: try row.metadata(4)
+        )
     }
 }

@@ -24,7 +24,9 @@ extension SQLRow {
 
     /// An id column; one that does not hold 16 bytes is damage.
     func id<Kind>(_ column: Int) throws(SQLError) -> Identifier<Kind> {
-        guard let id = Identifier<Kind>(bytes: bytes(column)) else { throw damaged("an id in column \(column)") }
+        guard let id = Identifier<Kind>(bytes: bytes(column)) else {
+            throw damaged("an id in column \(column)")
+        }
         return id
     }
 
@@ -35,8 +37,12 @@ extension SQLRow {
     /// The five metadata columns, from `column` on.
     func metadata(_ column: Int) throws(SQLError) -> Metadata {
         Metadata(
-            externalID: optionalText(column), labels: try labels(column + 1), version: Version(integer(column + 2)),
-            createdAt: time(column + 3), updatedAt: time(column + 4))
+            externalID: optionalText(column),
+            labels: try labels(column + 1),
+            version: Version(integer(column + 2)),
+            createdAt: time(column + 3),
+            updatedAt: time(column + 4)
+        )
     }
 
     /// A JSON object of texts.
@@ -59,12 +65,18 @@ extension SQLRow {
     /// A word that must be one of an enumeration's.
     func word<Word: RawRepresentable>(_ column: Int, as type: Word.Type) throws(SQLError) -> Word
     where Word.RawValue == String {
-        guard let value = Word(rawValue: text(column).string) else { throw damaged("a word in column \(column)") }
+        guard let value = Word(rawValue: text(column).string) else {
+            throw damaged("a word in column \(column)")
+        }
         return value
     }
 
     private func damaged(_ what: String) -> SQLError {
-        SQLError(.corrupt, code: 0, message: "the database holds \(what) that this program could not have written")
+        SQLError(
+            .corrupt,
+            code: 0,
+            message: "the database holds \(what) that this program could not have written"
+        )
     }
 }
 
@@ -72,7 +84,8 @@ extension Metadata {
     /// The five metadata columns, in the order of the schema.
     var values: [SQLValue] {
         [
-            .text(externalID), .text(PackedJSON.encode(labels)), .integer(version.value), .time(createdAt), .time(updatedAt),
+            .text(externalID), .text(PackedJSON.encode(labels)), .integer(version.value), .time(createdAt),
+            .time(updatedAt),
         ]
     }
 }

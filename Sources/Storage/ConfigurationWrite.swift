@@ -13,12 +13,14 @@ struct ConfigurationWrite {
     static let raise = SQLStatement(
         """
         UPDATE accounts SET revision = revision + 1 WHERE account_id = $1 AND deleted_at IS NULL RETURNING revision
-        """)
+        """
+    )
     static let audit = SQLStatement(
         """
         INSERT INTO audit (account_id, id, at, actor_id, actor_role, action, resource, request_id, detail)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-        """)
+        """
+    )
 
     /// Adds one to the account's revision and answers it. Throws `notFound` when the account was deleted
     /// meanwhile, so that nothing is written that its purge would miss.
@@ -34,24 +36,42 @@ struct ConfigurationWrite {
     ///
     /// - Parameter action: `channel.create` and the like: the noun and the verb of the operation.
     func audit(
-        _ action: String, _ resource: String, detail: (inout JSONWriter) -> Void = { _ in }
+        _ action: String,
+        _ resource: String,
+        detail: (inout JSONWriter) -> Void = { _ in }
     ) throws {
         try Self.audit(
-            action, resource, account: account, actor: actor, at: now, id: identifiers.next(), on: connection, detail: detail)
+            action,
+            resource,
+            account: account,
+            actor: actor,
+            at: now,
+            id: identifiers.next(),
+            on: connection,
+            detail: detail
+        )
     }
 
     /// The same, for changes that belong to no account's configuration.
     static func audit(
-        _ action: String, _ resource: String, account: AccountNumber, actor: Actor, at now: UnixTime, id: AuditID,
-        on connection: any SQLConnection, detail: (inout JSONWriter) -> Void = { _ in }
+        _ action: String,
+        _ resource: String,
+        account: AccountNumber,
+        actor: Actor,
+        at now: UnixTime,
+        id: AuditID,
+        on connection: any SQLConnection,
+        detail: (inout JSONWriter) -> Void = { _ in }
     ) throws {
         let text = JSONWriter.encode { writer in writer.object { detail(&$0) } }
         try connection.run(
             audit,
             [
-                .account(account), .id(id), .time(now), .id(actor.key), .text(actor.role), .text(action), .text(resource),
+                .account(account), .id(id), .time(now), .id(actor.key), .text(actor.role), .text(action),
+                .text(resource),
                 .text(actor.requestID), .text(text),
-            ])
+            ]
+        )
     }
 }
 

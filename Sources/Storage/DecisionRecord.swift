@@ -15,7 +15,8 @@ enum DecisionRecord {
                 writer.array { list in
                     for event in events { list.object { write(event, &$0) } }
                 }
-            })
+            }
+        )
     }
 
     private static func write(_ prepared: PreparedEvent, _ object: inout JSONWriter) {
@@ -64,20 +65,37 @@ enum DecisionRecord {
         if let field = PackedJSON.text(object, "f"), let level = PackedJSON.text(object, "l") {
             candidate = SeverityCandidate(field: field.string, level: level)
         }
-        let verdict = SeverityVerdict(severity: severity, candidate: candidate, alias: PackedJSON.text(object, "a"))
+        let verdict = SeverityVerdict(
+            severity: severity,
+            candidate: candidate,
+            alias: PackedJSON.text(object, "a")
+        )
         let decision = Decision(
-            severity: verdict, routing: routing(object), channels: identifiers(object.member("c")))
+            severity: verdict,
+            routing: routing(object),
+            channels: identifiers(object.member("c"))
+        )
         return EventResult(
-            alertKey: key, title: title, isRecovery: object.member("r") != nil, wasCut: object.member("x") != nil,
-            decision: decision, outcome: outcome)
+            alertKey: key,
+            title: title,
+            isRecovery: object.member("r") != nil,
+            wasCut: object.member("x") != nil,
+            decision: decision,
+            outcome: outcome
+        )
     }
 
     private static func routing(_ object: JSONValue) -> Decision.Routing {
-        if let channel = PackedJSON.text(object, "d").flatMap({ ChannelID($0.string) }) { return .dedicated(channel) }
+        if let channel = PackedJSON.text(object, "d").flatMap({ ChannelID($0.string) }) {
+            return .dedicated(channel)
+        }
         guard let matched = object.member("m") else { return .recovery }
         return .routes(
-            matched: identifiers(matched), of: Int(object.member("n")?.int64Value ?? 0),
-            stopped: object.member("s") != nil, usedDefaults: object.member("u") != nil)
+            matched: identifiers(matched),
+            of: Int(object.member("n")?.int64Value ?? 0),
+            stopped: object.member("s") != nil,
+            usedDefaults: object.member("u") != nil
+        )
     }
 
     private static func identifiers<Kind>(_ list: JSONValue?) -> [Identifier<Kind>] {

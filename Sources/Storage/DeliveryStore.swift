@@ -9,9 +9,11 @@ package struct DeliveryStore: Sendable {
         id, integration_id, received_at, disposition, reason, event_count, size, content_type, remote_address, replayed_at
         """
     static let find = SQLStatement(
-        "SELECT \(columns), body, decisions, outcomes FROM deliveries WHERE account_id = $1 AND id = $2")
+        "SELECT \(columns), body, decisions, outcomes FROM deliveries WHERE account_id = $1 AND id = $2"
+    )
     static let list = SQLStatement(
-        "SELECT \(columns) FROM deliveries WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3")
+        "SELECT \(columns) FROM deliveries WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+    )
     static let integration = SQLStatement("SELECT number FROM integrations WHERE account_id = $1 AND id = $2")
 
     static let statements = [find, list, integration]
@@ -58,7 +60,8 @@ package struct DeliveryStore: Sendable {
         try await store.database.read { connection in
             let detail = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
                 let outcomes = row.isNull(12) ? [] : EventOutcome.decode(row.bytes(12)) ?? []
-                let results = row.isNull(11) ? [] : DecisionRecord.unpack(row.bytes(11), outcomes: outcomes) ?? []
+                let results =
+                    row.isNull(11) ? [] : DecisionRecord.unpack(row.bytes(11), outcomes: outcomes) ?? []
                 let body = row.isNull(10) ? nil : Packing.unpack(row.bytes(10))
                 return Detail(delivery: try Self.decode(row), body: body, results: results)
             }
@@ -69,11 +72,15 @@ package struct DeliveryStore: Sendable {
 
     /// A page of the deliveries, the last stored first.
     package func list(
-        _ request: PageRequest<DeliveryKind>, filter: Filter, in account: AccountNumber
+        _ request: PageRequest<DeliveryKind>,
+        filter: Filter,
+        in account: AccountNumber
     ) async throws -> Page<Delivery, DeliveryKind> {
         let oldest = filter.since.map { DeliveryID.lowest(at: $0) }
         return try await store.database.read { connection in
-            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) { before, limit in
+            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) {
+                before,
+                limit in
                 try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
             } matches: {
                 filter.matches($0)
@@ -82,9 +89,13 @@ package struct DeliveryStore: Sendable {
     }
 
     /// The number of an integration; nil when there is no such integration.
-    package func number(of integration: IntegrationID, in account: AccountNumber) async throws -> IntegrationNumber? {
+    package func number(
+        of integration: IntegrationID,
+        in account: AccountNumber
+    ) async throws -> IntegrationNumber? {
         try await store.database.read { connection in
-            try connection.row(Self.integration, [.account(account), .id(integration)]) { row throws(SQLError) in
+            try connection.row(Self.integration, [.account(account), .id(integration)]) {
+                row throws(SQLError) in
                 IntegrationNumber(UInt32(truncatingIfNeeded: row.integer(0)))
             }
         }
@@ -92,9 +103,16 @@ package struct DeliveryStore: Sendable {
 
     private static func decode(_ row: any SQLRow) throws(SQLError) -> Delivery {
         Delivery(
-            id: try row.id(0), integrationID: try row.id(1), receivedAt: row.time(2),
-            disposition: try row.code(3, as: Delivery.Disposition.self), reason: row.optionalText(4),
-            eventCount: row.int(5), size: row.int(6), contentType: row.optionalText(7),
-            remoteAddress: row.optionalText(8), replayedAt: row.optionalTime(9))
+            id: try row.id(0),
+            integrationID: try row.id(1),
+            receivedAt: row.time(2),
+            disposition: try row.code(3, as: Delivery.Disposition.self),
+            reason: row.optionalText(4),
+            eventCount: row.int(5),
+            size: row.int(6),
+            contentType: row.optionalText(7),
+            remoteAddress: row.optionalText(8),
+            replayedAt: row.optionalTime(9)
+        )
     }
 }

@@ -3,10 +3,15 @@ import SQL
 
 /// The installation itself: one row.
 package enum Deployment {
-    static let find = SQLStatement("SELECT deployment_id, key_check, newest_at FROM deployment WHERE singleton = 1")
+    static let find = SQLStatement(
+        "SELECT deployment_id, key_check, newest_at FROM deployment WHERE singleton = 1"
+    )
     static let create = SQLStatement(
-        "INSERT INTO deployment (singleton, deployment_id, key_check, created_at, newest_at) VALUES (1, $1, $2, $3, $3)")
-    static let note = SQLStatement("UPDATE deployment SET newest_at = $1 WHERE singleton = 1 AND newest_at < $1")
+        "INSERT INTO deployment (singleton, deployment_id, key_check, created_at, newest_at) VALUES (1, $1, $2, $3, $3)"
+    )
+    static let note = SQLStatement(
+        "UPDATE deployment SET newest_at = $1 WHERE singleton = 1 AND newest_at < $1"
+    )
 
     static let statements = [find, create, note]
 
@@ -28,7 +33,12 @@ package enum Deployment {
     }
 
     /// Writes the row of a new installation.
-    package static func create(id: [UInt8], keyCheck: [UInt8], at now: UnixTime, on connection: any SQLConnection) throws {
+    package static func create(
+        id: [UInt8],
+        keyCheck: [UInt8],
+        at now: UnixTime,
+        on connection: any SQLConnection
+    ) throws {
         try connection.run(create, [.blob(id), .blob(keyCheck), .time(now)])
     }
 }

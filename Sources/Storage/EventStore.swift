@@ -14,16 +14,21 @@ package struct EventStore: Sendable {
         SELECT \(columns), e.position, d.decisions, d.outcomes FROM events e
         LEFT JOIN deliveries d ON d.account_id = $1 AND d.id = e.delivery_id
         WHERE e.account_id = $1 AND e.id = $2
-        """)
+        """
+    )
     static let list = SQLStatement(
-        "SELECT \(columns) FROM events e WHERE e.account_id = $1 AND e.id < $2 ORDER BY e.id DESC LIMIT $3")
+        "SELECT \(columns) FROM events e WHERE e.account_id = $1 AND e.id < $2 ORDER BY e.id DESC LIMIT $3"
+    )
     static let listOfKey = SQLStatement(
         """
         SELECT \(columns) FROM events e
         WHERE e.account_id = $1 AND e.alert_key = $4 AND e.id < $2 ORDER BY e.id DESC LIMIT $3
-        """)
+        """
+    )
     static let alertKey = SQLStatement("SELECT alert_key FROM alerts WHERE account_id = $1 AND id = $2")
-    static let lastOfDelivery = SQLStatement("SELECT last_event_id FROM deliveries WHERE account_id = $1 AND id = $2")
+    static let lastOfDelivery = SQLStatement(
+        "SELECT last_event_id FROM deliveries WHERE account_id = $1 AND id = $2"
+    )
 
     static let statements = [find, list, listOfKey, alertKey, lastOfDelivery]
 
@@ -70,7 +75,8 @@ package struct EventStore: Sendable {
             if let until, event.receivedAt >= until { return false }
             if channelID == nil && alertID == nil { return true }
             return event.outcome.channels.contains { channel in
-                (channelID == nil || channel.channelID == channelID) && (alertID == nil || channel.alertID == alertID)
+                (channelID == nil || channel.channelID == channelID)
+                    && (alertID == nil || channel.alertID == alertID)
             }
         }
     }
@@ -94,7 +100,9 @@ package struct EventStore: Sendable {
     ///
     /// The events of one alert, and of one alert key, are found by the key; those of one delivery lie between it and its last event.
     package func list(
-        _ request: PageRequest<EventKind>, filter: Filter, in account: AccountNumber
+        _ request: PageRequest<EventKind>,
+        filter: Filter,
+        in account: AccountNumber
     ) async throws -> Page<Event, EventKind> {
         try await store.database.read { connection in
             guard let scope = try Self.scope(of: filter, request, account, connection) else {
@@ -102,8 +110,17 @@ package struct EventStore: Sendable {
             }
             let statement = scope.key == nil ? Self.list : Self.listOfKey
             let key = scope.key.map { [SQLValue.text($0)] } ?? []
-            return try PageScan.page(scope.request, isFiltered: !filter.isEmpty, id: \.id, oldest: scope.oldest) { before, limit in
-                try connection.rows(statement, [.account(account), .id(before), .int(limit)] + key, Self.decode)
+            return try PageScan.page(
+                scope.request,
+                isFiltered: !filter.isEmpty,
+                id: \.id,
+                oldest: scope.oldest
+            ) { before, limit in
+                try connection.rows(
+                    statement,
+                    [.account(account), .id(before), .int(limit)] + key,
+                    Self.decode
+                )
             } matches: {
                 filter.matches($0)
             }
@@ -118,34 +135,57 @@ package struct EventStore: Sendable {
 
     /// Where to look; nil: there is nothing to see.
     private static func scope(
-        of filter: Filter, _ request: PageRequest<EventKind>, _ account: AccountNumber, _ connection: any SQLConnection
+        of filter: Filter,
+        _ request: PageRequest<EventKind>,
+        _ account: AccountNumber,
+        _ connection: any SQLConnection
     ) throws -> Scope? {
         var scope = Scope(
-            request: request, key: filter.alertKey, oldest: filter.since.map { EventID.lowest(at: $0) })
+            request: request,
+            key: filter.alertKey,
+            oldest: filter.since.map { EventID.lowest(at: $0) }
+        )
         if let alert = filter.alertID {
-            let key = try connection.row(alertKey, [.account(account), .id(alert)]) { row throws(SQLError) in row.text(0) }
+            let key = try connection.row(alertKey, [.account(account), .id(alert)]) { row throws(SQLError) in
+                row.text(0)
+            }
             guard let key, filter.alertKey == nil || filter.alertKey == key else { return nil }
             scope.key = key
         }
         if let delivery = filter.deliveryID {
-            let last = try connection.row(lastOfDelivery, [.account(account), .id(delivery)]) { row throws(SQLError) in
+            let last = try connection.row(lastOfDelivery, [.account(account), .id(delivery)]) {
+                row throws(SQLError) in
                 try row.optionalID(0) as EventID?
             }
             guard let last = last ?? nil else { return nil }
             let end = EventID(high: last.high, low: last.low + 1)
             scope.request = PageRequest(limit: request.limit, before: min(request.before ?? end, end))
-            scope.oldest = max(scope.oldest ?? EventID(high: 0, low: 0), EventID(high: delivery.high, low: delivery.low))
+            scope.oldest = max(
+                scope.oldest ?? EventID(high: 0, low: 0),
+                EventID(high: delivery.high, low: delivery.low)
+            )
         }
         return scope
     }
 
     private static func decode(_ row: any SQLRow) throws(SQLError) -> Event {
-        guard let content = Packing.content(row.bytes(9)), let outcome = EventOutcome.decode(row.bytes(10))?.first else {
+        guard let content = Packing.content(row.bytes(9)),
+            let outcome = EventOutcome.decode(row.bytes(10))?.first
+        else {
             throw SQLError(.corrupt, code: 0, message: "an event can't be read")
         }
         return Event(
-            id: try row.id(0), deliveryID: try row.id(1), integrationID: try row.id(2), alertKey: row.text(3),
-            content: content, severity: try row.code(4, as: Severity.self), isRecovery: row.flag(5),
-            isSeverityGuessed: row.flag(6), occurredAt: row.time(7), receivedAt: row.time(8), outcome: outcome)
+            id: try row.id(0),
+            deliveryID: try row.id(1),
+            integrationID: try row.id(2),
+            alertKey: row.text(3),
+            content: content,
+            severity: try row.code(4, as: Severity.self),
+            isRecovery: row.flag(5),
+            isSeverityGuessed: row.flag(6),
+            occurredAt: row.time(7),
+            receivedAt: row.time(8),
+            outcome: outcome
+        )
     }
 }

@@ -55,8 +55,12 @@ package final class GroupCommit: Service, Sendable {
 
     /// - Parameter failStop: ends the process; called when the disk did not confirm a sync, after which nothing can be trusted.
     package init(
-        database: Database, identifiers: IdentifierSource, bounds: Bounds = Bounds(), metrics: any MetricsFactory,
-        logger: Logger, failStop: @escaping @Sendable (String) -> Void
+        database: Database,
+        identifiers: IdentifierSource,
+        bounds: Bounds = Bounds(),
+        metrics: any MetricsFactory,
+        logger: Logger,
+        failStop: @escaping @Sendable (String) -> Void
     ) {
         self.database = database
         self.identifiers = identifiers
@@ -72,13 +76,17 @@ package final class GroupCommit: Service, Sendable {
     ///   - arrival: when the head of its request came.
     ///   - isOverShare: whether its integration sends more than its share; then it waits behind the others.
     package func store(
-        _ push: PreparedPush, arrival: ContinuousClock.Instant, isOverShare: Bool = false
+        _ push: PreparedPush,
+        arrival: ContinuousClock.Instant,
+        isOverShare: Bool = false
     ) async throws -> StoredPush {
         try await withCheckedThrowingContinuation { caller in
             let item = Item(push: push, deadline: arrival.advanced(by: bounds.wait), caller: caller)
             let refusal = state.withLock { state -> PushFailure? in
                 if state.isStopping { return .stopping }
-                guard state.count < bounds.items, state.bytes + push.storedBytes <= bounds.bytes else { return .queueFull }
+                guard state.count < bounds.items, state.bytes + push.storedBytes <= bounds.bytes else {
+                    return .queueFull
+                }
                 if isOverShare {
                     state.overShare.append(item, of: push.account, cost: push.cost)
                 } else {
@@ -126,7 +134,8 @@ package final class GroupCommit: Service, Sendable {
     private func withdrawExpired() {
         let now = ContinuousClock.now
         let expired = state.withLock { state -> [Item] in
-            let items = state.queue.remove { $0.deadline < now } + state.overShare.remove { $0.deadline < now }
+            let items =
+                state.queue.remove { $0.deadline < now } + state.overShare.remove { $0.deadline < now }
             for item in items { state.bytes -= item.push.storedBytes }
             return items
         }
@@ -240,12 +249,30 @@ private struct CommitMetrics: Sendable {
 
     init(_ factory: any MetricsFactory) {
         queueDepth = Recorder(label: "tocsin_queue_depth", dimensions: [], aggregate: false, factory: factory)
-        batchSize = Recorder(label: "tocsin_commit_batch_pushes", dimensions: [], aggregate: true, factory: factory)
-        commitSeconds = Recorder(label: "tocsin_commit_seconds", dimensions: [], aggregate: true, factory: factory)
+        batchSize = Recorder(
+            label: "tocsin_commit_batch_pushes",
+            dimensions: [],
+            aggregate: true,
+            factory: factory
+        )
+        commitSeconds = Recorder(
+            label: "tocsin_commit_seconds",
+            dimensions: [],
+            aggregate: true,
+            factory: factory
+        )
         outcomes = Dictionary(
             uniqueKeysWithValues: Outcome.allCases.map {
-                ($0, Counter(label: "tocsin_events_total", dimensions: [("outcome", $0.name)], factory: factory))
-            })
+                (
+                    $0,
+                    Counter(
+                        label: "tocsin_events_total",
+                        dimensions: [("outcome", $0.name)],
+                        factory: factory
+                    )
+                )
+            }
+        )
     }
 
     func committed(count: Int, in time: Duration) {

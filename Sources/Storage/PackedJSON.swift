@@ -17,7 +17,8 @@ enum PackedJSON {
         Text(
             trusted: JSONWriter.encode { writer in
                 writer.object { object in labels.forEach { object.field(utf8: $0, utf8: $1) } }
-            })
+            }
+        )
     }
 
     /// Reads what `encode` wrote.

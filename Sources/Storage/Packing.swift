@@ -8,7 +8,10 @@ import Native
 /// The dictionary is `Resources/push-1.dictionary`, made by `Tests/scripts/train_dictionary.py`. Its id is in every frame. It is never
 /// changed: a better one is added beside it under another name, so that old rows stay readable.
 enum Packing {
-    private static let dictionary: ZstdDictionary? = try? ZstdDictionary(PackageResources.push_1_dictionary, level: 1)
+    private static let dictionary: ZstdDictionary? = try? ZstdDictionary(
+        PackageResources.push_1_dictionary,
+        level: 1
+    )
 
     /// Packs bytes of any kind.
     static func pack(_ bytes: [UInt8]) -> [UInt8] {
@@ -31,20 +34,26 @@ enum Packing {
                     event.labels.write(to: &object, as: "labels")
                     event.annotations.write(to: &object, as: "annotations")
                 }
-            })
+            }
+        )
     }
 
     /// Reads what `pack(_: DecodedEvent)` made; nil when it is damaged.
     static func content(_ bytes: [UInt8]) -> AlertContent? {
         guard let json = unpack(bytes) else { return nil }
         return PackedJSON.read(json) { root in
-            guard let title = PackedJSON.text(root, "title"), let description = PackedJSON.text(root, "description"),
+            guard let title = PackedJSON.text(root, "title"),
+                let description = PackedJSON.text(root, "description"),
                 let labels = root.member("labels").flatMap({ PackedJSON.labels($0) }),
                 let annotations = root.member("annotations").flatMap({ PackedJSON.labels($0) })
             else { return nil }
             return AlertContent(
-                title: title, description: description, link: PackedJSON.text(root, "link"), labels: labels,
-                annotations: annotations)
+                title: title,
+                description: description,
+                link: PackedJSON.text(root, "link"),
+                labels: labels,
+                annotations: annotations
+            )
         }
     }
 }

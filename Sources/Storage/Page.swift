@@ -35,8 +35,12 @@ enum PageScan {
     /// Fetches chunks with `fetch(before, limit)`, newest first, and keeps what `matches`, until the page is full, the list is at
     /// its end, older than `oldest`, or the budget is spent. A spent budget gives a short page that says where to go on.
     static func page<Item, Kind>(
-        _ request: PageRequest<Kind>, isFiltered: Bool, id: (Item) -> Identifier<Kind>, oldest: Identifier<Kind>? = nil,
-        fetch: (_ before: Identifier<Kind>, _ limit: Int) throws -> [Item], matches: (Item) -> Bool
+        _ request: PageRequest<Kind>,
+        isFiltered: Bool,
+        id: (Item) -> Identifier<Kind>,
+        oldest: Identifier<Kind>? = nil,
+        fetch: (_ before: Identifier<Kind>, _ limit: Int) throws -> [Item],
+        matches: (Item) -> Bool
     ) throws -> Page<Item, Kind> {
         var items: [Item] = []
         var before = request.before ?? Identifier(high: .max, low: .max)

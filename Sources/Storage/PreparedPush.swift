@@ -9,7 +9,9 @@ package struct PreparedEvent: Sendable {
 
     /// Decides on an event and packs it. Pure; costs about what a compression of its texts does.
     package init(
-        _ event: DecodedEvent, integration: IntegrationSnapshot, account: AccountSnapshot,
+        _ event: DecodedEvent,
+        integration: IntegrationSnapshot,
+        account: AccountSnapshot,
         vocabulary: SeverityVocabulary
     ) {
         self.event = event
@@ -25,12 +27,20 @@ package struct PreparedEvent: Sendable {
 
     /// The same event under another configuration.
     func redecided(
-        integration: IntegrationSnapshot, account: AccountSnapshot, vocabulary: SeverityVocabulary
+        integration: IntegrationSnapshot,
+        account: AccountSnapshot,
+        vocabulary: SeverityVocabulary
     ) -> PreparedEvent {
         PreparedEvent(
             event,
-            decision: Pipeline.decide(event, integration: integration, account: account, vocabulary: vocabulary),
-            content: content)
+            decision: Pipeline.decide(
+                event,
+                integration: integration,
+                account: account,
+                vocabulary: vocabulary
+            ),
+            content: content
+        )
     }
 }
 
@@ -75,8 +85,15 @@ package struct PreparedPush: Sendable {
 
     /// Packs the body. `remoteAddress` and `contentType` are cut to 255 bytes.
     package init(
-        account: AccountSnapshot, integration: IntegrationSnapshot, vocabulary: SeverityVocabulary, receivedAt: UnixTime,
-        contentType: Text?, remoteAddress: Text?, body: [UInt8], content: Content, replay: Replay? = nil
+        account: AccountSnapshot,
+        integration: IntegrationSnapshot,
+        vocabulary: SeverityVocabulary,
+        receivedAt: UnixTime,
+        contentType: Text?,
+        remoteAddress: Text?,
+        body: [UInt8],
+        content: Content,
+        replay: Replay? = nil
     ) {
         self.account = account.number
         self.integration = integration
@@ -93,7 +110,10 @@ package struct PreparedPush: Sendable {
     }
 
     private init(
-        _ push: PreparedPush, integration: IntegrationSnapshot, revision: Revision, content: Content
+        _ push: PreparedPush,
+        integration: IntegrationSnapshot,
+        revision: Revision,
+        content: Content
     ) {
         account = push.account
         self.integration = integration
@@ -111,11 +131,19 @@ package struct PreparedPush: Sendable {
 
     /// The same push under a newer configuration; unchanged when its integration is gone from it.
     func redecided(by account: AccountSnapshot) -> PreparedPush {
-        guard let integration = account.integrations[integration.number], case .events(let events) = content else {
+        guard let integration = account.integrations[integration.number], case .events(let events) = content
+        else {
             return self
         }
-        let decided = events.map { $0.redecided(integration: integration, account: account, vocabulary: vocabulary) }
-        return PreparedPush(self, integration: integration, revision: account.revision, content: .events(decided))
+        let decided = events.map {
+            $0.redecided(integration: integration, account: account, vocabulary: vocabulary)
+        }
+        return PreparedPush(
+            self,
+            integration: integration,
+            revision: account.revision,
+            content: .events(decided)
+        )
     }
 
     /// The events, when there are any.

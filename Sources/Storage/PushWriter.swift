@@ -15,30 +15,37 @@ struct PushWriter {
         """
         SELECT a.status, a.deleted_at, a.revision, a.stored_bytes_limit, u.stored_bytes
         FROM accounts a JOIN account_usage u ON u.account_id = a.account_id WHERE a.account_id = $1
-        """)
+        """
+    )
     static let addUsage = SQLStatement(
-        "UPDATE account_usage SET stored_bytes = stored_bytes + $2 WHERE account_id = $1")
+        "UPDATE account_usage SET stored_bytes = stored_bytes + $2 WHERE account_id = $1"
+    )
     static let insertDelivery = SQLStatement(
         """
         INSERT INTO deliveries (
             account_id, id, integration_id, received_at, disposition, reason, event_count, size, content_type,
             remote_address, last_event_id, body, decisions, outcomes)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-        """)
+        """
+    )
     static let updateDelivery = SQLStatement(
         """
         UPDATE deliveries SET replayed_at = $3, disposition = $4, reason = $5, event_count = $6,
             last_event_id = COALESCE($7::BYTEA, last_event_id), decisions = $8, outcomes = $9
         WHERE account_id = $1 AND id = $2
-        """)
+        """
+    )
     static let insertEvent = SQLStatement(
         """
         INSERT INTO events (
             account_id, id, delivery_id, position, integration_id, alert_key, severity, is_recovery, is_guessed,
             occurred_at, received_at, content, outcome)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-        """)
-    static let earlierOutcomes = SQLStatement("SELECT outcomes FROM deliveries WHERE account_id = $1 AND id = $2")
+        """
+    )
+    static let earlierOutcomes = SQLStatement(
+        "SELECT outcomes FROM deliveries WHERE account_id = $1 AND id = $2"
+    )
 
     static let statements = [account, addUsage, insertDelivery, updateDelivery, insertEvent, earlierOutcomes]
 
@@ -66,8 +73,11 @@ struct PushWriter {
     private func write(_ pushes: [PreparedPush], of account: AccountNumber) throws -> Results {
         let state = try connection.row(Self.account, [.account(account)]) { row throws(SQLError) in
             AccountState(
-                isActive: row.isNull(1) && row.text(0) == "active", revision: Revision(row.integer(2)),
-                limit: row.integer(3), storedBytes: row.integer(4))
+                isActive: row.isNull(1) && row.text(0) == "active",
+                revision: Revision(row.integer(2)),
+                limit: row.integer(3),
+                storedBytes: row.integer(4)
+            )
         }
         guard var state, state.isActive else {
             return pushes.map { _ in .failure(.accountUnavailable) }
@@ -92,7 +102,9 @@ struct PushWriter {
 
     /// The pushes, decided again where the configuration moved on since.
     private func upToDate(
-        _ pushes: [PreparedPush], _ account: AccountNumber, _ revision: Revision
+        _ pushes: [PreparedPush],
+        _ account: AccountNumber,
+        _ revision: Revision
     ) throws -> [PreparedPush] {
         guard pushes.contains(where: { $0.revision < revision && !$0.events.isEmpty }),
             let snapshot = try SnapshotLoader.load(account, on: connection)
@@ -135,8 +147,12 @@ private struct AccountBatch {
         for (position, prepared) in push.events.enumerated() {
             let before = position < earlier.count ? earlier[position].channels : []
             let outcome = fold.apply(
-                prepared.event, content: prepared.content, decision: prepared.decision,
-                integration: push.integration.id, received: push.receivedAt, applied: before
+                prepared.event,
+                content: prepared.content,
+                decision: prepared.decision,
+                integration: push.integration.id,
+                received: push.receivedAt,
+                applied: before
             ) { writer.identifiers.next() }
             outcomes.append(outcome)
             let news = outcome.without(before)
@@ -154,13 +170,17 @@ private struct AccountBatch {
     private func earlierOutcomes(of push: PreparedPush) throws -> [EventOutcome] {
         guard let replay = push.replay else { return [] }
         let bytes = try writer.connection.row(
-            PushWriter.earlierOutcomes, [.account(account), .id(replay.deliveryID)]
+            PushWriter.earlierOutcomes,
+            [.account(account), .id(replay.deliveryID)]
         ) { row throws(SQLError) in row.bytes(0) }
         return bytes.flatMap { EventOutcome.decode($0) } ?? replay.earlier
     }
 
     private mutating func gather(
-        _ push: PreparedPush, _ id: DeliveryID, _ outcomes: [EventOutcome], _ lastEvent: EventID?
+        _ push: PreparedPush,
+        _ id: DeliveryID,
+        _ outcomes: [EventOutcome],
+        _ lastEvent: EventID?
     ) {
         let reason = SQLValue.text(push.reason)
         let disposition = SQLValue.integer(Int64(push.disposition.rawValue))
@@ -168,12 +188,14 @@ private struct AccountBatch {
         let packed = push.packedDecisions == nil ? SQLValue.null : .blob(EventOutcome.encode(outcomes))
         if push.replay != nil {
             replayed.append([
-                .account(account), .id(id), .time(push.receivedAt), disposition, reason, .int(push.events.count),
+                .account(account), .id(id), .time(push.receivedAt), disposition, reason,
+                .int(push.events.count),
                 .id(lastEvent), decisions, packed,
             ])
         } else {
             deliveries.append([
-                .account(account), .id(id), .id(push.integration.id), .time(push.receivedAt), disposition, reason,
+                .account(account), .id(id), .id(push.integration.id), .time(push.receivedAt), disposition,
+                reason,
                 .int(push.events.count), .int(push.size), .text(push.contentType), .text(push.remoteAddress),
                 .id(lastEvent), .blob(push.packedBody), decisions, packed,
             ])
@@ -181,14 +203,20 @@ private struct AccountBatch {
     }
 
     private func row(
-        _ prepared: PreparedEvent, _ outcome: EventOutcome, _ id: EventID, delivery: DeliveryID, position: Int,
+        _ prepared: PreparedEvent,
+        _ outcome: EventOutcome,
+        _ id: EventID,
+        delivery: DeliveryID,
+        position: Int,
         _ push: PreparedPush
     ) -> [SQLValue] {
         let (event, severity) = (prepared.event, prepared.decision.severity)
         return [
-            .account(account), .id(id), .id(delivery), .int(position), .id(push.integration.id), .text(event.alertKey),
+            .account(account), .id(id), .id(delivery), .int(position), .id(push.integration.id),
+            .text(event.alertKey),
             .integer(Int64(severity.severity.rawValue)), .flag(event.isRecovery), .flag(severity.isGuessed),
-            .time(event.occurredAt(received: push.receivedAt)), .time(push.receivedAt), .blob(prepared.content),
+            .time(event.occurredAt(received: push.receivedAt)), .time(push.receivedAt),
+            .blob(prepared.content),
             .blob(EventOutcome.encode([outcome])),
         ]
     }

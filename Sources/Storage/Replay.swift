@@ -11,7 +11,10 @@ extension DeliveryStore {
     /// - Returns: the delivery as it is now, and how many (event, channel) pairs took effect now.
     /// - Throws: `notFound`; `bodyPurged`; `conflict` when its integration is gone; `PushFailure`.
     package func replay(
-        _ id: DeliveryID, in account: AccountNumber, by actor: Actor, through commit: GroupCommit
+        _ id: DeliveryID,
+        in account: AccountNumber,
+        by actor: Actor,
+        through commit: GroupCommit
     ) async throws -> (detail: Detail, applied: Int) {
         let detail = try await find(id, in: account)
         guard let body = detail.body else { throw StoreError.bodyPurged }
@@ -26,20 +29,37 @@ extension DeliveryStore {
             PreparedEvent($0, integration: integration, account: snapshot, vocabulary: format.severities)
         }
         let push = PreparedPush(
-            account: snapshot, integration: integration, vocabulary: format.severities, receivedAt: now,
-            contentType: detail.delivery.contentType, remoteAddress: detail.delivery.remoteAddress, body: body,
-            content: .events(prepared), replay: .init(deliveryID: id, earlier: detail.results.map(\.outcome)))
+            account: snapshot,
+            integration: integration,
+            vocabulary: format.severities,
+            receivedAt: now,
+            contentType: detail.delivery.contentType,
+            remoteAddress: detail.delivery.remoteAddress,
+            body: body,
+            content: .events(prepared),
+            replay: .init(deliveryID: id, earlier: detail.results.map(\.outcome))
+        )
         let stored = try await commit.store(push, arrival: .now)
         try await audit(id, applied: stored.applied, in: account, by: actor)
         return (try await find(id, in: account), stored.applied)
     }
 
-    private func audit(_ id: DeliveryID, applied: Int, in account: AccountNumber, by actor: Actor) async throws {
+    private func audit(
+        _ id: DeliveryID,
+        applied: Int,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws {
         let identifiers = store.identifiers
         try await store.database.transaction { connection in
             try ConfigurationWrite.audit(
-                "delivery.replay", id.description, account: account, actor: actor, at: identifiers.now,
-                id: identifiers.next(), on: connection
+                "delivery.replay",
+                id.description,
+                account: account,
+                actor: actor,
+                at: identifiers.now,
+                id: identifiers.next(),
+                on: connection
             ) { $0.field("applied", applied) }
         }
     }

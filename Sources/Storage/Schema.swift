@@ -15,8 +15,10 @@ package enum Schema {
 
     /// Tables whose statements must name an account; the plan test reads this.
     package static let tenantTables = [
-        "api_keys", "channels", "integrations", "integration_numbers", "integration_defaults", "integration_activity",
-        "push_urls", "routes", "route_channels", "severity_tables", "refusals", "audit", "deliveries", "events", "alerts",
+        "api_keys", "channels", "integrations", "integration_numbers", "integration_defaults",
+        "integration_activity",
+        "push_urls", "routes", "route_channels", "severity_tables", "refusals", "audit", "deliveries",
+        "events", "alerts",
         "account_usage",
     ]
 

@@ -27,7 +27,10 @@ extension Store {
     ///
     /// Throws `notFound`, and `invalid` when the draft has routes and the integration is dedicated.
     package func simulate(
-        _ body: [UInt8], integration id: IntegrationID, draft: Simulation.Draft, in account: AccountNumber
+        _ body: [UInt8],
+        integration id: IntegrationID,
+        draft: Simulation.Draft,
+        in account: AccountNumber
     ) async throws -> Simulation {
         let now = now
         guard let number = try await deliveries.number(of: id, in: account),
@@ -37,7 +40,8 @@ extension Store {
         else { throw StoreError.notFound }
         if draft.routes != nil, case .dedicated = integration.routing {
             throw StoreError.invalid(
-                ValidationErrors([FieldError("/routes", "a dedicated integration has no routes")]))
+                ValidationErrors([FieldError("/routes", "a dedicated integration has no routes")])
+            )
         }
         let events: [DecodedEvent]
         do {
@@ -48,19 +52,31 @@ extension Store {
         } catch {
             return Simulation(disposition: .quarantined, reason: error.reason, results: [])
         }
-        let tables = snapshot.severityTables.merging(draft.severityTable.map { [integration.type: $0] } ?? [:]) { $1 }
+        let tables = snapshot.severityTables.merging(
+            draft.severityTable.map { [integration.type: $0] } ?? [:]
+        ) { $1 }
         let trial = snapshot.with(severityTables: tables)
         let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
         var fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
         let results = events.map { event in
             let decision = Pipeline.decide(
-                event, integration: integration, account: trial, vocabulary: format.severities, routes: draft.routes)
+                event,
+                integration: integration,
+                account: trial,
+                vocabulary: format.severities,
+                routes: draft.routes
+            )
             let outcome = fold.apply(event, content: [], decision: decision, integration: id, received: now) {
                 identifiers.next()
             }
             return EventResult(
-                alertKey: event.alertKey, title: event.title, isRecovery: event.isRecovery, wasCut: event.wasCut,
-                decision: decision, outcome: outcome)
+                alertKey: event.alertKey,
+                title: event.title,
+                isRecovery: event.isRecovery,
+                wasCut: event.wasCut,
+                decision: decision,
+                outcome: outcome
+            )
         }
         return Simulation(disposition: .accepted, reason: nil, results: results)
     }

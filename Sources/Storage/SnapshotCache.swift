@@ -28,7 +28,8 @@ package final class SnapshotCache: Sendable {
 
     /// `load` reads an account's snapshot; nil when there is no such account.
     package init(
-        database: Database, capacity: Int,
+        database: Database,
+        capacity: Int,
         load: @escaping @Sendable (AccountNumber, any SQLConnection) throws -> AccountSnapshot?
     ) {
         self.database = database
@@ -64,7 +65,9 @@ package final class SnapshotCache: Sendable {
         state.withLock { state in
             state.floors[account] = max(revision, state.floors[account] ?? revision)
             state.missing[account] = nil
-            if let entry = state.entries[account], entry.snapshot.revision < revision { state.entries[account] = nil }
+            if let entry = state.entries[account], entry.snapshot.revision < revision {
+                state.entries[account] = nil
+            }
         }
         loads.forget(account)
     }

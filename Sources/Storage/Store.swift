@@ -14,8 +14,12 @@ package struct Store: Sendable {
     package let publicURL: PublicURL
 
     package init(
-        database: Database, snapshots: SnapshotCache, identifiers: IdentifierSource, formats: [any PushFormat],
-        pushTokenKeys: PushTokenKeys, publicURL: PublicURL
+        database: Database,
+        snapshots: SnapshotCache,
+        identifiers: IdentifierSource,
+        formats: [any PushFormat],
+        pushTokenKeys: PushTokenKeys,
+        publicURL: PublicURL
     ) {
         self.database = database
         self.snapshots = snapshots
@@ -42,12 +46,19 @@ package struct Store: Sendable {
     /// Changes an account's configuration: runs `body` in a transaction that ends with a higher revision of the account, and makes
     /// pushes see the change before it returns.
     func configure<Result: Sendable>(
-        _ account: AccountNumber, by actor: Actor, _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
+        _ account: AccountNumber,
+        by actor: Actor,
+        _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
     ) async throws -> Result {
         let identifiers = identifiers
         let (result, revision) = try await database.transaction { connection in
             let write = ConfigurationWrite(
-                connection: connection, account: account, actor: actor, now: identifiers.now, identifiers: identifiers)
+                connection: connection,
+                account: account,
+                actor: actor,
+                now: identifiers.now,
+                identifiers: identifiers
+            )
             let result = try body(write)
             return (result, try write.raiseRevision())
         }

@@ -42,13 +42,15 @@ package final class UsageTracker: Service, Sendable {
         """
         UPDATE push_urls SET use_count = use_count + $3, last_used_at = $4, last_used_address = $5
         WHERE account_id = $1 AND id = $2
-        """)
+        """
+    )
     static let deliver = SQLStatement(
         """
         INSERT INTO integration_activity (account_id, integration_id, last_delivery_at)
         SELECT $1::BIGINT, i.id, $3::BIGINT FROM integrations i WHERE i.account_id = $1 AND i.id = $2
         ON CONFLICT (account_id, integration_id) DO UPDATE SET last_delivery_at = excluded.last_delivery_at
-        """)
+        """
+    )
     static let refuse = SQLStatement(
         """
         INSERT INTO refusals (account_id, integration_id, reason, count, last_at)
@@ -56,8 +58,11 @@ package final class UsageTracker: Service, Sendable {
         WHERE i.account_id = $1 AND i.id = $2
         ON CONFLICT (account_id, integration_id, reason)
         DO UPDATE SET count = refusals.count + excluded.count, last_at = excluded.last_at
-        """)
-    static let useKey = SQLStatement("UPDATE api_keys SET last_used_at = $3 WHERE account_id = $1 AND id = $2")
+        """
+    )
+    static let useKey = SQLStatement(
+        "UPDATE api_keys SET last_used_at = $3 WHERE account_id = $1 AND id = $2"
+    )
 
     static let statements = [usePushURL, deliver, refuse, useKey]
 
@@ -72,17 +77,27 @@ package final class UsageTracker: Service, Sendable {
 
     /// A push came with this credential and was stored.
     package func delivered(
-        _ credential: PushURLID, integration: IntegrationID, account: AccountNumber, at now: UnixTime, from address: Text?
+        _ credential: PushURLID,
+        integration: IntegrationID,
+        account: AccountNumber,
+        at now: UnixTime,
+        from address: Text?
     ) {
         gathered.withLock { state in
-            state.pushURLs[Scoped(account: account, key: credential), default: Use(at: now)].note(now, address)
+            state.pushURLs[Scoped(account: account, key: credential), default: Use(at: now)].note(
+                now,
+                address
+            )
             state.integrations[Scoped(account: account, key: integration)] = now
         }
     }
 
     /// A push of the integration was refused.
     package func refused(
-        _ reason: RefusalReason, integration: IntegrationID, account: AccountNumber, at now: UnixTime
+        _ reason: RefusalReason,
+        integration: IntegrationID,
+        account: AccountNumber,
+        at now: UnixTime
     ) {
         let key = RefusalKey(integration: integration, reason: reason)
         gathered.withLock { state in
@@ -126,21 +141,30 @@ package final class UsageTracker: Service, Sendable {
         try connection.batch(
             usePushURL,
             batch.pushURLs.map { scope, use in
-                [.account(scope.account), .id(scope.key), .integer(use.count), .time(use.at), .text(use.address)]
-            })
+                [
+                    .account(scope.account), .id(scope.key), .integer(use.count), .time(use.at),
+                    .text(use.address),
+                ]
+            }
+        )
         try connection.batch(
             deliver,
-            batch.integrations.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] })
+            batch.integrations.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] }
+        )
         try connection.batch(
             refuse,
             batch.refusals.map { scope, use in
                 [
-                    .account(scope.account), .id(scope.key.integration), .integer(Int64(scope.key.reason.rawValue)),
+                    .account(scope.account), .id(scope.key.integration),
+                    .integer(Int64(scope.key.reason.rawValue)),
                     .integer(use.count), .time(use.at),
                 ]
-            })
+            }
+        )
         try connection.batch(
-            useKey, batch.keys.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] })
+            useKey,
+            batch.keys.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] }
+        )
     }
 }
 

@@ -8,7 +8,9 @@ import Storage
 package enum Answer {
     /// A JSON object that `write` fills.
     package static func object(
-        _ status: HTTPResponse.Status = .ok, version: Version? = nil, location: String? = nil,
+        _ status: HTTPResponse.Status = .ok,
+        version: Version? = nil,
+        location: String? = nil,
         _ write: (inout JSONWriter) -> Void
     ) -> Response {
         json(status, version: version, location: location, JSONWriter.encode { $0.object { write(&$0) } })
@@ -16,14 +18,19 @@ package enum Answer {
 
     /// A page of a list: `{items, next_cursor}`.
     package static func page<Item, Kind>(
-        _ page: Page<Item, Kind>, version: Version? = nil, _ write: (Item, inout JSONWriter) -> Void
+        _ page: Page<Item, Kind>,
+        version: Version? = nil,
+        _ write: (Item, inout JSONWriter) -> Void
     ) -> Response {
         list(page.items, next: page.next.map { Cursor.encode($0) }, version: version, write)
     }
 
     /// A list with the cursor of what follows.
     package static func list<Item>(
-        _ items: [Item], next: String?, version: Version? = nil, _ write: (Item, inout JSONWriter) -> Void
+        _ items: [Item],
+        next: String?,
+        version: Version? = nil,
+        _ write: (Item, inout JSONWriter) -> Void
     ) -> Response {
         object(version: version) { object in
             object.array("items") { list in
@@ -37,12 +44,19 @@ package enum Answer {
     package static let empty = Response(status: .noContent, headers: [.cacheControl: "no-store"])
 
     private static func json(
-        _ status: HTTPResponse.Status, version: Version?, location: String?, _ bytes: [UInt8]
+        _ status: HTTPResponse.Status,
+        version: Version?,
+        location: String?,
+        _ bytes: [UInt8]
     ) -> Response {
         var headers: HTTPFields = [.contentType: "application/json", .cacheControl: "no-store"]
         if let version { headers[.eTag] = ETag.text(version) }
         if let location { headers[.location] = location }
-        return Response(status: status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes)))
+        return Response(
+            status: status,
+            headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
+        )
     }
 }
 
@@ -73,7 +87,10 @@ package enum ETag {
             var tag = Text(String(part)).trimmed.string
             if tag.hasPrefix("W/") { tag.removeFirst(2) }
             guard tag.hasPrefix("\""), tag.hasSuffix("\""), tag.utf8.count > 2 else {
-                throw Problem(.invalidRequest, "\(header) must hold entity tags as ETag gave them, in quotes.")
+                throw Problem(
+                    .invalidRequest,
+                    "\(header) must hold entity tags as ETag gave them, in quotes."
+                )
             }
             return Version(Int64(tag.dropFirst().dropLast()) ?? -1)
         }

@@ -18,14 +18,18 @@ package struct Authentication: RouterMiddleware {
     }
 
     package func handle(
-        _ request: Request, context: AppContext, next: (Request, AppContext) async throws -> Response
+        _ request: Request,
+        context: AppContext,
+        next: (Request, AppContext) async throws -> Response
     ) async throws -> Response {
         var context = context
         let caller = Caller(key: try await key(of: request))
         try limiter.admit(caller.key.id, at: store.now)
         usage.called(caller.key.id, account: caller.key.owner.account, at: store.now)
         context.caller = caller
-        if let id = context.parameters.get("account_id") { context.account = try await account(id, for: caller) }
+        if let id = context.parameters.get("account_id") {
+            context.account = try await account(id, for: caller)
+        }
         if let status = context.account?.status, status == .suspended, !caller.isOperator {
             throw Problem.unauthorized
         }
@@ -85,7 +89,9 @@ package final class CallLimiter: Sendable {
         }
         guard !isAdmitted else { return }
         var problem = Problem(
-            .rateLimited, "This API key makes more than \(Int(perSecond)) calls a second (bucket: api-key). Slow down.")
+            .rateLimited,
+            "This API key makes more than \(Int(perSecond)) calls a second (bucket: api-key). Slow down."
+        )
         problem.headers[.retryAfter] = "1"
         throw problem
     }
@@ -115,11 +121,15 @@ package struct Requirement: Sendable {
             guard admitsOperator else {
                 throw Problem(
                     .forbidden,
-                    "An operator key does not read what an account received: issue a key of the account for that.")
+                    "An operator key does not read what an account received: issue a key of the account for that."
+                )
             }
         case .account(_, let role):
             guard role >= self.role else {
-                throw Problem(.forbidden, "This needs a key with the role \(self.role.name); yours is \(role.name).")
+                throw Problem(
+                    .forbidden,
+                    "This needs a key with the role \(self.role.name); yours is \(role.name)."
+                )
             }
         }
     }
@@ -129,7 +139,8 @@ extension RouterGroup where Context == AccountContext {
     /// Adds an operation that only callers who meet `requirement` reach.
     @discardableResult
     package func operation(
-        _ method: HTTPRequest.Method, _ requirement: Requirement,
+        _ method: HTTPRequest.Method,
+        _ requirement: Requirement,
         use handler: @escaping @Sendable (Request, AccountContext) async throws -> Response
     ) -> Self {
         on("", method: method) { request, context in

@@ -16,7 +16,9 @@ package struct ClientAddress: Sendable {
     /// The client's address: the last one in `X-Forwarded-For` that is not a trusted proxy, when the peer is one.
     package func of(_ request: Request, _ connection: any NIOCore.Channel) -> Text? {
         guard let peer = connection.remoteAddress?.ipAddress else { return nil }
-        guard !trusted.isEmpty, isTrusted(Array(peer.utf8)), let name = Self.forwardedFor else { return Text(peer) }
+        guard !trusted.isEmpty, isTrusted(Array(peer.utf8)), let name = Self.forwardedFor else {
+            return Text(peer)
+        }
         let hops = request.headers[values: name].flatMap { $0.utf8.split(separator: UInt8(ascii: ",")) }
         for hop in hops.reversed() {
             let text = Text(repairing: Array(hop.prefix(64))).trimmed

@@ -59,7 +59,9 @@ package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     /// The timer is needed only for a body that did not come with its head.
     package func channelReadComplete(context: ChannelHandlerContext) {
-        if isReadingBody, bodyTimer == nil, discarded == nil { bodyTimer = close(context, after: bounds.bodyTime) }
+        if isReadingBody, bodyTimer == nil, discarded == nil {
+            bodyTimer = close(context, after: bounds.bodyTime)
+        }
         context.fireChannelReadComplete()
     }
 

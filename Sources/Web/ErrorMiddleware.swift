@@ -12,10 +12,14 @@ package struct ErrorMiddleware: RouterMiddleware {
     package init() {}
 
     package func handle(
-        _ request: Request, context: AppContext, next: (Request, AppContext) async throws -> Response
+        _ request: Request,
+        context: AppContext,
+        next: (Request, AppContext) async throws -> Response
     ) async throws -> Response {
         var context = context
-        if let given = RequestID.header.flatMap({ RequestID.accepted(request.headers[$0]) }) { context.requestID = given }
+        if let given = RequestID.header.flatMap({ RequestID.accepted(request.headers[$0]) }) {
+            context.requestID = given
+        }
         context.logger[metadataKey: "request_id"] = "\(context.requestID)"
         let start = ContinuousClock.now
         var response: Response
@@ -31,8 +35,10 @@ package struct ErrorMiddleware: RouterMiddleware {
             metadata: [
                 "method": "\(request.method)", "route": "\(context.endpointPath ?? "none")",
                 "status": "\(response.status.code)",
-                "milliseconds": "\(elapsed.components.seconds * 1_000 + elapsed.components.attoseconds / 1_000_000_000_000_000)",
-            ])
+                "milliseconds":
+                    "\(elapsed.components.seconds * 1_000 + elapsed.components.attoseconds / 1_000_000_000_000_000)",
+            ]
+        )
         return response
     }
 
@@ -42,7 +48,10 @@ package struct ErrorMiddleware: RouterMiddleware {
         case let errors as ValidationErrors: return Problem(errors)
         case let error as StoreError: return Problem(error)
         case let error as SQLError where error.isDisk:
-            logger.error("the store could not be used", metadata: ["code": "\(error.code)", "cause": "\(error.message)"])
+            logger.error(
+                "the store could not be used",
+                metadata: ["code": "\(error.code)", "cause": "\(error.message)"]
+            )
             return .unavailable
         case let error as any HTTPResponseError: return Problem(status: error.status)
         default:

@@ -21,7 +21,9 @@ package struct Field {
 
     /// A text within the limits: bytes and scalars.
     package func text(
-        bytes limit: Int = Limits.nameBytes, scalars scalarLimit: Int = .max, allowEmpty: Bool = false
+        bytes limit: Int = Limits.nameBytes,
+        scalars scalarLimit: Int = .max,
+        allowEmpty: Bool = false
     ) -> Text? {
         guard let string = json.string else { return refuse("must be a string") }
         guard string.count <= limit else { return refuse("must have at most \(limit) bytes") }
@@ -71,8 +73,11 @@ package struct Field {
     }
 
     /// One word of a closed set.
-    package func word<Word: RawRepresentable & CaseIterable>(_ type: Word.Type) -> Word? where Word.RawValue == String {
-        if let string = json.string, string.count <= 64, let word = Word(rawValue: string.text) { return word }
+    package func word<Word: RawRepresentable & CaseIterable>(_ type: Word.Type) -> Word?
+    where Word.RawValue == String {
+        if let string = json.string, string.count <= 64, let word = Word(rawValue: string.text) {
+            return word
+        }
         return refuse("must be one of " + Word.allCases.map(\.rawValue).joined(separator: ", "))
     }
 

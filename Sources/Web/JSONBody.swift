@@ -11,7 +11,8 @@ package enum JSONBody {
 
     /// Decodes the body with `read`, which gets its fields. All bad fields are thrown at once, unknown ones among them.
     package static func decode<Value>(
-        _ request: Request, _ read: (Fields) -> Value?
+        _ request: Request,
+        _ read: (Fields) -> Value?
     ) async throws -> Value {
         try decode(try await bytes(of: request), read)
     }
@@ -96,7 +97,11 @@ package final class Fields {
     }
 
     /// A field that may be absent or null: then `fallback`. nil: an error was noted.
-    package func optional<Value>(_ name: StaticString, or fallback: Value, _ read: (Field) -> Value?) -> Value? {
+    package func optional<Value>(
+        _ name: StaticString,
+        or fallback: Value,
+        _ read: (Field) -> Value?
+    ) -> Value? {
         guard let field = field(name), !field.json.isNull else { return fallback }
         return read(field)
     }
@@ -118,7 +123,8 @@ package final class Fields {
     }
 
     /// A field of a PATCH that can be cleared: absent keeps, null clears.
-    package func clearable<Value: Sendable>(_ name: StaticString, _ read: (Field) -> Value?) -> Change<Value> {
+    package func clearable<Value: Sendable>(_ name: StaticString, _ read: (Field) -> Value?) -> Change<Value>
+    {
         guard let field = field(name) else { return .keep }
         guard !field.json.isNull else { return .clear }
         return read(field).map { .set($0) } ?? .keep

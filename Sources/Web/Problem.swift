@@ -84,7 +84,8 @@ package struct Problem: Error, Sendable {
         case .referenced(let references):
             self.init(.referenced, "Other resources still name it; see references.")
             self.references = references
-        case .lastOperatorKey: self.init(.lastOperatorKey, "It is the last operator key: make another one first.")
+        case .lastOperatorKey:
+            self.init(.lastOperatorKey, "It is the last operator key: make another one first.")
         case .revoked: self.init(.revoked, "The push URL is revoked: issue a new one.")
         case .bodyPurged: self.init(.bodyPurged, "The raw body is no longer kept, so it can't be replayed.")
         case .conflict(let detail): self.init(.conflict, detail)
@@ -108,7 +109,11 @@ package struct Problem: Error, Sendable {
         var headers = headers
         headers[.contentType] = "application/problem+json"
         headers[.cacheControl] = "no-store"
-        return Response(status: code.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: body)))
+        return Response(
+            status: code.status,
+            headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body))
+        )
     }
 
     private func write(_ errors: [FieldError], to object: inout JSONWriter) {

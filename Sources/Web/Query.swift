@@ -43,7 +43,9 @@ package final class Query {
 
     /// A moment in RFC 3339.
     package func time(_ name: String) -> UnixTime? {
-        read(name, "must be a time in RFC 3339, such as 2027-01-31T12:00:00Z") { UnixTime(rfc3339: Array($0.utf8)) }
+        read(name, "must be a time in RFC 3339, such as 2027-01-31T12:00:00Z") {
+            UnixTime(rfc3339: Array($0.utf8))
+        }
     }
 
     /// An id of one kind.
@@ -54,7 +56,11 @@ package final class Query {
     /// `label=NAME:VALUE`, any number of times.
     package func labels() -> [(name: Text, value: Text)] {
         all("label").compactMap { text in
-            let parts = text.utf8.split(separator: UInt8(ascii: ":"), maxSplits: 1, omittingEmptySubsequences: false)
+            let parts = text.utf8.split(
+                separator: UInt8(ascii: ":"),
+                maxSplits: 1,
+                omittingEmptySubsequences: false
+            )
             guard parts.count == 2, !parts[0].isEmpty else {
                 refuse("label", "must be NAME:VALUE")
                 return nil
@@ -97,7 +103,11 @@ package final class Query {
 package enum Cursor {
     /// The cursor after `id`.
     package static func encode<Kind>(_ id: Identifier<Kind>) -> String {
-        "c" + String(decoding: Base62.encode(UInt128(id.high) << 64 | UInt128(id.low), width: 22), as: UTF8.self)
+        "c"
+            + String(
+                decoding: Base62.encode(UInt128(id.high) << 64 | UInt128(id.low), width: 22),
+                as: UTF8.self
+            )
     }
 
     /// Reads it; nil when it is none.

@@ -3,7 +3,9 @@ import Hummingbird
 
 /// Answers 405 with `Allow` to the methods that a path does not have; the library alone would answer 404.
 package enum WrongMethod {
-    private static let methods: [HTTPRequest.Method] = [.get, .post, .put, .patch, .delete, .head, .options, .trace, .connect]
+    private static let methods: [HTTPRequest.Method] = [
+        .get, .post, .put, .patch, .delete, .head, .options, .trace, .connect,
+    ]
 
     /// Adds the missing methods of every path that `router` has now. To be called after everything is mounted.
     ///
@@ -12,7 +14,9 @@ package enum WrongMethod {
         on router: Router<AppContext>,
         special: @escaping @Sendable (_ path: String, _ allow: String, _ requestID: String) -> Response?
     ) {
-        let known = Dictionary(grouping: router.routes, by: { $0.path.description }).mapValues { $0.map(\.method) }
+        let known = Dictionary(grouping: router.routes, by: { $0.path.description }).mapValues {
+            $0.map(\.method)
+        }
         for (path, present) in known {
             let allow = present.map(\.rawValue).sorted().joined(separator: ", ")
             for method in methods where !present.contains(method) {

@@ -6,7 +6,9 @@ import Native
 /// `tocsin bootstrap`
 struct Bootstrap: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Makes the store, the root secret and the first operator key, which it prints; refuses a second time.")
+        abstract:
+            "Makes the store, the root secret and the first operator key, which it prints; refuses a second time."
+    )
 
     @OptionGroup var options: SettingsOptions
     @Flag(help: "Print JSON.")

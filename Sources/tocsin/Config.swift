@@ -9,7 +9,8 @@ struct Config: AsyncParsableCommand {
     /// `tocsin config check`
     struct Check: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Reads the settings as serve would and says what is wrong with them.")
+            abstract: "Reads the settings as serve would and says what is wrong with them."
+        )
 
         @OptionGroup var options: SettingsOptions
 
@@ -23,7 +24,8 @@ struct Config: AsyncParsableCommand {
                     public-url: \(settings.publicURL.base)
                     root-secret-file: \(settings.rootSecretFile)
                     The settings are good.
-                    """)
+                    """
+                )
             }
         }
     }

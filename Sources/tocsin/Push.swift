@@ -9,7 +9,8 @@ import NIOHTTP1
 struct Push: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Sends a body as ARMS would and explains the answer.",
-        discussion: "URL is a push URL; - reads it from the standard input, so that it is in no process list.")
+        discussion: "URL is a push URL; - reads it from the standard input, so that it is in no process list."
+    )
 
     @Argument(help: "A push URL, or - for one on the standard input.")
     var url: String

@@ -6,7 +6,8 @@ import Native
 /// `tocsin serve`
 struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Runs the server; on an empty data directory it sets itself up first.")
+        abstract: "Runs the server; on an empty data directory it sets itself up first."
+    )
 
     @OptionGroup var options: SettingsOptions
     @Option(help: "HOST:PORT to listen on. (default: 127.0.0.1:8080)")
@@ -35,7 +36,10 @@ struct Serve: AsyncParsableCommand {
             let logger = Logger(label: "tocsin") { JSONLogHandler(label: $0, level: level) }
             let installation = try Installation.open(settings)
             if let (path, _) = try await installation.bootstrap() {
-                logger.notice("a new installation: its operator key was written", metadata: ["file": "\(path)"])
+                logger.notice(
+                    "a new installation: its operator key was written",
+                    metadata: ["file": "\(path)"]
+                )
             }
             let server = Server(installation, logger: logger) { reason in
                 logger.critical("the process ends", metadata: ["reason": "\(reason)"])

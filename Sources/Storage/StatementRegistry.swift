@@ -1,0 +1,21 @@
+import SQL
+
+/// All statements of the repositories, for the test that looks at how the engine plans them.
+package enum StatementRegistry {
+    /// Those that must name an account for every tenant table that they touch.
+    package static let tenant: [SQLStatement] =
+        [ConfigurationWrite.raise, ConfigurationWrite.audit] + AccountStore.statements
+        + APIKeyStore.statements
+        + ChannelStore.statements + IntegrationStore.statements + PushURLStore.statements
+        + RouteStore.statements
+        + RouteStore.orderStatements + SeverityTableStore.statements + SnapshotLoader.statements
+        + SteadyRead.statements
+        + DeliveryStore.statements + EventStore.statements + AlertStore.statements + AlertRows.statements
+        + PushWriter.statements + UsageTracker.statements + AccountStore.purges
+
+    /// Look-ups of the platform, each with its reason: the key of a call is found by its public id before its account is known; the purge
+    /// looks for a deleted account, and then names it; the installation's own row.
+    package static let platform: [SQLStatement] =
+        APIKeyStore.platformStatements + [AccountStore.nextDeleted, AccountStore.blank]
+        + Deployment.statements + [StoreProbe.touch]
+}
