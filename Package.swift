@@ -152,7 +152,7 @@ let package = Package(
         .testTarget(name: "APITests", dependencies: ["TestSupport", "Web"], swiftSettings: safe),
         .testTarget(
             name: "AppTests",
-            dependencies: ["App", "TestSupport", "Domain", "Native"],
+            dependencies: ["App", "TestSupport", "Domain", "Native", "Storage"],
             swiftSettings: safe
         ),
     ],

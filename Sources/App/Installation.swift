@@ -28,6 +28,7 @@ package struct Installation: Sendable {
     /// check, damage check.
     package static func open(_ settings: Settings, clock: WallClock = SystemClock.wall) throws -> Installation
     {
+        keepFilesPrivate()
         try PrivateFile.makeFolder(settings.dataDirectory)
         guard let lock = try FileLock(settings.dataDirectory + "/lock") else {
             throw Problem(description: "\(settings.dataDirectory) is in use by another process")
@@ -149,6 +150,7 @@ package struct Installation: Sendable {
     /// Closes the store and gives the directory back.
     package func close() async throws {
         try await store.database.close()
+        lock.release()
     }
 }
 

@@ -41,21 +41,36 @@ package struct JSONLogHandler: LogHandler {
         sink.write(line + [0x0A])
     }
 
-    /// Without tokens and keys: `tpu_`, `tak_` or `tok_` and 20 or more letters and digits.
+    /// Without tokens and keys: `tpu_`, `tak_` or `tok_` and 20 or more letters and digits become the prefix and `***`.
     static func redacted(_ text: String) -> String {
-        guard text.utf8.contains(UInt8(ascii: "_")), let pattern = secretPattern,
-            pattern.matches(text)
-        else { return text }
-        return text.split(separator: "t", omittingEmptySubsequences: false).enumerated().map { index, part in
-            guard index > 0, ["pu_", "ak_", "ok_"].contains(where: part.hasPrefix) else {
-                return String(part)
+        let bytes = Array(text.utf8)
+        var result: [UInt8] = []
+        var index = 0
+        while index < bytes.count {
+            let end = secretEnd(in: bytes, from: index)
+            if let end {
+                result += bytes[index..<index + 4] + Array("***".utf8)
+                index = end
+            } else {
+                result.append(bytes[index])
+                index += 1
             }
-            let rest = part.dropFirst(3).drop { $0.isASCII && ($0.isLetter || $0.isNumber) }
-            return part.prefix(3) + "***" + rest
-        }.joined(separator: "t")
+        }
+        return String(decoding: result, as: UTF8.self)
     }
 
-    private static let secretPattern = try? Pattern("t(pu|ak|ok)_[0-9A-Za-z]{20,}")
+    private static let prefixes = ["tpu_", "tak_", "tok_"].map { Array($0.utf8) }
+
+    /// Where the secret that begins at `start` ends; nil when none begins there.
+    private static func secretEnd(in bytes: [UInt8], from start: Int) -> Int? {
+        guard bytes[start] == UInt8(ascii: "t"),
+            prefixes.contains(where: { bytes[start...].starts(with: $0) })
+        else {
+            return nil
+        }
+        let digits = bytes[(start + 4)...].prefix { Base62.isValid(CollectionOfOne($0)) }
+        return digits.count >= 20 ? digits.endIndex : nil
+    }
 }
 
 /// Where log lines go: whole lines, one after the other.

@@ -30,7 +30,7 @@ package struct Server {
 
     /// Builds it over an opened installation.
     ///
-    /// - Parameter failStop: ends the process when the disk can't be trusted any more.
+    /// `failStop` ends the process when the disk can't be trusted any more.
     package init(
         _ installation: Installation,
         logger: Logger,

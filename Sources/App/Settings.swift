@@ -80,6 +80,15 @@ package struct Settings: Sendable {
         return try Settings(ConfigReader(providers: providers))
     }
 
+    /// The text of an option as the type of its key.
+    private static func content(_ key: String, _ text: String) -> ConfigContent {
+        switch key {
+        case "trusted-proxies": .stringArray(text.split(separator: ",").map(String.init))
+        case "insecure-http": .bool(text == "true")
+        default: .string(text)
+        }
+    }
+
     init(_ config: ConfigReader) throws {
         var problems: [String] = []
         func address(_ key: ConfigKey) -> HostPort? {

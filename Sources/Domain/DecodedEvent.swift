@@ -110,7 +110,7 @@ package enum AlertKey {
     package static func hash(of labels: Labels, excluding excluded: [StaticString] = []) -> Text {
         let names = excluded.map { [UInt8]($0) }
         var hash = SHA256Hasher()
-        labels.forEach { name, value in
+        labels.visit { name, value in
             if names.contains(where: { compareBytes($0.span, name) == 0 }) { return }
             hash.update(length: name.count)
             hash.update(name)

@@ -45,7 +45,7 @@ package struct Labels: Sendable, Equatable {
     }
 
     /// Calls `body` with each name and value, in byte order, without copying them.
-    package func forEach(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>) -> Void) {
+    package func visit(_ body: (_ name: Span<UInt8>, _ value: Span<UInt8>) -> Void) {
         let bytes = storage.span
         for pair in pairs {
             body(
@@ -58,7 +58,7 @@ package struct Labels: Sendable, Equatable {
     /// Appends a JSON object of them under `name`.
     package func write(to writer: inout JSONWriter, as name: StaticString) {
         writer.object(name) { object in
-            forEach { name, value in object.field(utf8: name, utf8: value) }
+            visit { name, value in object.field(utf8: name, utf8: value) }
         }
     }
 
@@ -77,7 +77,7 @@ package struct Labels: Sendable, Equatable {
     /// SHA-256 over the pairs, each part preceded by its length (4 bytes, big-endian).
     package var digest: Digest256 {
         var hash = SHA256Hasher()
-        forEach { name, value in
+        visit { name, value in
             hash.update(length: name.count)
             hash.update(name)
             hash.update(length: value.count)

@@ -96,8 +96,8 @@ package struct Network: Sendable, Equatable {
     package func contains(_ value: Text) -> Bool {
         let bytes = value.trimmed.bytes
         if let address = IPAddress(bytes) { return contains(address) }
-        guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")), let port = UInt16(String(decoding: bytes[(colon + 1)...], as: UTF8.self)),
-            port > 0
+        guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")),
+            UInt16(String(decoding: bytes[(colon + 1)...], as: UTF8.self)) != nil
         else { return false }
         var host = bytes[..<colon]
         let isBracketed = host.first == UInt8(ascii: "[") && host.last == UInt8(ascii: "]")

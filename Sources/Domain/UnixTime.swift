@@ -38,7 +38,7 @@ extension UnixTime: CustomStringConvertible {
     package var description: String {
         let (days, time) = milliseconds.flooredDivision(by: 86_400_000)
         let date = CivilDate(daysSince1970: days)
-        var text = [UInt8]()
+        var text: [UInt8] = []
         text.reserveCapacity(24)
         text.appendPadded(date.year, width: 4)
         text.append(0x2D)

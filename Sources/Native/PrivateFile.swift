@@ -1,3 +1,5 @@
+import Synchronization
+
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -88,7 +90,7 @@ package enum PrivateFile {
 
 /// A lock that one process at a time can hold; given back when the process ends, however it ends.
 package final class FileLock: Sendable {
-    private let file: Int32
+    private let file: Mutex<Int32?>
 
     /// Takes the lock on the file, which is made when it is missing; nil when another process holds it.
     package init?(_ path: String) throws(FileError) {
@@ -98,10 +100,18 @@ package final class FileLock: Sendable {
             close(file)
             return nil
         }
-        self.file = file
+        self.file = Mutex(file)
     }
 
-    deinit { close(file) }
+    deinit { release() }
+
+    /// Gives the lock back.
+    package func release() {
+        file.withLock { file in
+            if let open = file { close(open) }
+            file = nil
+        }
+    }
 }
 
 /// Ends the process at once, without any clean-up: for a state in which nothing can be trusted any more.
@@ -129,4 +139,9 @@ package func systemMilliseconds() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_REALTIME, &time)
     return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
+}
+
+/// Makes files that this process creates from now on readable by its owner only.
+package func keepFilesPrivate() {
+    umask(0o077)
 }

@@ -32,10 +32,8 @@ package struct SQLRowsStatement: Sendable {
     private let leading: Int
     private let forms: [SQLStatement]
 
-    /// - Parameters:
-    ///   - leading: how many parameters come before those of the rows.
-    ///   - types: the SQL type of each column, which some engines can't infer for a parameter in a list. Written `$n::TYPE`;
-    ///     the driver of an engine that needs none drops it.
+    /// `leading` parameters come before those of the rows; `types` are the SQL types of a row's columns, which some engines can't
+    /// infer for a parameter in a list. They are written `$n::TYPE`; the driver of an engine that needs none drops them.
     package init(_ text: String, leading: Int, types: [String]) {
         self.leading = leading
         let parts = text.split(separator: "?ROWS?", maxSplits: 1, omittingEmptySubsequences: false)

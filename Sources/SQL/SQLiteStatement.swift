@@ -3,6 +3,8 @@ import CSQLite
 /// A prepared statement of one `SQLiteConnection`, which finalizes it.
 final class SQLiteStatement: SQLRow {
     private let handle: OpaquePointer
+    /// Kept alive: the connection finds the prepared form by its identity, which must not pass to another statement.
+    private let statement: SQLStatement
 
     /// Prepares the text. `$n` becomes `?n`, because SQLite numbers `$n` by first appearance and not by n.
     init(_ statement: SQLStatement, database: OpaquePointer) throws(SQLError) {
@@ -22,6 +24,7 @@ final class SQLiteStatement: SQLRow {
         }
         guard code == SQLITE_OK, let handle else { throw SQLError(code: code, database: database) }
         self.handle = handle
+        self.statement = statement
     }
 
     func finalize() {

@@ -55,7 +55,7 @@ package struct APIKeyStore: Sendable {
     /// Makes a key; its secret is answered here and nowhere else. Throws `nameTaken`, `invalid`, and
     /// `notFound` when the account is deleted.
     ///
-    /// - Parameter secret: one that was written down already; nil: a new one.
+    /// `secret` is one that was written down already; nil: a new one.
     package func insert(
         _ draft: Draft,
         for owner: APIKey.Owner,

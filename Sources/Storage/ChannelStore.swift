@@ -165,8 +165,8 @@ package struct ChannelStore: Sendable {
 
     /// Deletes a channel. Throws `notFound`, `preconditionFailed`, and `referenced` while an integration or a route names it.
     ///
-    /// - Parameter cascade: take it out of routes and default channels first; a route that is left without a channel goes too. A
-    ///   dedicated integration stands in the way even so.
+    /// With `cascade` it is taken out of routes and default channels first, and a route that is left without a channel goes too; a
+    /// dedicated integration stands in the way even so.
     package func delete(
         _ id: ChannelID,
         cascade: Bool,

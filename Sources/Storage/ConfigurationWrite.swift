@@ -34,7 +34,7 @@ struct ConfigurationWrite {
 
     /// Records what was done to `resource`. `detail` writes the fields that changed; never a secret.
     ///
-    /// - Parameter action: `channel.create` and the like: the noun and the verb of the operation.
+    /// `action` is the noun and the verb of the operation: `channel.create`.
     func audit(
         _ action: String,
         _ resource: String,

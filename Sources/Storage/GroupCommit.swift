@@ -53,7 +53,7 @@ package final class GroupCommit: Service, Sendable {
     private let logger: Logger
     private let failStop: @Sendable (String) -> Void
 
-    /// - Parameter failStop: ends the process; called when the disk did not confirm a sync, after which nothing can be trusted.
+    /// `failStop` ends the process; it is called when the disk did not confirm a sync, after which nothing can be trusted.
     package init(
         database: Database,
         identifiers: IdentifierSource,
@@ -72,9 +72,8 @@ package final class GroupCommit: Service, Sendable {
 
     /// Stores a push; returns when it is on disk.
     ///
-    /// - Parameters:
-    ///   - arrival: when the head of its request came.
-    ///   - isOverShare: whether its integration sends more than its share; then it waits behind the others.
+    /// `arrival` is when the head of its request came. A push `isOverShare`, of an integration that sends more than its share, waits
+    /// behind the others. Throws `PushFailure`: then none of it was stored.
     package func store(
         _ push: PreparedPush,
         arrival: ContinuousClock.Instant,

@@ -16,7 +16,7 @@ enum PackedJSON {
     static func encode(_ labels: Labels) -> Text {
         Text(
             trusted: JSONWriter.encode { writer in
-                writer.object { object in labels.forEach { object.field(utf8: $0, utf8: $1) } }
+                writer.object { object in labels.visit { object.field(utf8: $0, utf8: $1) } }
             }
         )
     }

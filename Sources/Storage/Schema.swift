@@ -80,6 +80,7 @@ package enum Schema {
             last_used_at BIGINT, last_used_address TEXT, use_count BIGINT NOT NULL, \(metadata),
             PRIMARY KEY (account_id, id), UNIQUE (account_id, integration_id, tag),
             FOREIGN KEY (account_id, integration_id) REFERENCES integrations (account_id, id) ON DELETE CASCADE);
+        CREATE INDEX push_urls_in_order ON push_urls (account_id, integration_id, id);
         CREATE TABLE routes (
             account_id BIGINT NOT NULL, id BYTEA NOT NULL, integration_id BYTEA NOT NULL, position BIGINT NOT NULL,
             name TEXT NOT NULL, conditions TEXT NOT NULL, name_mapping_label TEXT, on_match TEXT NOT NULL, \(metadata),

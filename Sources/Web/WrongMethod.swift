@@ -9,7 +9,7 @@ package enum WrongMethod {
 
     /// Adds the missing methods of every path that `router` has now. To be called after everything is mounted.
     ///
-    /// - Parameter special: an answer of its own for some paths; nil for the usual problem.
+    /// `special` is an answer of its own for some paths; nil for the usual problem.
     package static func install(
         on router: Router<AppContext>,
         special: @escaping @Sendable (_ path: String, _ allow: String, _ requestID: String) -> Response?

@@ -2,6 +2,7 @@ import App
 import Domain
 import FoundationEssentials
 import Native
+import Storage
 import Testing
 
 @Suite("A data directory")

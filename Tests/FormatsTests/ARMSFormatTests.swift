@@ -42,8 +42,8 @@ struct ARMSFormatTests {
         #expect(found[0].startsAt?.description == "2026-11-20T08:00:00.123Z")
         #expect(found[0].endsAt == nil)
         #expect(found[1].endsAt?.description == "2026-11-19T23:30:00.000Z")
-        #expect(found[0].labels.value(of: "team") == "pay")
-        #expect(found[1].labels.value(of: "team") == "own")
+        #expect(found[0].labels.value(of: "team" as Text) == "pay")
+        #expect(found[1].labels.value(of: "team" as Text) == "own")
         #expect(found[0].link == "https://arms.example/1")
     }
 
@@ -160,11 +160,11 @@ struct ARMSFormatTests {
                 #"{"alerts":[{"labels":{"code":500,"on":true,"none":null,"list":[1,{"a":"b"}],"nul":"a\u0000b"}}]}"#
             ).first
         )
-        #expect(event.labels.value(of: "code") == "500")
-        #expect(event.labels.value(of: "on") == "true")
-        #expect(event.labels.value(of: "none") == "")
-        #expect(event.labels.value(of: "list") == #"[1,{"a":"b"}]"#)
-        #expect(event.labels.value(of: "nul") == "a\u{FFFD}b")
+        #expect(event.labels.value(of: "code" as Text) == "500")
+        #expect(event.labels.value(of: "on" as Text) == "true")
+        #expect(event.labels.value(of: "none" as Text) == "")
+        #expect(event.labels.value(of: "list" as Text) == #"[1,{"a":"b"}]"#)
+        #expect(event.labels.value(of: "nul" as Text) == "a\u{FFFD}b")
         #expect(event.title == "(no name)")
     }
 

@@ -96,10 +96,7 @@ package struct TestServer: Sendable {
 
     /// Calls an operation by its id and checks the answer against openapi.yaml.
     ///
-    /// - Parameters:
-    ///   - path: values of the path parameters.
-    ///   - query: pairs in order; values are percent-encoded here.
-    ///   - key: an API key; nil: none is sent.
+    /// `path` has the values of the path parameters, `query` pairs in order, percent-encoded here; without a `key` none is sent.
     @discardableResult
     package func call(
         _ operationID: String,

@@ -1,0 +1,244 @@
+import Domain
+import FoundationEssentials
+import Native
+import SQL
+import Storage
+
+/// A store over a database of its own in a temporary directory, with a clock that stands until it is told to
+/// go on.
+struct TestInstallation: Sendable {
+    let store: Store
+    let actor = Actor(key: APIKeyID(high: 1, low: 1), role: "operator", requestID: "req_test")
+    private let time: Lock<UnixTime>
+    /// A connection knows statements by identity, so one that was run must outlive it.
+    private let statements = Lock<[SQLStatement]>([])
+
+    var database: Database { store.database }
+    var now: UnixTime { store.now }
+
+    /// Runs `body` with a new installation that is removed afterwards.
+    static func with(_ body: (TestInstallation) async throws -> Void) async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "tocsin-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let path = directory.appending(path: "store.db").path
+        let test = try TestInstallation(path: path)
+        do {
+            try await body(test)
+        } catch {
+            try? await test.database.close()
+            throw error
+        }
+        try await test.database.close()
+    }
+
+    private init(path: String) throws {
+        let start = UnixTime(milliseconds: 1_795_000_000_000)
+        let time = Lock(start)
+        let database = try Database(readerCount: 2) { isWriter throws(SQLError) in
+            let connection = try SQLiteConnection(path: path, purpose: isWriter ? .writer : .reader)
+            guard isWriter else { return connection }
+            do {
+                try Migrator.migrate(connection, Schema.migrations, now: start.milliseconds)
+            } catch {
+                throw SQLError(.other, code: 0, message: "\(error)")
+            }
+            return connection
+        }
+        self.time = time
+        store = Store(
+            database: database,
+            snapshots: SnapshotCache(database: database, capacity: 10, load: SnapshotLoader.load),
+            identifiers: IdentifierSource(clock: WallClock { time.withLock { $0 } }, after: start),
+            formats: [TestFormat()],
+            pushTokenKeys: PushTokenKeys(
+                roots: [1: Array(0..<32)],
+                deploymentID: [UInt8](repeating: 7, count: 16)
+            ),
+            publicURL: try PublicURL("https://alerts.example.com")
+        )
+    }
+
+    func advance(seconds: Int64) {
+        time.withLock { $0 = $0.adding(seconds: seconds) }
+    }
+
+    // MARK: Things to test with
+
+    func account() async throws -> AccountNumber {
+        let draft = AccountStore.Draft(
+            name: Name(trusted: "Acme"),
+            externalID: nil,
+            labels: Labels(),
+            storedBytesLimit: Limits.storedBytes
+        )
+        return try await store.accounts.insert(draft, by: actor).number
+    }
+
+    func channel(_ name: Text, in account: AccountNumber) async throws -> Channel {
+        let draft = ChannelStore.Draft(
+            name: Name(trusted: name),
+            description: "",
+            status: .enabled,
+            externalID: nil,
+            labels: Labels()
+        )
+        return try await store.channels.insert(draft, in: account, by: actor)
+    }
+
+    func key(
+        _ name: Text,
+        in account: AccountNumber,
+        expiresAt: UnixTime? = nil
+    ) async throws -> (key: APIKey, secret: APIKeySecret) {
+        let draft = APIKeyStore.Draft(
+            name: Name(trusted: name),
+            expiresAt: expiresAt,
+            externalID: nil,
+            labels: Labels()
+        )
+        return try await store.apiKeys.insert(draft, for: .account(account, .viewer), by: actor)
+    }
+
+    struct NewIntegration: Sendable {
+        let report: IntegrationReport
+        let first: IssuedPushURL
+        var id: IntegrationID { report.integration.id }
+    }
+
+    func dedicated(
+        _ name: Text,
+        to channel: ChannelID,
+        in account: AccountNumber
+    ) async throws -> NewIntegration {
+        try await integration(.named(name, .dedicated(channel)), in: account)
+    }
+
+    func shared(_ name: Text, defaults: [ChannelID], in account: AccountNumber) async throws -> NewIntegration
+    {
+        try await integration(.named(name, .shared(defaults: defaults)), in: account)
+    }
+
+    /// A new account with one channel, which is the default of one shared integration.
+    func sharedIntegration() async throws -> (
+        account: AccountNumber, integration: IntegrationID, channel: ChannelID
+    ) {
+        let account = try await account()
+        let channel = try await channel("A", in: account).id
+        return (account, try await shared("S", defaults: [channel], in: account).id, channel)
+    }
+
+    private func integration(
+        _ draft: IntegrationStore.Draft,
+        in account: AccountNumber
+    ) async throws -> NewIntegration {
+        let (report, first) = try await store.integrations.insert(draft, in: account, by: actor)
+        return NewIntegration(report: report, first: first)
+    }
+
+    func route(
+        to channels: [ChannelID],
+        of integration: IntegrationID,
+        in account: AccountNumber
+    ) async throws -> PlacedRoute {
+        try await store.routes.insert(.to(channels), at: nil, of: integration, in: account, by: actor)
+    }
+
+    func routes(of integration: IntegrationID, in account: AccountNumber) async throws -> RouteList {
+        try await store.routes.list(
+            from: 0,
+            limit: 200,
+            filter: ConfigurationFilter(),
+            of: integration,
+            in: account
+        )
+    }
+
+    struct Missing: Error {}
+
+    /// What a push would see now.
+    func snapshot(of account: AccountNumber) async throws -> AccountSnapshot {
+        guard let snapshot = try await store.snapshots.snapshot(of: account, now: now) else {
+            throw Missing()
+        }
+        return snapshot
+    }
+
+    /// Rows of `account` in a table of the schema.
+    func count(_ table: String, _ account: AccountNumber) async throws -> Int64 {
+        let statement = keeping("SELECT COUNT(*) FROM \(table) WHERE account_id = $1")
+        return try await database.read { connection in
+            try connection.row(statement, [.integer(Int64(account.value))]) { row throws(SQLError) in
+                row.integer(0)
+            } ?? 0
+        }
+    }
+
+    private func keeping(_ text: String) -> SQLStatement {
+        let statement = SQLStatement(text)
+        statements.withLock { $0.append(statement) }
+        return statement
+    }
+}
+
+/// A format whose only use is its default table.
+struct TestFormat: PushFormat {
+    let type = IntegrationType("test")
+    let severities = SeverityVocabulary(
+        defaultTable: SeverityTable(
+            entries: [.init(level: "P1", severity: .critical), .init(level: "P2", severity: .warning)],
+            fallback: .warning
+        ),
+        aliases: [:]
+    )
+
+    func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery { .test }
+}
+
+extension RouteStore.Draft {
+    static func to(
+        _ channels: [ChannelID],
+        name: Text = "",
+        conditions: [[ConditionSource]] = [],
+        labels: Labels = Labels()
+    ) -> Self {
+        Self(
+            name: name,
+            conditions: conditions,
+            target: .channels(channels),
+            onMatch: .continue,
+            externalID: nil,
+            labels: labels
+        )
+    }
+}
+
+extension IntegrationStore.Draft {
+    static func named(_ name: Text, _ mode: Integration.Mode, type: String = "test") -> Self {
+        Self(
+            type: IntegrationType(type),
+            mode: mode,
+            name: Name(trusted: name),
+            description: "",
+            status: .enabled,
+            rateLimit: .standard,
+            externalID: nil,
+            labels: Labels()
+        )
+    }
+}
+
+extension IntegrationStore.Patch {
+    static func describing(_ description: Text) -> Self {
+        Self(
+            name: nil,
+            description: description,
+            channel: nil,
+            defaults: nil,
+            status: nil,
+            rateLimit: nil,
+            externalID: .keep,
+            labels: nil
+        )
+    }
+}
