@@ -70,7 +70,7 @@ package struct Settings: Sendable {
     /// Reads options (present ones only), then the environment, then the file.
     package static func read(options: [String: String], file: String?) async throws -> Settings {
         let values = options.map {
-            (AbsoluteConfigKey([$0.key]), ConfigValue(.string($0.value), isSecret: false))
+            (AbsoluteConfigKey([$0.key]), ConfigValue(content($0.key, $0.value), isSecret: false))
         }
         var providers: [any ConfigProvider] = [
             InMemoryProvider(name: "options", values: Dictionary(uniqueKeysWithValues: values)),
