@@ -13,7 +13,13 @@ import pathlib, re, sys
 SKIP = re.compile(r'//[^\n]*|/\*.*?\*/|(#*)"""(?:\\.|.)*?"""\1|(#+)"[^\n]*?"\2|"(?:\\.|[^"\\\n])*"', re.DOTALL)
 FUNCTION = re.compile(r'(?<![\w.`])(func\s+[^\s(<]+|init[?!]?(?=[\s(<])|deinit\b|subscript(?=[\s(<]))')
 CONTINUES = re.compile(r'\s*(->|where\b|throws\b|async\b|\{)')  # a signature, on its next line
-PACKAGE = re.compile(r'\s*(@[\w.]+(\([^)]*\))?\s+)*((final|static|nonisolated|indirect)\s+)*package(?!\s+(import|extension)\b)\s+\w')
+# What a name and a type say already needs no sentence: stored properties, memberwise initialisers, what a protocol describes.
+WITNESS = {"run", "handle", "channelRead", "channelReadComplete", "write", "channelWritabilityChanged", "channelInactive", "log", "batch",
+           "forEachRow", "execute", "begin", "commit", "rollback", "beginSavepoint", "endSavepoint", "makeCounter", "makeRecorder",
+           "makeTimer", "destroyCounter", "destroyRecorder", "destroyTimer"}
+PACKAGE = re.compile(
+    r'\s*(?:@[\w.]+(?:\([^)]*\))?\s+)*(?:(?:final|static|nonisolated|indirect|mutating|consuming)\s+)*package\s+'
+    r'(?:(?:final|static|mutating|consuming|convenience)\s+)*(?:(?:struct|class|enum|protocol)\b|func\s+(\w+)|static\s+func\s+(\w+))')
 
 
 def body(text, at):
@@ -54,7 +60,8 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.swift")):
         # Attributes, and a `//` that says why, may stand in between.
         while above > 0 and re.match(r"\s*(@|//(?!/))", lines[above]):
             above -= 1
-        if PACKAGE.match(line) and not lines[above].lstrip().startswith("///"):
+        found = PACKAGE.match(line)
+        if found and (found[1] or found[2]) not in WITNESS and not lines[above].lstrip().startswith("///"):
             print(f"{path}:{number + 1}: error: no `///` comment: {lines[number].strip()[:80]}")
             failed = True
 sys.exit(failed)

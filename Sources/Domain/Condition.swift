@@ -120,6 +120,7 @@ package enum ConditionValue: Sendable {
 
 /// `key` is, or is not, one of `values`.
 package struct Condition: Sendable {
+    /// How the values are meant; the raw value is the wire form.
     package enum Operator: String, Sendable {
         /// Any value matches. A missing label never satisfies it.
         case anyOf = "in"

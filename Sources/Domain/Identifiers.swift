@@ -130,15 +130,25 @@ package struct IdentifierSequence: Sendable {
     }
 }
 
+/// Accounts.
 package enum AccountKind: IdentifierKind { package static let prefix = "acct" }
+/// Keys of the management API.
 package enum APIKeyKind: IdentifierKind { package static let prefix = "akey" }
+/// Channels.
 package enum ChannelKind: IdentifierKind { package static let prefix = "chan" }
+/// Integrations.
 package enum IntegrationKind: IdentifierKind { package static let prefix = "intg" }
+/// Push URLs.
 package enum PushURLKind: IdentifierKind { package static let prefix = "purl" }
+/// Routes.
 package enum RouteKind: IdentifierKind { package static let prefix = "rout" }
+/// Deliveries.
 package enum DeliveryKind: IdentifierKind { package static let prefix = "dlvr" }
+/// Events.
 package enum EventKind: IdentifierKind { package static let prefix = "evnt" }
+/// Alerts.
 package enum AlertKind: IdentifierKind { package static let prefix = "alrt" }
+/// Rows of the audit.
 package enum AuditKind: IdentifierKind { package static let prefix = "audt" }
 
 /// What callers name an account by. Inside, an account is its `AccountNumber`.

@@ -21,6 +21,7 @@ package struct ValidationErrors: Error, Sendable, Equatable {
 
     package var isEmpty: Bool { items.isEmpty }
 
+    /// Adds one more.
     package mutating func add(_ pointer: String, _ detail: String) {
         items.append(FieldError(pointer, detail))
     }

@@ -62,6 +62,7 @@ package enum Answer {
 
 /// Versions as entity tags: the number in quotes.
 package enum ETag {
+    /// The entity tag of a version.
     package static func text(_ version: Version) -> String { "\"\(version.value)\"" }
 
     /// What `If-Match` demands. Throws 400 when it can't be read.

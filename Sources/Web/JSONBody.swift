@@ -65,10 +65,12 @@ package final class FieldErrors {
     /// All of them, to be thrown.
     package var thrown: ValidationErrors { errors }
 
+    /// Notes one.
     package func add(_ pointer: String, _ detail: String) {
         errors.add(pointer, detail)
     }
 
+    /// Notes all of `other`.
     package func add(_ other: ValidationErrors) {
         for error in other.items { errors.add(error.pointer, error.detail) }
     }
