@@ -123,25 +123,3 @@ package func endProcess(code: Int32) -> Never {
 private func systemRead(_ file: Int32, _ start: UnsafeMutableRawPointer?, _ count: Int) -> Int {
     read(file, start, count)
 }
-
-/// Writes to the standard error; what can't be written is lost.
-package func writeStandardError(_ bytes: [UInt8]) {
-    var start = 0
-    while start < bytes.count {
-        let count = bytes.withUnsafeBytes { write(2, $0.baseAddress.map { $0 + start }, bytes.count - start) }
-        guard count > 0 else { return }
-        start += count
-    }
-}
-
-/// Milliseconds since 1970 by the system's clock.
-package func systemMilliseconds() -> Int64 {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
-}
-
-/// Makes files that this process creates from now on readable by its owner only.
-package func keepFilesPrivate() {
-    umask(0o077)
-}
