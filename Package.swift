@@ -47,11 +47,12 @@ let package = Package(
             path: "CSupport/CSimdjson",
             linkerSettings: [.linkedLibrary("simdjson")]
         ),
+        .target(name: "CCrash", path: "CSupport/CCrash"),
         .target(name: "CRE2", path: "CSupport/CRE2", linkerSettings: [.linkedLibrary("re2")]),
 
         .target(
             name: "Native",
-            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd"],
+            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CCrash"],
             swiftSettings: base
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),

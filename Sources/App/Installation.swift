@@ -51,7 +51,8 @@ package struct Installation: Sendable {
             identifiers: IdentifierSource(clock: clock, after: floor),
             formats: PushFormats.all,
             pushTokenKeys: keys,
-            publicURL: settings.publicURL
+            publicURL: settings.publicURL,
+            crashGuard: try CrashGuard(armedAt: settings.dataDirectory + "/crashes")
         )
         return Installation(store: store, settings: settings, isChecked: isChecked, lock: lock)
     }

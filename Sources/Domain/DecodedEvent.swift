@@ -137,6 +137,8 @@ package enum DecodeError: Error, Equatable, Sendable {
     case noAlerts(String)
     /// More alerts than `Limits.alertsPerPush`.
     case tooManyAlerts
+    /// The same body crashed the server twice: it is kept and not looked at again.
+    case crashedBefore
 
     /// Stable word for the `reason` of a quarantined delivery and for metrics.
     package var reason: String {
@@ -144,6 +146,7 @@ package enum DecodeError: Error, Equatable, Sendable {
         case .notJSON: "not_json"
         case .noAlerts: "no_alerts"
         case .tooManyAlerts: "too_many_alerts"
+        case .crashedBefore: "crashed_before"
         }
     }
 
@@ -153,6 +156,8 @@ package enum DecodeError: Error, Equatable, Sendable {
         case .notJSON(let detail): "The body is not JSON: \(detail)."
         case .noAlerts(let detail): "The body is JSON but holds no alerts: \(detail)."
         case .tooManyAlerts: "The body holds more than \(Limits.alertsPerPush) alerts: send fewer at a time."
+        case .crashedBefore:
+            "A body like this made the server fail before: it was kept and not looked at. Tell its operator."
         }
     }
 }

@@ -148,7 +148,7 @@ package struct PushIntake: Sendable {
     private func decode(_ body: [UInt8], _ admission: Admission) -> (PreparedPush.Content, DecodeError?) {
         if let refusal = admission.refusal { return (.refused(reason: refusal.name), nil) }
         do {
-            switch try admission.format.decode(body) {
+            switch try store.decode(body, as: admission.format) {
             case .test: return (.test, nil)
             case .events(let events):
                 let vocabulary = admission.format.severities

@@ -1,4 +1,5 @@
 import Domain
+import Native
 
 /// An event with what the configuration makes of it and its texts packed for the alerts that take them.
 package struct PreparedEvent: Sendable {
@@ -80,6 +81,8 @@ package struct PreparedPush: Sendable {
     /// Bytes of the body as received.
     package let size: Int
     package let replay: Replay?
+    /// What its body is known by when it crashes the process.
+    let mark: UInt64
     let packedBody: [UInt8]
     let packedDecisions: [UInt8]?
 
@@ -104,6 +107,7 @@ package struct PreparedPush: Sendable {
         self.remoteAddress = remoteAddress?.prefix(bytes: Limits.nameBytes)
         self.content = content
         size = body.count
+        mark = CrashGuard.mark(of: body)
         self.replay = replay
         packedBody = replay == nil ? Packing.pack(body) : []
         packedDecisions = Self.decisions(of: content)
@@ -124,6 +128,7 @@ package struct PreparedPush: Sendable {
         remoteAddress = push.remoteAddress
         self.content = content
         size = push.size
+        mark = push.mark
         replay = push.replay
         packedBody = push.packedBody
         packedDecisions = Self.decisions(of: content)

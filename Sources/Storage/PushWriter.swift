@@ -93,7 +93,7 @@ struct PushWriter {
                 continue
             }
             state.storedBytes += Int64(push.storedBytes)
-            results.append(.success(try batch.add(push)))
+            results.append(.success(try CrashGuard.during(push.mark) { try batch.add(push) }))
         }
         try batch.save()
         try connection.run(Self.addUsage, [.account(account), .integer(state.storedBytes - bytesBefore)])

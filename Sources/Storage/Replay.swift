@@ -24,7 +24,7 @@ extension DeliveryStore {
             let integration = snapshot.integrations[number],
             let format = store.formats.first(where: { $0.type == integration.type })
         else { throw StoreError.conflict("The integration of this delivery is gone.") }
-        guard case .events(let events) = try? format.decode(body) else { return (detail, 0) }
+        guard case .events(let events) = try? store.decode(body, as: format) else { return (detail, 0) }
         let prepared = events.map {
             PreparedEvent($0, integration: integration, account: snapshot, vocabulary: format.severities)
         }

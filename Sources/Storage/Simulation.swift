@@ -45,7 +45,7 @@ extension Store {
         }
         let events: [DecodedEvent]
         do {
-            switch try format.decode(body) {
+            switch try decode(body, as: format) {
             case .test: return Simulation(disposition: .test, reason: nil, results: [])
             case .events(let decoded): events = decoded
             }

@@ -12,6 +12,8 @@ package struct Store: Sendable {
     package let formats: [any PushFormat]
     package let pushTokenKeys: PushTokenKeys
     package let publicURL: PublicURL
+    /// Knows the bodies that crashed the process.
+    package let crashGuard: CrashGuard
 
     package init(
         database: Database,
@@ -19,7 +21,8 @@ package struct Store: Sendable {
         identifiers: IdentifierSource,
         formats: [any PushFormat],
         pushTokenKeys: PushTokenKeys,
-        publicURL: PublicURL
+        publicURL: PublicURL,
+        crashGuard: CrashGuard = .disarmed
     ) {
         self.database = database
         self.snapshots = snapshots
@@ -27,6 +30,7 @@ package struct Store: Sendable {
         self.formats = formats
         self.pushTokenKeys = pushTokenKeys
         self.publicURL = publicURL
+        self.crashGuard = crashGuard
     }
 
     package var accounts: AccountStore { AccountStore(store: self) }
@@ -39,6 +43,13 @@ package struct Store: Sendable {
     package var deliveries: DeliveryStore { DeliveryStore(store: self) }
     package var events: EventStore { EventStore(store: self) }
     package var alerts: AlertStore { AlertStore(store: self) }
+
+    /// Decodes a body, unless the same one crashed the process twice.
+    package func decode(_ body: [UInt8], as format: any PushFormat) throws(DecodeError) -> DecodedDelivery {
+        let mark = CrashGuard.mark(of: body)
+        guard !crashGuard.isPoisonous(mark) else { throw .crashedBefore }
+        return try CrashGuard.during(mark) { () throws(DecodeError) in try format.decode(body) }
+    }
 
     /// The present time, never before what the store saw last.
     package var now: UnixTime { identifiers.now }

@@ -71,3 +71,8 @@ extension SpecAnswer {
         return text.replacing(id, with: "REQUEST")
     }
 }
+
+/// A clock that stands still, so that no bucket fills up again.
+enum WallClockAtRest {
+    static let wall = WallClock { UnixTime(milliseconds: 1_795_161_600_000) }
+}

@@ -64,8 +64,10 @@ struct PushTests {
 
     @Test(
         "two tokens that differ are 401, twice the same is taken",
-        arguments: [Carrier.path, .query, .bearer, .header],
-        [Carrier.bearer, .header]
+        arguments: [
+            (Carrier.path, Carrier.bearer), (.path, .header), (.query, .bearer), (.query, .header),
+            (.bearer, .header), (.header, .header),
+        ]
     )
     private func conflicts(first: Carrier, second: Carrier) async throws {
         try await TestServer.with { server in
@@ -73,7 +75,7 @@ struct PushTests {
             let other = try await sender.issue()
             let otherToken = other.url.split(separator: "/").last.map { String($0) } ?? ""
             let same = try await push(first, sender.token, second, sender.token, server)
-            #expect(first == second && first == .bearer || same.status == 200)
+            #expect(same.status == 200)
             #expect(try await push(first, sender.token, second, otherToken, server).status == 401)
             #expect(try await push(first, otherToken, second, sender.token, server).status == 401)
         }

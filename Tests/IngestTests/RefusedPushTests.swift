@@ -62,7 +62,8 @@ struct RefusedPushTests {
     private static func otherSpellings(of token: String) -> [String] {
         [
             token.lowercased(), token.uppercased(), String(token.dropLast()), token + "0", "0" + token,
-            token + ";x", token + "%20", "%20" + token, token + "%00", token + ",\(token)",
+            "%74" + token.dropFirst(), token + ";x", token + "%20", "%20" + token, token + "%00",
+            token + ",\(token)",
             "%EF%BD%94" + token.dropFirst(), token + "%CC%81", "tpu_" + String(repeating: "0", count: 51),
             "tpu_1elhGfzq9UETv6n0C9q9fIGAIIiJG35RLQCvLb2hXpd122mWFnr",
         ]
