@@ -150,7 +150,11 @@ let package = Package(
             dependencies: ["TestSupport", "Domain", "Storage"],
             swiftSettings: safe
         ),
-        .testTarget(name: "APITests", dependencies: ["TestSupport", "Web"], swiftSettings: safe),
+        .testTarget(
+            name: "APITests",
+            dependencies: ["TestSupport", "Web", "App", "Ingest"],
+            swiftSettings: safe
+        ),
         .testTarget(
             name: "AppTests",
             dependencies: ["App", "TestSupport", "Domain", "Native", "Storage"],

@@ -22,11 +22,9 @@ struct SimulationEndpoints {
         let (body, draft) = try await JSONBody.decode(request) { fields -> ([UInt8], Simulation.Draft)? in
             let encoding = fields.optional("body_encoding", or: Encoding.utf8) { $0.word(Encoding.self) }
             let body = fields.required("body") { $0.pushBody(encoding ?? .utf8) }
-            let routes = fields.optional("routes", or: RouteTable?.none) { $0.routeTable() }
-            let table = fields.optional("severity_table", or: SeverityTable?.none) {
-                $0.object(SeverityTableFields.table)
-            }
-            guard let body, let routes, let table else { return nil }
+            let routes = fields.optional("routes") { $0.array(count: 0...Limits.routes, RouteFields.entry) }
+            let table = fields.optional("severity_table") { $0.object(SeverityTableFields.table) }
+            guard let body else { return nil }
             return (body, Simulation.Draft(routes: routes, severityTable: table))
         }
         let simulation = try await store.simulate(
@@ -64,14 +62,5 @@ extension Field {
             return refuse("must have at most \(Limits.pushBytes) bytes")
         }
         return bytes
-    }
-
-    /// Routes to try, in order.
-    fileprivate func routeTable() -> RouteTable?? {
-        guard let entries = array(count: 0...Limits.routes, RouteFields.entry) else { return nil }
-        let routes = entries.enumerated().map { index, entry in
-            entry.draft.route(id: entry.id ?? RouteID(high: 0, low: UInt64(index)))
-        }
-        return .some(RouteTable(routes))
     }
 }

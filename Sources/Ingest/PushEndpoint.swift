@@ -39,32 +39,34 @@ package struct PushEndpoint: Sendable {
 
     @Sendable
     func push(_ request: Request, _ context: AppContext) async -> Response {
-        await answer(request, context, inPath: context.parameters.get("token"), type: nil)
+        await answer(request, context, carried: context.parameters.get("token").map { [$0] } ?? [], type: nil)
     }
 
     @Sendable
     func pushWithHeader(_ request: Request, _ context: AppContext) async -> Response {
-        await answer(request, context, inPath: nil, type: nil)
+        await answer(request, context, carried: [], type: nil)
     }
 
     @Sendable
     func pushCompatible(_ request: Request, _ context: AppContext) async -> Response {
-        let inQuery = request.uri.queryParameters["integration_key"].map { String($0) }
+        let inQuery = request.uri.queryParameters.filter { $0.key == "integration_key" }.map {
+            String($0.value)
+        }
         let type = context.parameters.get("type").map { IntegrationType($0) }
-        return await answer(request, context, inPath: inQuery, type: type)
+        return await answer(request, context, carried: inQuery, type: type)
     }
 
     private func answer(
         _ request: Request,
         _ context: AppContext,
-        inPath: String?,
+        carried: [String],
         type: IntegrationType?
     ) async -> Response {
         let arrival = ContinuousClock.now
         let requestID =
             RequestID.header.flatMap { RequestID.accepted(request.headers[$0]) } ?? context.requestID
         do {
-            let token = try Self.token(of: request, inPath: inPath)
+            let token = try Self.token(of: request, carried: carried)
             let stored = try await intake.take(
                 token,
                 type: type,
@@ -93,9 +95,8 @@ package struct PushEndpoint: Sendable {
     }
 
     /// The token, from wherever it is carried; where it is carried more than once, all must be the same.
-    private static func token(of request: Request, inPath: String?) throws(PushRefusal) -> PushToken {
-        var texts: [String] = []
-        if let inPath { texts.append(inPath) }
+    private static func token(of request: Request, carried: [String]) throws(PushRefusal) -> PushToken {
+        var texts = carried
         if let header = request.headers[.authorization] {
             texts.append(header.hasPrefix("Bearer ") ? String(header.dropFirst(7)) : header)
         }

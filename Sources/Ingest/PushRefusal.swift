@@ -27,7 +27,7 @@ package enum PushResult: String, CaseIterable, Sendable {
 /// Why a push was refused: one answer each. Source of the codes: openapi.yaml, schema `PushError`.
 package struct PushRefusal: Error, Sendable {
     /// The words of the answer.
-    package enum Code: String, Sendable {
+    package enum Code: String, CaseIterable, Sendable {
         case invalidParameter = "InvalidParameter"
         case unauthorized = "Unauthorized"
         case methodNotAllowed = "MethodNotAllowed"

@@ -35,7 +35,7 @@ extension RouteStore {
                 on: write.connection
             )
             let old = Dictionary(present.map { ($0.route.id, $0) }) { $1 }
-            try Self.check(entries, against: old, write)
+            try Self.check(entries, against: Set(old.keys), in: account, on: write.connection)
             let new = entries.enumerated().map { position, entry in
                 Self.placed(entry.draft, at: position, instead: entry.id.flatMap { old[$0] }, write)
             }
@@ -63,13 +63,14 @@ extension RouteStore {
     }
 
     /// All that is wrong with the references, at once.
-    private static func check(
+    static func check(
         _ entries: [Entry],
-        against old: [RouteID: PlacedRoute],
-        _ write: ConfigurationWrite
+        against present: Set<RouteID>,
+        in account: AccountNumber,
+        on connection: any SQLConnection
     ) throws {
         let channels = Set(
-            try write.connection.rows(channelIDs, [.account(write.account)]) {
+            try connection.rows(channelIDs, [.account(account)]) {
                 row throws(SQLError) -> ChannelID in
                 try row.id(0)
             }
@@ -78,7 +79,9 @@ extension RouteStore {
         var seen: Set<RouteID> = []
         for (index, entry) in entries.enumerated() {
             if let id = entry.id {
-                if old[id] == nil { errors.add("/routes/\(index)/id", "is not a route of this integration") }
+                if !present.contains(id) {
+                    errors.add("/routes/\(index)/id", "is not a route of this integration")
+                }
                 if !seen.insert(id).inserted { errors.add("/routes/\(index)/id", "is in the list already") }
             }
             for (place, id) in entry.draft.target.channelIDs.enumerated() where !channels.contains(id) {

@@ -1,5 +1,6 @@
 import Domain
 import Native
+import SQL
 
 /// A body run through the pipeline as if it were pushed now, without storing anything.
 package struct Simulation: Sendable {
@@ -10,12 +11,12 @@ package struct Simulation: Sendable {
     /// In the order of its events.
     package let results: [EventResult]
 
-    /// What to try instead of what is configured.
+    /// What to try instead of what is configured; nil: what is configured.
     package struct Draft: Sendable {
-        package let routes: RouteTable?
+        package let routes: [RouteStore.Entry]?
         package let severityTable: SeverityTable?
 
-        package init(routes: RouteTable?, severityTable: SeverityTable?) {
+        package init(routes: [RouteStore.Entry]?, severityTable: SeverityTable?) {
             self.routes = routes
             self.severityTable = severityTable
         }
@@ -25,7 +26,7 @@ package struct Simulation: Sendable {
 extension Store {
     /// Runs `body` through the same functions as a push to `integration`, over the alerts as they are stored now.
     ///
-    /// Throws `notFound`, and `invalid` when the draft has routes and the integration is dedicated.
+    /// Throws `notFound`; `invalid` when the draft has routes and the integration is dedicated, or names what is not there.
     package func simulate(
         _ body: [UInt8],
         integration id: IntegrationID,
@@ -38,46 +39,80 @@ extension Store {
             let integration = snapshot.integrations[number],
             let format = formats.first(where: { $0.type == integration.type })
         else { throw StoreError.notFound }
-        if draft.routes != nil, case .dedicated = integration.routing {
+        let routes = try await trialRoutes(draft, integration, in: account)
+        let tables = draft.severityTable.map { [integration.type: $0] } ?? [:]
+        let trial = snapshot.with(severityTables: snapshot.severityTables.merging(tables) { $1 })
+        do {
+            guard case .events(let events) = try decode(body, as: format) else {
+                return Simulation(disposition: .test, reason: nil, results: [])
+            }
+            let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
+            var fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
+            let results = events.map { event in
+                let decision = Pipeline.decide(
+                    event,
+                    integration: integration,
+                    account: trial,
+                    vocabulary: format.severities,
+                    routes: routes
+                )
+                return result(of: event, decision, integration, at: now, &fold)
+            }
+            return Simulation(disposition: .accepted, reason: nil, results: results)
+        } catch let error as DecodeError {
+            return Simulation(disposition: .quarantined, reason: error.reason, results: [])
+        }
+    }
+
+    private func result(
+        of event: DecodedEvent,
+        _ decision: Decision,
+        _ integration: IntegrationSnapshot,
+        at now: UnixTime,
+        _ fold: inout AlertFold
+    ) -> EventResult {
+        let outcome = fold.apply(
+            event,
+            content: [],
+            decision: decision,
+            integration: integration.id,
+            received: now
+        ) { identifiers.next() }
+        return EventResult(
+            alertKey: event.alertKey,
+            title: event.title,
+            isRecovery: event.isRecovery,
+            wasCut: event.wasCut,
+            decision: decision,
+            outcome: outcome
+        )
+    }
+
+    /// The routes of the draft, checked as if they were to be stored.
+    private func trialRoutes(
+        _ draft: Simulation.Draft,
+        _ integration: IntegrationSnapshot,
+        in account: AccountNumber
+    ) async throws -> RouteTable? {
+        guard let entries = draft.routes else { return nil }
+        if case .dedicated = integration.routing {
             throw StoreError.invalid(
                 ValidationErrors([FieldError("/routes", "a dedicated integration has no routes")])
             )
         }
-        let events: [DecodedEvent]
-        do {
-            switch try decode(body, as: format) {
-            case .test: return Simulation(disposition: .test, reason: nil, results: [])
-            case .events(let decoded): events = decoded
-            }
-        } catch {
-            return Simulation(disposition: .quarantined, reason: error.reason, results: [])
-        }
-        let tables = snapshot.severityTables.merging(
-            draft.severityTable.map { [integration.type: $0] } ?? [:]
-        ) { $1 }
-        let trial = snapshot.with(severityTables: tables)
-        let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
-        var fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
-        let results = events.map { event in
-            let decision = Pipeline.decide(
-                event,
-                integration: integration,
-                account: trial,
-                vocabulary: format.severities,
-                routes: draft.routes
+        try await database.read { connection in
+            let present = try RouteStore.routes(
+                0...Limits.routes,
+                of: integration.id,
+                in: account,
+                on: connection
             )
-            let outcome = fold.apply(event, content: [], decision: decision, integration: id, received: now) {
-                identifiers.next()
-            }
-            return EventResult(
-                alertKey: event.alertKey,
-                title: event.title,
-                isRecovery: event.isRecovery,
-                wasCut: event.wasCut,
-                decision: decision,
-                outcome: outcome
-            )
+            try RouteStore.check(entries, against: Set(present.map(\.route.id)), in: account, on: connection)
         }
-        return Simulation(disposition: .accepted, reason: nil, results: results)
+        return RouteTable(
+            entries.enumerated().map { index, entry in
+                entry.draft.route(id: entry.id ?? RouteID(high: 0, low: UInt64(index)))
+            }
+        )
     }
 }

@@ -1,5 +1,3 @@
-import Domain
-import Synchronization
 import TestSupport
 import Testing
 
@@ -43,36 +41,4 @@ extension Spec {
 extension Spec.Operation {
     /// Whether its path names an account.
     var isInAccount: Bool { pathParameterNames.contains("account_id") }
-}
-
-/// A clock that begins on the day of the examples in openapi.yaml and that a test can move on.
-final class SetClock: Sendable {
-    private let ahead = Atomic<Int64>(1_795_161_600_000)
-    private let start = ContinuousClock.now
-
-    /// For the server.
-    var wall: WallClock {
-        WallClock {
-            let elapsed = self.start.duration(to: .now) / .milliseconds(1)
-            return UnixTime(milliseconds: self.ahead.load(ordering: .relaxed) + Int64(elapsed))
-        }
-    }
-
-    /// Moves it on.
-    func advance(seconds: Int64) {
-        ahead.add(seconds * 1_000, ordering: .relaxed)
-    }
-}
-
-extension SpecAnswer {
-    /// The body without what differs from request to request, for comparing two answers byte by byte.
-    var withoutRequestID: String {
-        guard let id = header("X-Request-Id") else { return text }
-        return text.replacing(id, with: "REQUEST")
-    }
-}
-
-/// A clock that stands still, so that no bucket fills up again.
-enum WallClockAtRest {
-    static let wall = WallClock { UnixTime(milliseconds: 1_795_161_600_000) }
 }

@@ -15,7 +15,9 @@ struct CrashTests {
         for crashes in 1...2 {
             await #expect(processExitsWith: .failure) { [path = path as String, mark = mark as UInt64] in
                 _ = try CrashGuard(armedAt: path)
-                CrashGuard.during(mark) { () -> Void in preconditionFailure("a trap, as a bug of ours would be") }
+                CrashGuard.during(mark) { () -> Void in
+                    preconditionFailure("a trap, as a bug of ours would be")
+                }
             }
             let notes = try #require(try PrivateFile.read(path))
             #expect(notes.count == crashes * 8)

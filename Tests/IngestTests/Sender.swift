@@ -1,6 +1,5 @@
 import Domain
 import Storage
-import Synchronization
 import TestSupport
 import Testing
 
@@ -106,34 +105,9 @@ func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
     return false
 }
 
-/// A clock that a test can move on.
-final class SetClock: Sendable {
-    private let ahead = Atomic<Int64>(1_795_161_600_000)
-    private let start = ContinuousClock.now
-
-    /// For the server.
-    var wall: WallClock {
-        WallClock {
-            let elapsed = self.start.duration(to: .now) / .milliseconds(1)
-            return UnixTime(milliseconds: self.ahead.load(ordering: .relaxed) + Int64(elapsed))
-        }
-    }
-
-    /// Moves it on.
-    func advance(seconds: Int64) {
-        ahead.add(seconds * 1_000, ordering: .relaxed)
-    }
-}
-
 extension SpecAnswer {
     /// The id of the delivery that a push made.
     var deliveryID: String? {
         json["data"]?["delivery_id"]?.string ?? json["error"]?["delivery_id"]?.string
-    }
-
-    /// The body without what differs from push to push.
-    var withoutRequestID: String {
-        guard let id = header("X-Request-Id") else { return text }
-        return text.replacing(id, with: "REQUEST")
     }
 }
