@@ -142,7 +142,10 @@ let package = Package(
         .testTarget(name: "FormatsTests", dependencies: ["Formats", "Domain"], swiftSettings: safe),
         .testTarget(
             name: "StorageTests",
-            dependencies: ["Storage", "Formats", "Domain", "Native", "SQL"],
+            dependencies: [
+                "Storage", "Formats", "Domain", "Native", "SQL", logging,
+                .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
             swiftSettings: safe
         ),
         .testTarget(

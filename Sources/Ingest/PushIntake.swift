@@ -135,6 +135,7 @@ package struct PushIntake: Sendable {
         let prepared = PreparedPush(
             account: admission.account,
             integration: admission.integration,
+            credential: admission.credential.id,
             vocabulary: admission.format.severities,
             receivedAt: now,
             contentType: contentType,

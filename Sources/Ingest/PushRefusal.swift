@@ -91,6 +91,8 @@ package struct PushRefusal: Error, Sendable {
             )
         case .accountUnavailable:
             self = .unauthorized(.accountSuspended)
+        case .noLongerAdmitted:
+            self = .unauthorized(.unknownToken)
         case .unacceptable:
             self.init(.internalError, "Something went wrong here with this push.", .failed)
         }

@@ -71,6 +71,8 @@ package struct PreparedPush: Sendable {
 
     package let account: AccountNumber
     package let integration: IntegrationSnapshot
+    /// The push URL that it came by; nil for a replay.
+    package let credential: PushURLID?
     /// Of the configuration that decided.
     package let revision: Revision
     package let vocabulary: SeverityVocabulary
@@ -90,6 +92,7 @@ package struct PreparedPush: Sendable {
     package init(
         account: AccountSnapshot,
         integration: IntegrationSnapshot,
+        credential: PushURLID?,
         vocabulary: SeverityVocabulary,
         receivedAt: UnixTime,
         contentType: Text?,
@@ -100,6 +103,7 @@ package struct PreparedPush: Sendable {
     ) {
         self.account = account.number
         self.integration = integration
+        self.credential = credential
         revision = account.revision
         self.vocabulary = vocabulary
         self.receivedAt = receivedAt
@@ -121,6 +125,7 @@ package struct PreparedPush: Sendable {
     ) {
         account = push.account
         self.integration = integration
+        credential = push.credential
         self.revision = revision
         vocabulary = push.vocabulary
         receivedAt = push.receivedAt
@@ -134,11 +139,14 @@ package struct PreparedPush: Sendable {
         packedDecisions = Self.decisions(of: content)
     }
 
-    /// The same push under a newer configuration; unchanged when its integration is gone from it.
-    func redecided(by account: AccountSnapshot) -> PreparedPush {
-        guard let integration = account.integrations[integration.number], case .events(let events) = content
-        else {
-            return self
+    /// The same push under a newer configuration; nil when it is no longer admitted by it: its push URL was revoked, or its integration
+    /// disabled or deleted, while it waited.
+    func redecided(by account: AccountSnapshot) -> PreparedPush? {
+        guard let integration = account.integrations[integration.number] else { return nil }
+        guard case .events(let events) = content else { return self }
+        if let credential {
+            let isLive = integration.credentials.contains { $0.id == credential && !$0.isRevoked }
+            guard integration.isEnabled, isLive else { return nil }
         }
         let decided = events.map {
             $0.redecided(integration: integration, account: account, vocabulary: vocabulary)
@@ -208,8 +216,10 @@ package enum PushFailure: Error, Equatable, Sendable {
     case storeUnavailable
     /// The account keeps as many bytes as it may.
     case storedBytesLimit
-    /// The account was suspended or deleted, or the push URL revoked, while it waited.
+    /// The account was suspended or deleted while it waited.
     case accountUnavailable
+    /// Its push URL was revoked, or its integration disabled or deleted, while it waited.
+    case noLongerAdmitted
     /// The server is stopping.
     case stopping
     /// This push alone made the store fail: a bug of ours.

@@ -84,10 +84,14 @@ struct PushWriter {
         }
         let current = try upToDate(pushes, account, state.revision)
         var batch = AccountBatch(writer: self, account: account)
-        batch.fold = AlertFold(newest: try newestAlerts(current, account))
+        batch.fold = AlertFold(newest: try newestAlerts(current.compactMap { $0 }, account))
         let bytesBefore = state.storedBytes
         var results: Results = []
         for push in current {
+            guard let push else {
+                results.append(.failure(.noLongerAdmitted))
+                continue
+            }
             guard state.storedBytes + Int64(push.storedBytes) <= state.limit else {
                 results.append(.failure(.storedBytesLimit))
                 continue
@@ -100,13 +104,13 @@ struct PushWriter {
         return results
     }
 
-    /// The pushes, decided again where the configuration moved on since.
+    /// The pushes, admitted and decided again where the configuration moved on since; nil for one that is no longer admitted.
     private func upToDate(
         _ pushes: [PreparedPush],
         _ account: AccountNumber,
         _ revision: Revision
-    ) throws -> [PreparedPush] {
-        guard pushes.contains(where: { $0.revision < revision && !$0.events.isEmpty }),
+    ) throws -> [PreparedPush?] {
+        guard pushes.contains(where: { $0.revision < revision }),
             let snapshot = try SnapshotLoader.load(account, on: connection)
         else { return pushes }
         return pushes.map { $0.revision < revision ? $0.redecided(by: snapshot) : $0 }

@@ -31,6 +31,7 @@ extension DeliveryStore {
         let push = PreparedPush(
             account: snapshot,
             integration: integration,
+            credential: nil,
             vocabulary: format.severities,
             receivedAt: now,
             contentType: detail.delivery.contentType,

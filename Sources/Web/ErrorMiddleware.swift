@@ -30,7 +30,9 @@ package struct ErrorMiddleware: RouterMiddleware {
         }
         if let header = RequestID.header { response.headers[header] = context.requestID }
         let elapsed = start.duration(to: .now)
-        context.logger.debug(
+        let isChange = request.method != .get && response.status.code < 300
+        context.logger.log(
+            level: isChange ? .info : .debug,
             "request answered",
             metadata: [
                 "method": "\(request.method)", "route": "\(context.endpointPath ?? "none")",
