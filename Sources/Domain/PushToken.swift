@@ -20,7 +20,6 @@ package struct PushToken: Sendable, Equatable {
     package static let length = 55
     /// What every token begins with.
     package static let prefix = Array("tpu_".utf8)
-    private static let payloadLength = 17
     private static let firstByte: UInt8 = 1 << 4 | 1
 
     package let kid: UInt8

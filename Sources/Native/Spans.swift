@@ -59,14 +59,6 @@ extension JSONParserPool {
     }
 }
 
-extension JSONString {
-    /// Calls `body` with the UTF-8, without copying it; unlike a raw span, safe code can read it byte by
-    /// byte.
-    package func withSpan<R, E: Error>(_ body: (Span<UInt8>) throws(E) -> R) throws(E) -> R {
-        try body(buffer.span)
-    }
-}
-
 extension JSONWriter {
     /// Writes a string from bytes that the caller knows to be valid UTF-8.
     package mutating func value(utf8 text: Span<UInt8>) { value(utf8: text.bytes) }
