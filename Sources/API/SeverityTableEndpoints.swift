@@ -70,7 +70,7 @@ struct SeverityTableEndpoints {
 
     private func type(_ context: AccountContext) throws -> IntegrationType {
         let name = context.parameters.get("integration_type")
-        guard let format = store.formats.first(where: { $0.type.name == name }) else {
+        guard let name, let format = store.format(of: IntegrationType(name)) else {
             throw Problem.notFound
         }
         return format.type

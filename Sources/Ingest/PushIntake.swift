@@ -1,8 +1,8 @@
 import Domain
-import Formats
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Native
 import Storage
 import Web
 
@@ -53,7 +53,8 @@ package struct PushIntake: Sendable {
         guard keys.verify(token) else { throw PushRefusal.unauthorized(.forgedToken) }
         let now = store.now
         let admission = try await admit(token, type: type, at: now)
-        if let refusal = admission.refusal, !shares.mayKeepRefused(token, at: now) {
+        if let refusal = admission.refusal {
+            await keepRefused(token, admission, request, arrival: arrival, at: now, address, connection)
             throw PushRefusal.unauthorized(refusal.result)
         }
         let push = try await prepare(admission, request, at: now, address, connection)
@@ -65,7 +66,23 @@ package struct PushIntake: Sendable {
             isOverShare: isOverShare,
             at: now
         )
-        return try push.answer(admission, stored)
+        return try push.answer(stored)
+    }
+
+    /// Keeps a push that its owner may want to see and replay, if it can be kept: whatever comes of that, the answer is the one 401.
+    private func keepRefused(
+        _ token: PushToken,
+        _ admission: Admission,
+        _ request: Request,
+        arrival: ContinuousClock.Instant,
+        at now: UnixTime,
+        _ address: Text?,
+        _ connection: any NIOCore.Channel
+    ) async {
+        guard shares.mayKeepRefused(token, at: now),
+            let push = try? await prepare(admission, request, at: now, address, connection)
+        else { return }
+        _ = try? await commit.store(push.prepared, arrival: arrival)
     }
 
     // MARK: Credential
@@ -80,7 +97,7 @@ package struct PushIntake: Sendable {
         }
         guard let account = snapshot, let integration = account.integrations[token.integration],
             let (credential, refusal) = integration.admission(of: token, at: now),
-            let format = PushFormats.format(of: integration.type)
+            let format = store.format(of: integration.type)
         else { throw PushRefusal.unauthorized(.unknownToken) }
         let reason: RefusalReason? = account.isActive ? refusal : .accountSuspended
         let final = reason ?? (type.map { $0 != integration.type } == true ? .wrongType : nil)
@@ -106,8 +123,7 @@ package struct PushIntake: Sendable {
         let prepared: PreparedPush
         let failure: DecodeError?
 
-        func answer(_ admission: Admission, _ stored: StoredPush) throws(PushRefusal) -> AcceptedPush {
-            if let refusal = admission.refusal { throw .unauthorized(refusal.result) }
+        func answer(_ stored: StoredPush) throws(PushRefusal) -> AcceptedPush {
             if let failure {
                 let code: PushRefusal.Code = failure == .tooManyAlerts ? .entityTooLarge : .invalidParameter
                 throw PushRefusal(code, failure.detail, .quarantined, deliveryID: stored.deliveryID)
@@ -131,7 +147,8 @@ package struct PushIntake: Sendable {
     ) async throws -> Push {
         let body = try await body(of: request, admission, at: now, connection)
         let contentType = request.headers[.contentType].map { Text($0) }
-        let (content, failure) = decode(body, admission)
+        let mark = CrashGuard.mark(of: body)
+        let (content, failure) = decode(body, mark, admission)
         let prepared = PreparedPush(
             account: admission.account,
             integration: admission.integration,
@@ -141,15 +158,20 @@ package struct PushIntake: Sendable {
             contentType: contentType,
             remoteAddress: address,
             body: body,
+            mark: mark,
             content: content
         )
         return Push(prepared: prepared, failure: failure)
     }
 
-    private func decode(_ body: [UInt8], _ admission: Admission) -> (PreparedPush.Content, DecodeError?) {
+    private func decode(
+        _ body: [UInt8],
+        _ mark: UInt64,
+        _ admission: Admission
+    ) -> (PreparedPush.Content, DecodeError?) {
         if let refusal = admission.refusal { return (.refused(reason: refusal.name), nil) }
         do {
-            switch try store.decode(body, as: admission.format) {
+            switch try store.decode(body, mark: mark, as: admission.format) {
             case .test: return (.test, nil)
             case .events(let events):
                 let vocabulary = admission.format.severities
@@ -178,6 +200,8 @@ package struct PushIntake: Sendable {
         _ connection: any NIOCore.Channel
     ) async throws -> [UInt8] {
         func refuse(_ reason: RefusalReason, _ code: PushRefusal.Code, _ message: String) -> PushRefusal {
+            // One that is refused anyway was counted as such.
+            guard admission.refusal == nil else { return PushRefusal(code, message, reason.result) }
             usage.refused(
                 reason,
                 integration: admission.integration.id,
@@ -219,15 +243,13 @@ package struct PushIntake: Sendable {
         let (account, integration) = (admission.account.number, admission.integration.id)
         do {
             let stored = try await commit.store(push, arrival: arrival, isOverShare: isOverShare)
-            if admission.refusal == nil {
-                usage.delivered(
-                    admission.credential.id,
-                    integration: integration,
-                    account: account,
-                    at: now,
-                    from: push.remoteAddress
-                )
-            }
+            usage.delivered(
+                admission.credential.id,
+                integration: integration,
+                account: account,
+                at: now,
+                from: push.remoteAddress
+            )
             return stored
         } catch let failure as PushFailure {
             let refusal = PushRefusal(failure)

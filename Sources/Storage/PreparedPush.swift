@@ -98,6 +98,7 @@ package struct PreparedPush: Sendable {
         contentType: Text?,
         remoteAddress: Text?,
         body: [UInt8],
+        mark: UInt64? = nil,
         content: Content,
         replay: Replay? = nil
     ) {
@@ -111,7 +112,7 @@ package struct PreparedPush: Sendable {
         self.remoteAddress = remoteAddress?.prefix(bytes: Limits.nameBytes)
         self.content = content
         size = body.count
-        mark = CrashGuard.mark(of: body)
+        self.mark = mark ?? CrashGuard.mark(of: body)
         self.replay = replay
         packedBody = replay == nil ? Packing.pack(body) : []
         packedDecisions = Self.decisions(of: content)

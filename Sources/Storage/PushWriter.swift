@@ -136,6 +136,8 @@ private struct AccountBatch {
     private var deliveries: [[SQLValue]] = []
     private var replayed: [[SQLValue]] = []
     private var events: [[SQLValue]] = []
+    /// What replays in this very batch came to: not in the store yet.
+    private var justReplayed: [DeliveryID: [EventOutcome]] = [:]
 
     init(writer: PushWriter, account: AccountNumber) {
         self.writer = writer
@@ -166,6 +168,7 @@ private struct AccountBatch {
             lastEvent = event
             events.append(row(prepared, news, event, delivery: id, position: position, push))
         }
+        if push.replay != nil { justReplayed[id] = outcomes }
         gather(push, id, outcomes, lastEvent)
         return StoredPush(deliveryID: id, outcomes: outcomes, applied: applied)
     }
@@ -173,6 +176,7 @@ private struct AccountBatch {
     /// What the delivery did before, as the store has it now: two replays at the same time must not both take effect.
     private func earlierOutcomes(of push: PreparedPush) throws -> [EventOutcome] {
         guard let replay = push.replay else { return [] }
+        if let outcomes = justReplayed[replay.deliveryID] { return outcomes }
         let bytes = try writer.connection.row(
             PushWriter.earlierOutcomes,
             [.account(account), .id(replay.deliveryID)]

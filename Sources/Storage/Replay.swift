@@ -22,7 +22,7 @@ extension DeliveryStore {
         guard let number = try await number(of: detail.delivery.integrationID, in: account),
             let snapshot = try await store.snapshots.snapshot(of: account, now: now),
             let integration = snapshot.integrations[number],
-            let format = store.formats.first(where: { $0.type == integration.type })
+            let format = store.format(of: integration.type)
         else { throw StoreError.conflict("The integration of this delivery is gone.") }
         guard case .events(let events) = try? store.decode(body, as: format) else { return (detail, 0) }
         let prepared = events.map {

@@ -154,7 +154,7 @@ package struct SeverityTableStore: Sendable {
     }
 
     private func builtIn(_ type: IntegrationType) throws -> SeverityTable {
-        guard let format = store.formats.first(where: { $0.type == type }) else { throw StoreError.notFound }
+        guard let format = store.format(of: type) else { throw StoreError.notFound }
         return format.severities.defaultTable
     }
 

@@ -37,7 +37,7 @@ extension Store {
         guard let number = try await deliveries.number(of: id, in: account),
             let snapshot = try await snapshots.snapshot(of: account, now: now),
             let integration = snapshot.integrations[number],
-            let format = formats.first(where: { $0.type == integration.type })
+            let format = format(of: integration.type)
         else { throw StoreError.notFound }
         let routes = try await trialRoutes(draft, integration, in: account)
         let tables = draft.severityTable.map { [integration.type: $0] } ?? [:]

@@ -44,9 +44,20 @@ package struct Store: Sendable {
     package var events: EventStore { EventStore(store: self) }
     package var alerts: AlertStore { AlertStore(store: self) }
 
+    /// The format of `type`; nil for a type that does not exist.
+    package func format(of type: IntegrationType) -> (any PushFormat)? {
+        formats.first { $0.type == type }
+    }
+
     /// Decodes a body, unless the same one crashed the process twice.
-    package func decode(_ body: [UInt8], as format: any PushFormat) throws(DecodeError) -> DecodedDelivery {
-        let mark = CrashGuard.mark(of: body)
+    ///
+    /// `mark` is the body's own, where it is at hand already.
+    package func decode(
+        _ body: [UInt8],
+        mark: UInt64? = nil,
+        as format: any PushFormat
+    ) throws(DecodeError) -> DecodedDelivery {
+        let mark = mark ?? CrashGuard.mark(of: body)
         guard !crashGuard.isPoisonous(mark) else { throw .crashedBefore }
         return try CrashGuard.during(mark) { () throws(DecodeError) in try format.decode(body) }
     }

@@ -93,6 +93,22 @@ struct RefusedPushTests {
         }
     }
 
+    @Test(
+        "a token that is right no more gets the one 401 even for a body that is refused",
+        arguments: Reason.allCases
+    )
+    private func rightNoMoreWithBadBody(reason: Reason) async throws {
+        let clock = SetClock()
+        try await TestServer.with(clock: clock.wall) { server in
+            let sender = try await Sender(server)
+            try await bringAbout(reason, sender, clock)
+            let compatible = server.store.publicURL.base + "/event/push/alert/prometheus?integration_key="
+            let url = reason == .wrongType ? compatible + String(sender.url.suffix(55)) : sender.url
+            let answer = try await server.push(url, Sender.body, headers: [("Content-Encoding", "gzip")])
+            #expect(answer.status == 401)
+        }
+    }
+
     @Test("a token that is right no more gets the one 401; its owner learns why", arguments: Reason.allCases)
     private func rightNoMore(reason: Reason) async throws {
         let clock = SetClock()

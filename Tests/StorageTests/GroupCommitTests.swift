@@ -34,7 +34,8 @@ struct GroupCommitTests {
         }
 
         /// As it would be made of a body that came now.
-        func push(key: Text = "k") async throws -> PreparedPush {
+        func push(key: Text = "k", replaying replay: PreparedPush.Replay? = nil) async throws -> PreparedPush
+        {
             let snapshot = try #require(try await test.store.snapshots.snapshot(of: account, now: test.now))
             let source = try #require(snapshot.integrations.values.first)
             let vocabulary = TestFormat().severities
@@ -65,7 +66,8 @@ struct GroupCommitTests {
                 contentType: nil,
                 remoteAddress: nil,
                 body: Array("{}".utf8),
-                content: .events([prepared])
+                content: .events([prepared]),
+                replay: replay
             )
         }
 
@@ -151,6 +153,53 @@ struct GroupCommitTests {
             #expect(outcomes.count { $0 == .opened } == 1)
             #expect(outcomes.count { $0 == .duplicate } == 299)
             #expect(try await scene.alerts().map(\.eventCount) == [300])
+        }
+    }
+
+    @Test("replays of one delivery at the same time take effect once")
+    func replaysOnce() async throws {
+        try await TestInstallation.with { test in
+            let scene = try await Scene(test)
+            let channel = ChannelStore.Patch(
+                name: nil,
+                description: nil,
+                status: .disabled,
+                externalID: .keep,
+                labels: nil
+            )
+            _ = try await test.store.channels.update(
+                scene.first,
+                channel,
+                if: .none,
+                in: scene.account,
+                by: test.actor
+            )
+            let unrouted = try await scene.commit.store(try await scene.push(), arrival: .now)
+            #expect(unrouted.outcomes.map(\.outcome) == [.unrouted])
+            let enabled = ChannelStore.Patch(
+                name: nil,
+                description: nil,
+                status: .enabled,
+                externalID: .keep,
+                labels: nil
+            )
+            _ = try await test.store.channels.update(
+                scene.first,
+                enabled,
+                if: .none,
+                in: scene.account,
+                by: test.actor
+            )
+            let replay = PreparedPush.Replay(deliveryID: unrouted.deliveryID, earlier: unrouted.outcomes)
+            let push = try await scene.push(replaying: replay)
+            let applied = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<50 {
+                    group.addTask { try await scene.commit.store(push, arrival: .now).applied }
+                }
+                return try await group.reduce(0, +)
+            }
+            #expect(applied == 1)
+            #expect(try await scene.alerts().map(\.eventCount) == [1])
         }
     }
 
