@@ -5,6 +5,8 @@ import PackageDescription
 let base: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"), .enableUpcomingFeature("MemberImportVisibility"),
     .treatAllWarnings(as: .error), .treatWarning("DeprecatedDeclaration", as: .warning),
+    // Generic code of one target is made fit for its types in the others.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 /// Every target except `Native` and `SQL`, the only places where `unsafe` occurs.
 let safe = base + [.strictMemorySafety()]
@@ -72,16 +74,18 @@ let package = Package(
             dependencies: [
                 "Domain", "Native", "Storage", hummingbird, nioCore, logging,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
             ],
             swiftSettings: safe
         ),
         .target(
             name: "Ingest",
             dependencies: [
-                "Domain", "Formats", "Native", "Storage", "Web", hummingbird, metrics, nioCore, logging,
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                "Domain", "Formats", "Native", "Storage", "Web", metrics, nioCore,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: safe
         ),

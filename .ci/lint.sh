@@ -14,7 +14,7 @@ SKIP = re.compile(r'//[^\n]*|/\*.*?\*/|(#*)"""(?:\\.|.)*?"""\1|(#+)"[^\n]*?"\2|"
 FUNCTION = re.compile(r'(?<![\w.`])(func\s+[^\s(<]+|init[?!]?(?=[\s(<])|deinit\b|subscript(?=[\s(<]))')
 CONTINUES = re.compile(r'\s*(->|where\b|throws\b|async\b|\{)')  # a signature, on its next line
 # What a name and a type say already needs no sentence: stored properties, memberwise initialisers, what a protocol describes.
-WITNESS = {"run", "handle", "channelRead", "channelReadComplete", "write", "channelWritabilityChanged", "channelInactive", "log", "batch",
+WITNESS = {"handlerAdded", "handlerRemoved", "run", "handle", "channelRead", "channelReadComplete", "write", "channelWritabilityChanged", "channelInactive", "log", "batch",
            "forEachRow", "execute", "begin", "commit", "rollback", "beginSavepoint", "endSavepoint", "makeCounter", "makeRecorder",
            "makeTimer", "destroyCounter", "destroyRecorder", "destroyTimer"}
 PACKAGE = re.compile(

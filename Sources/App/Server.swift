@@ -63,7 +63,7 @@ package struct Server {
         router = Self.router(installation, commit: commit, usage: usage, metrics: metrics, health: health)
     }
 
-    /// Everything mounted. Pushes come first: middleware added later does not run for them.
+    /// Everything mounted but the pushes, which have a door of their own.
     private static func router(
         _ installation: Installation,
         commit: GroupCommit,
@@ -73,12 +73,6 @@ package struct Server {
     ) -> Router<AppContext> {
         let (store, settings) = (installation.store, installation.settings)
         let router = Router(context: AppContext.self)
-        let intake = PushIntake(keys: store.pushTokenKeys, store: store, commit: commit, usage: usage)
-        PushEndpoint(
-            intake: intake,
-            clientAddress: ClientAddress(trusted: settings.trustedProxies),
-            metrics: PushMetrics(metrics)
-        ).add(to: router)
         router.add(middleware: ErrorMiddleware())
         health.add(to: router)
         if settings.metricsListen == nil { health.addMetrics(to: router) }
@@ -88,7 +82,7 @@ package struct Server {
 
     /// Runs until SIGTERM or SIGINT. `onRunning` gets the port once the server listens.
     package func run(onRunning: @escaping @Sendable (Int) async -> Void) async throws {
-        WrongMethod.install(on: router, special: PushEndpoint.wrongMethod)
+        WrongMethod.install(on: router)
         var services: [any Service] = [
             StoreCloser(installation: installation),
             usage,
@@ -111,7 +105,8 @@ package struct Server {
 
     private func httpServer(onRunning: @escaping @Sendable (Int) async -> Void) throws -> some Service {
         let settings = installation.settings
-        let plain = HTTPServerBuilder.http1(configuration: Self.edge)
+        let doors = pushDoors()
+        let plain = HTTPServerBuilder { HTTPConnection(doors: doors, responder: $0) }
         let server = try settings.tls.map { files in
             try HTTPServerBuilder.tls(plain, tlsConfiguration: Self.tls(files))
         }
@@ -135,7 +130,7 @@ package struct Server {
         health.addMetrics(to: router)
         return Application(
             responder: router.buildResponder(),
-            server: .http1(configuration: Self.edge),
+            server: HTTPServerBuilder { HTTPConnection(doors: { [] }, responder: $0) },
             configuration: ApplicationConfiguration(
                 address: .hostname(address.host, port: address.port),
                 availableConnectionsDelegate: .maximum(64, logger: logger)
@@ -144,16 +139,14 @@ package struct Server {
         )
     }
 
-    /// Header list 16 KiB and 64 fields, 15 s idle, and the bounds of `EdgeGuard`: the library itself has no such limits.
-    private static let edge = HTTP1Channel.Configuration(
-        additionalChannelHandlers: [EdgeGuard()],
-        idleTimeout: .seconds(15),
-        httpDecoderConfiguration: .init(
-            maxHeaderFieldSize: 8 << 10,
-            maxHeaderListSize: 16 << 10,
-            maxHeaderFieldCount: 64
-        )
-    )
+    /// Makes the door of each connection.
+    private func pushDoors() -> @Sendable () -> [any ChannelHandler] {
+        let store = installation.store
+        let intake = PushIntake(keys: store.pushTokenKeys, store: store, commit: commit, usage: usage)
+        let address = ClientAddress(trusted: installation.settings.trustedProxies)
+        let (pushes, date) = (PushMetrics(metrics), HTTPDate())
+        return { [PushDoor(intake: intake, clientAddress: address, metrics: pushes, date: date)] }
+    }
 
     private static func tls(_ files: Settings.TLSFiles) throws -> TLSConfiguration {
         let chain = try NIOSSLCertificate.fromPEMFile(files.certificate).map {

@@ -43,11 +43,11 @@ package struct AlertFold: Sendable {
     /// The alerts to save, in the order in which they were first changed. A new alert comes after the one that it follows.
     package var changes: [Saved] { order.compactMap { saved[$0] } }
 
-    /// Folds one event. `content` is its packed description, link, labels and annotations, handed on to the alerts that take
+    /// Folds one event. `content` makes its packed description, link, labels and annotations, called for each alert that takes
     /// them. Channels in `applied` have had this event before and are left alone (replay).
     package mutating func apply(
         _ event: DecodedEvent,
-        content: [UInt8],
+        content: () -> [UInt8],
         decision: Decision,
         integration: IntegrationID,
         received: UnixTime,
@@ -105,7 +105,7 @@ package struct AlertFold: Sendable {
 
     private mutating func take(
         _ step: AlertReduction.Step,
-        content: [UInt8],
+        content: () -> [UInt8],
         channel: ChannelID,
         _ identity: Identity
     ) -> EventOutcome.InChannel {
@@ -117,7 +117,7 @@ package struct AlertFold: Sendable {
                 alert,
                 after: before,
                 isNew: step.outcome == .opened,
-                content: step.takesContent ? content : nil
+                content: step.takesContent ? content() : nil
             )
         }
         return EventOutcome.InChannel(

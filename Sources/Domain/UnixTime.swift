@@ -57,6 +57,31 @@ extension UnixTime: CustomStringConvertible {
         return String(decoding: text, as: UTF8.self)
     }
 
+    /// The form of HTTP (RFC 9110, 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+    package var httpDate: String {
+        let (days, time) = milliseconds.flooredDivision(by: 86_400_000)
+        let date = CivilDate(daysSince1970: days)
+        let weekdays = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
+        let months = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ]
+        var numbers: [UInt8] = []
+        numbers.appendPadded(date.day, width: 2)
+        let day = String(decoding: numbers, as: UTF8.self)
+        numbers = []
+        numbers.appendPadded(date.year, width: 4)
+        let year = String(decoding: numbers, as: UTF8.self)
+        numbers = []
+        numbers.appendPadded(time / 3_600_000, width: 2)
+        numbers.append(0x3A)
+        numbers.appendPadded(time / 60_000 % 60, width: 2)
+        numbers.append(0x3A)
+        numbers.appendPadded(time / 1_000 % 60, width: 2)
+        let clock = String(decoding: numbers, as: UTF8.self)
+        let weekday = weekdays[Int(days.flooredDivision(by: 7).1)]
+        return "\(weekday), \(day) \(months[Int(date.month - 1)]) \(year) \(clock) GMT"
+    }
+
     /// Reads RFC 3339: `2026-11-20T15:18:15.578000000+08:00`, any number of fractional digits, `T`/`t`/space, `Z`/`z` or an
     /// offset. Digits past the millisecond are dropped; second 60 counts as 59. Nil for anything else.
     package init?(rfc3339 text: some Collection<UInt8>) {

@@ -1,7 +1,4 @@
 import Domain
-import HTTPTypes
-import NIOCore
-import NIOHTTPTypes
 import Storage
 import Synchronization
 
@@ -85,12 +82,5 @@ final class BodyBudget: Sendable {
 
     func giveBack(_ bytes: Int) {
         free.add(bytes, ordering: .relaxed)
-    }
-}
-
-/// The interim answer to `Expect: 100-continue`, sent only once the token was found good: the library never sends it.
-enum Continue {
-    static func send(on connection: any NIOCore.Channel) async throws {
-        try await connection.writeAndFlush(HTTPResponsePart.head(HTTPResponse(status: .continue))).get()
     }
 }

@@ -1,9 +1,6 @@
 import Domain
-import HTTPTypes
-import Hummingbird
 import Native
 import Storage
-import Web
 
 /// A push that is on disk.
 package struct AcceptedPush: Sendable {
@@ -16,9 +13,9 @@ package struct AcceptedPush: Sendable {
 
 /// The answers to pushes, in the envelope that senders set up for Flashduty know.
 enum PushAnswer {
-    /// 200.
-    static func accepted(_ push: AcceptedPush, requestID: String) -> Response {
-        let body = JSONWriter.encode(capacity: 256) { writer in
+    /// The body of a 200.
+    static func accepted(_ push: AcceptedPush, requestID: String) -> [UInt8] {
+        JSONWriter.encode(capacity: 256) { writer in
             writer.object { object in
                 object.field("request_id", requestID)
                 object.object("data") { data in
@@ -31,12 +28,11 @@ enum PushAnswer {
                 }
             }
         }
-        return response(.ok, body, requestID: requestID)
     }
 
-    /// Anything else. `allow` lists the methods of a path that was called with another.
-    static func refused(_ refusal: PushRefusal, allow: String?, requestID: String) -> Response {
-        let body = JSONWriter.encode(capacity: 256) { writer in
+    /// The body of anything else.
+    static func refused(_ refusal: PushRefusal, requestID: String) -> [UInt8] {
+        JSONWriter.encode(capacity: 256) { writer in
             writer.object { object in
                 object.field("request_id", requestID)
                 object.object("error") { error in
@@ -46,23 +42,5 @@ enum PushAnswer {
                 }
             }
         }
-        var response = response(refusal.code.status, body, requestID: requestID)
-        if let allow { response.headers[.allow] = allow }
-        if refusal.code == .serviceUnavailable { response.headers[.retryAfter] = "2" }
-        return response
-    }
-
-    private static func response(
-        _ status: HTTPResponse.Status,
-        _ body: [UInt8],
-        requestID: String
-    ) -> Response {
-        var headers: HTTPFields = [.contentType: "application/json"]
-        if let name = RequestID.header { headers[name] = requestID }
-        return Response(
-            status: status,
-            headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body))
-        )
     }
 }

@@ -1,10 +1,6 @@
 import Domain
-import HTTPTypes
-import Hummingbird
-import NIOCore
 import Native
 import Storage
-import Web
 
 /// Steps 1 to 8 of a push, from its token to the disk.
 ///
@@ -14,13 +10,15 @@ import Web
 ///     4 decode      bytes to events                                                     (pure)
 ///     5 severity, 6 route: `PreparedEvent`                                              (pure)
 ///     7 reduce, 8 commit: `GroupCommit`
+///
+/// No step blocks or awaits but the load of a snapshot that is not at hand; `PushDoor` calls them on the event loop.
 package struct PushIntake: Sendable {
     private let keys: PushTokenKeys
     private let store: Store
     private let commit: GroupCommit
     private let usage: UsageTracker
     private let shares: ShareMeter
-    private let bodies: BodyBudget
+    let bodies: BodyBudget
 
     package init(keys: PushTokenKeys, store: Store, commit: GroupCommit, usage: UsageTracker) {
         self.keys = keys
@@ -32,98 +30,134 @@ package struct PushIntake: Sendable {
     }
 
     /// What a token with a right MAC belongs to.
-    private struct Admission {
+    struct Admission: Sendable {
+        let token: PushToken
         let account: AccountSnapshot
         let integration: IntegrationSnapshot
         let credential: IntegrationSnapshot.Credential
         let format: any PushFormat
+        /// When the push came.
+        let now: UnixTime
         /// Why it is kept but not applied.
         let refusal: RefusalReason?
     }
 
-    /// Takes one push; returns when it is on disk.
-    func take(
-        _ token: PushToken,
-        type: IntegrationType?,
-        _ request: Request,
-        arrival: ContinuousClock.Instant,
-        address: Text?,
-        connection: any NIOCore.Channel
-    ) async throws -> AcceptedPush {
-        guard keys.verify(token) else { throw PushRefusal.unauthorized(.forgedToken) }
-        let now = store.now
-        let admission = try await admit(token, type: type, at: now)
-        if let refusal = admission.refusal {
-            await keepRefused(token, admission, request, arrival: arrival, at: now, address, connection)
-            throw PushRefusal.unauthorized(refusal.result)
-        }
-        let push = try await prepare(admission, request, at: now, address, connection)
-        let isOverShare = shares.isOver(token, limit: admission.integration.rateLimit, at: now)
-        let stored = try await store(
-            push.prepared,
-            admission,
-            arrival: arrival,
-            isOverShare: isOverShare,
-            at: now
-        )
-        return try push.answer(stored)
+    /// What of a request is kept beside its events.
+    struct Received: Sendable {
+        let arrival: ContinuousClock.Instant
+        let contentType: Text?
+        let address: Text?
+        let body: [UInt8]
     }
 
-    /// Keeps a push that its owner may want to see and replay, if it can be kept: whatever comes of that, the answer is the one 401.
-    private func keepRefused(
-        _ token: PushToken,
-        _ admission: Admission,
-        _ request: Request,
-        arrival: ContinuousClock.Instant,
-        at now: UnixTime,
-        _ address: Text?,
-        _ connection: any NIOCore.Channel
-    ) async {
-        guard shares.mayKeepRefused(token, at: now),
-            let push = try? await prepare(admission, request, at: now, address, connection)
-        else { return }
-        _ = try? await commit.store(push.prepared, arrival: arrival)
+    /// The present time.
+    var now: UnixTime { store.now }
+
+    // MARK: Token and credential
+
+    /// Checks the MAC. Where the token is carried more than once, all must be the same.
+    func token(_ carried: [[UInt8]]) throws(PushRefusal) -> PushToken {
+        guard let first = carried.first, carried.allSatisfy({ $0 == first }), let token = PushToken(first)
+        else { throw .unauthorized(.malformedToken) }
+        guard keys.verify(token) else { throw .unauthorized(.forgedToken) }
+        return token
     }
 
-    // MARK: Credential
+    /// The configuration of the token's account, when it is at hand.
+    func cached(_ token: PushToken) -> AccountSnapshot? {
+        store.snapshots.cached(token.account)
+    }
 
-    private func admit(_ token: PushToken, type: IntegrationType?, at now: UnixTime) async throws -> Admission
-    {
-        let snapshot: AccountSnapshot?
+    /// The configuration of the token's account; nil when there is no such account.
+    func load(_ token: PushToken) async throws(PushRefusal) -> AccountSnapshot? {
         do {
-            snapshot = try await store.snapshots.snapshot(of: token.account, now: now)
+            return try await store.snapshots.snapshot(of: token.account, now: store.now)
         } catch {
             throw PushRefusal(.storeUnavailable)
         }
-        guard let account = snapshot, let integration = account.integrations[token.integration],
+    }
+
+    /// What a token with a right MAC may do.
+    func admit(
+        _ token: PushToken,
+        to account: AccountSnapshot?,
+        type: IntegrationType?
+    ) throws(PushRefusal) -> Admission {
+        let now = store.now
+        guard let account, let integration = account.integrations[token.integration],
             let (credential, refusal) = integration.admission(of: token, at: now),
             let format = store.format(of: integration.type)
-        else { throw PushRefusal.unauthorized(.unknownToken) }
+        else { throw .unauthorized(.unknownToken) }
         let reason: RefusalReason? = account.isActive ? refusal : .accountSuspended
         let final = reason ?? (type.map { $0 != integration.type } == true ? .wrongType : nil)
         if let final {
             usage.refused(final, integration: integration.id, account: account.number, at: now)
-            guard final == .expired || final == .integrationDisabled else {
-                throw PushRefusal.unauthorized(final.result)
-            }
+            guard final == .expired || final == .integrationDisabled, shares.mayKeepRefused(token, at: now)
+            else { throw .unauthorized(final.result) }
         }
         return Admission(
+            token: token,
             account: account,
             integration: integration,
             credential: credential,
             format: format,
+            now: now,
             refusal: final
         )
     }
 
-    // MARK: Body and decoding
+    /// Admits the body by its head and reserves room for it: the bytes to give back to `bodies` when it was read.
+    func reserve(_ head: PushHead, _ admission: Admission) throws(PushRefusal) -> Int {
+        if let encoding = head.contentEncoding, encoding != "identity" {
+            throw refuse(
+                .contentEncoding,
+                PushRefusal(.invalidContentType, "Send the body without Content-Encoding.", .contentEncoding),
+                admission
+            )
+        }
+        if let announced = head.contentLength, announced > Limits.pushBytes { throw tooLarge(admission) }
+        guard let reserved = bodies.reserve(head.contentLength ?? Limits.pushBytes) else {
+            throw refuse(
+                .overloaded,
+                PushRefusal(.serviceUnavailable, "Too much to do at present: try again.", .overloaded),
+                admission
+            )
+        }
+        return reserved
+    }
+
+    /// The refusal of a body of more than `Limits.pushBytes`.
+    func tooLarge(_ admission: Admission) -> PushRefusal {
+        let message = "The body is larger than \(Limits.pushBytes) bytes: send fewer alerts at a time."
+        return refuse(.tooLarge, PushRefusal(.entityTooLarge, message, .tooLarge), admission)
+    }
+
+    /// Tells the owner. One that is refused anyway was counted as such, and its answer is the one 401.
+    private func refuse(
+        _ reason: RefusalReason,
+        _ refusal: PushRefusal,
+        _ admission: Admission
+    ) -> PushRefusal {
+        if let earlier = admission.refusal { return .unauthorized(earlier.result) }
+        usage.refused(
+            reason,
+            integration: admission.integration.id,
+            account: admission.account.number,
+            at: admission.now
+        )
+        return refusal
+    }
+
+    // MARK: Decoding
 
     /// A push ready for the writer and what to answer once it is stored.
-    private struct Push {
+    struct Push: Sendable {
         let prepared: PreparedPush
         let failure: DecodeError?
+        let admission: Admission
 
         func answer(_ stored: StoredPush) throws(PushRefusal) -> AcceptedPush {
+            if let refusal = admission.refusal { throw .unauthorized(refusal.result) }
             if let failure {
                 let code: PushRefusal.Code = failure == .tooManyAlerts ? .entityTooLarge : .invalidParameter
                 throw PushRefusal(code, failure.detail, .quarantined, deliveryID: stored.deliveryID)
@@ -138,30 +172,23 @@ package struct PushIntake: Sendable {
         }
     }
 
-    private func prepare(
-        _ admission: Admission,
-        _ request: Request,
-        at now: UnixTime,
-        _ address: Text?,
-        _ connection: any NIOCore.Channel
-    ) async throws -> Push {
-        let body = try await body(of: request, admission, at: now, connection)
-        let contentType = request.headers[.contentType].map { Text($0) }
-        let mark = CrashGuard.mark(of: body)
-        let (content, failure) = decode(body, mark, admission)
+    /// Decodes the body and decides on its events. Costs about 10 us an alert.
+    func prepare(_ received: Received, _ admission: Admission) -> Push {
+        let mark = CrashGuard.mark(of: received.body)
+        let (content, failure) = decode(received.body, mark, admission)
         let prepared = PreparedPush(
             account: admission.account,
             integration: admission.integration,
             credential: admission.credential.id,
             vocabulary: admission.format.severities,
-            receivedAt: now,
-            contentType: contentType,
-            remoteAddress: address,
-            body: body,
+            receivedAt: admission.now,
+            contentType: received.contentType,
+            remoteAddress: received.address,
+            body: received.body,
             mark: mark,
             content: content
         )
-        return Push(prepared: prepared, failure: failure)
+        return Push(prepared: prepared, failure: failure, admission: admission)
     }
 
     private func decode(
@@ -175,88 +202,69 @@ package struct PushIntake: Sendable {
             case .test: return (.test, nil)
             case .events(let events):
                 let vocabulary = admission.format.severities
-                return (
-                    .events(
-                        events.map {
-                            PreparedEvent(
-                                $0,
-                                integration: admission.integration,
-                                account: admission.account,
-                                vocabulary: vocabulary
-                            )
-                        }
-                    ), nil
-                )
+                let prepared = events.map {
+                    PreparedEvent(
+                        $0,
+                        integration: admission.integration,
+                        account: admission.account,
+                        vocabulary: vocabulary,
+                        known: store.knownContents
+                    )
+                }
+                return (.events(prepared), nil)
             }
         } catch {
             return (.quarantined(reason: error.reason), error)
         }
     }
 
-    private func body(
-        of request: Request,
-        _ admission: Admission,
-        at now: UnixTime,
-        _ connection: any NIOCore.Channel
-    ) async throws -> [UInt8] {
-        func refuse(_ reason: RefusalReason, _ code: PushRefusal.Code, _ message: String) -> PushRefusal {
-            // One that is refused anyway was counted as such.
-            guard admission.refusal == nil else { return PushRefusal(code, message, reason.result) }
-            usage.refused(
-                reason,
-                integration: admission.integration.id,
-                account: admission.account.number,
-                at: now
-            )
-            return PushRefusal(code, message, reason.result)
-        }
-        if let encoding = request.headers[.contentEncoding], encoding != "identity" {
-            throw refuse(.contentEncoding, .invalidContentType, "Send the body without Content-Encoding.")
-        }
-        let tooLarge = "The body is larger than \(Limits.pushBytes) bytes: send fewer alerts at a time."
-        let announced = request.headers[.contentLength].flatMap { Int($0) }
-        if let announced, announced > Limits.pushBytes { throw refuse(.tooLarge, .entityTooLarge, tooLarge) }
-        guard let reservation = bodies.reserve(announced ?? Limits.pushBytes) else {
-            throw refuse(.overloaded, .serviceUnavailable, "Too much to do at present: try again.")
-        }
-        defer { bodies.giveBack(reservation) }
-        if request.headers[.expect] == "100-continue" { try await Continue.send(on: connection) }
-        do {
-            let buffer = try await request.body.collect(upTo: Limits.pushBytes)
-            return Array(buffer.readableBytesView)
-        } catch is NIOTooManyBytesError {
-            throw refuse(.tooLarge, .entityTooLarge, tooLarge)
-        } catch {
-            throw PushRefusal(.invalidParameter, "The body did not come whole.", .badRequest)
+    // MARK: Commit
+
+    /// Stores a push. `done` gets the answer, once it is on disk or refused, on the writer's thread: it must be quick.
+    func store(
+        _ push: Push,
+        arrival: ContinuousClock.Instant,
+        done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
+    ) {
+        let admission = push.admission
+        let isOverShare =
+            admission.refusal == nil
+            && shares.isOver(admission.token, limit: admission.integration.rateLimit, at: admission.now)
+        commit.submit(push.prepared, arrival: arrival, isOverShare: isOverShare) { [usage] result in
+            done(Self.answer(result, push, usage))
         }
     }
 
-    // MARK: Commit
-
-    private func store(
-        _ push: PreparedPush,
-        _ admission: Admission,
-        arrival: ContinuousClock.Instant,
-        isOverShare: Bool,
-        at now: UnixTime
-    ) async throws -> StoredPush {
+    private static func answer(
+        _ result: Result<StoredPush, PushFailure>,
+        _ push: Push,
+        _ usage: UsageTracker
+    ) -> Result<AcceptedPush, PushRefusal> {
+        let admission = push.admission
         let (account, integration) = (admission.account.number, admission.integration.id)
-        do {
-            let stored = try await commit.store(push, arrival: arrival, isOverShare: isOverShare)
-            usage.delivered(
-                admission.credential.id,
-                integration: integration,
-                account: account,
-                at: now,
-                from: push.remoteAddress
-            )
-            return stored
-        } catch let failure as PushFailure {
+        switch result {
+        case .success(let stored):
+            if admission.refusal == nil {
+                usage.delivered(
+                    admission.credential.id,
+                    integration: integration,
+                    account: account,
+                    at: admission.now,
+                    from: push.prepared.remoteAddress
+                )
+            }
+            do throws(PushRefusal) {
+                return .success(try push.answer(stored))
+            } catch {
+                return .failure(error)
+            }
+        case .failure(let failure):
+            if let refusal = admission.refusal { return .failure(.unauthorized(refusal.result)) }
             let refusal = PushRefusal(failure)
             if let reason = RefusalReason(refusal.result) {
-                usage.refused(reason, integration: integration, account: account, at: now)
+                usage.refused(reason, integration: integration, account: account, at: admission.now)
             }
-            throw refusal
+            return .failure(refusal)
         }
     }
 }

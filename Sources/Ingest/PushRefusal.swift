@@ -1,5 +1,5 @@
 import Domain
-import HTTPTypes
+import NIOHTTP1
 import Storage
 
 /// What became of a push, as a metric counts it. No tenant is told apart.
@@ -36,12 +36,12 @@ package struct PushRefusal: Error, Sendable {
         case internalError = "InternalError"
         case serviceUnavailable = "ServiceUnavailable"
 
-        var status: HTTPResponse.Status {
+        var status: HTTPResponseStatus {
             switch self {
             case .invalidParameter: .badRequest
             case .unauthorized: .unauthorized
             case .methodNotAllowed: .methodNotAllowed
-            case .entityTooLarge: .contentTooLarge
+            case .entityTooLarge: .payloadTooLarge
             case .invalidContentType: .unsupportedMediaType
             case .internalError: .internalServerError
             case .serviceUnavailable: .serviceUnavailable

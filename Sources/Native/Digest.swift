@@ -36,6 +36,9 @@ package struct Digest256: Hashable, Sendable {
         return Swift.withUnsafeBytes(of: self) { [UInt8]($0.prefix(count)) }
     }
 
+    /// The first 8 bytes as a number whose value depends on the machine's byte order.
+    package var leading: UInt64 { word0 }
+
     /// Calls `body` with the 32 bytes, without copying them to the heap.
     package func withBytes<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
         try Swift.withUnsafeBytes(of: self) { buffer throws(E) in try body(buffer.bytes) }

@@ -1,21 +1,15 @@
 /// Fields: a name that is known when the program is written, and a value; nil becomes null.
 extension JSONWriter {
     /// Writes a field whose value is an object; `body` writes its fields.
-    package mutating func object<E: Error>(
-        _ name: StaticString,
-        _ body: (inout JSONWriter) throws(E) -> Void
-    ) throws(E) {
+    package mutating func object(_ name: StaticString, _ body: (inout JSONWriter) -> Void) {
         key(name)
-        try object(body)
+        object(body)
     }
 
     /// Writes a field whose value is an array; `body` writes its elements.
-    package mutating func array<E: Error>(
-        _ name: StaticString,
-        _ body: (inout JSONWriter) throws(E) -> Void
-    ) throws(E) {
+    package mutating func array(_ name: StaticString, _ body: (inout JSONWriter) -> Void) {
         key(name)
-        try array(body)
+        array(body)
     }
 
     /// Writes a field with a string.

@@ -24,29 +24,28 @@ package struct JSONWriter {
         bytes.reserveCapacity(capacity)
     }
 
+    // MARK: Containers
+
+    // Not generic over errors, so that they cost no more than the call of a closure.
+
     /// The bytes of one document.
-    package static func encode<E: Error>(
-        capacity: Int = 256,
-        _ body: (inout JSONWriter) throws(E) -> Void
-    ) throws(E) -> [UInt8] {
+    package static func encode(capacity: Int = 256, _ body: (inout JSONWriter) -> Void) -> [UInt8] {
         var writer = JSONWriter(capacity: capacity)
-        try body(&writer)
+        body(&writer)
         return writer.bytes
     }
 
-    // MARK: Containers
-
     /// Writes an object as a value; `body` writes its fields.
-    package mutating func object<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
+    package mutating func object(_ body: (inout JSONWriter) -> Void) {
         open(UInt8(ascii: "{"))
-        try body(&self)
+        body(&self)
         close(UInt8(ascii: "}"))
     }
 
     /// Writes an array as a value; `body` writes its elements.
-    package mutating func array<E: Error>(_ body: (inout JSONWriter) throws(E) -> Void) throws(E) {
+    package mutating func array(_ body: (inout JSONWriter) -> Void) {
         open(UInt8(ascii: "["))
-        try body(&self)
+        body(&self)
         close(UInt8(ascii: "]"))
     }
 

@@ -38,3 +38,21 @@ package struct SecureRandom: RandomNumberGenerator, Sendable {
         precondition(answer == 1, "libcrypto has no source of random bytes")
     }
 }
+
+/// The same generator, asked for many bytes at a time: a number costs a few nanoseconds. Not for secrets, whose bytes should not lie
+/// about in memory; for one caller at a time.
+package struct BufferedRandom: RandomNumberGenerator, Sendable {
+    private static let count = 64
+    private var numbers: [UInt64] = []
+
+    package init() {}
+
+    /// 64 random bits.
+    package mutating func next() -> UInt64 {
+        if let number = numbers.popLast() { return number }
+        var bytes = [UInt8](repeating: 0, count: Self.count * 8)
+        SecureRandom.fill(&bytes)
+        numbers = bytes.withUnsafeBytes { Array($0.bindMemory(to: UInt64.self)) }
+        return next()
+    }
+}

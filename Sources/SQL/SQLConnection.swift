@@ -7,7 +7,7 @@ package protocol SQLConnection: AnyObject {
     func run(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> Int
 
     /// Runs a statement once for each row of values, in order. One round trip where the engine can.
-    func batch(_ statement: SQLStatement, _ rows: [[SQLValue]]) throws(SQLError)
+    func batch(_ statement: SQLStatement, _ rows: SQLRows) throws(SQLError)
 
     /// Calls `body` for each row of the result, in order, until it answers false.
     func forEachRow(
@@ -44,6 +44,11 @@ package protocol SQLRow: AnyObject {
 }
 
 extension SQLConnection {
+    /// Runs a statement once for each row of values, in order.
+    package func batch(_ statement: SQLStatement, _ rows: [[SQLValue]]) throws(SQLError) {
+        try batch(statement, SQLRows(rows))
+    }
+
     /// All rows of the result, decoded in order.
     package func rows<Row>(
         _ statement: SQLStatement,

@@ -5,6 +5,8 @@ package enum SQLValue: Sendable, Equatable {
     /// Valid UTF-8 without NUL.
     case text([UInt8])
     case blob([UInt8])
+    /// A blob of 16 bytes, big-endian, held inline: an id.
+    case uuid(high: UInt64, low: UInt64)
 
     /// The text of a `String`.
     package static func text(_ string: String) -> SQLValue { .text(Array(string.utf8)) }
@@ -19,6 +21,31 @@ package final class SQLStatement: Sendable {
 
     package init(_ text: String) {
         self.text = text
+    }
+}
+
+/// Parameters for running one statement several times: the values of all rows in one list.
+package struct SQLRows: Sendable {
+    /// Parameters of the statement: values of a row.
+    package let columns: Int
+    package private(set) var values: [SQLValue] = []
+
+    package init(columns: Int) {
+        self.columns = columns
+    }
+
+    /// Rows of equal length, at least one value each.
+    package init(_ rows: [[SQLValue]]) {
+        columns = rows.first?.count ?? 1
+        values = rows.flatMap { $0 }
+    }
+
+    package var count: Int { values.count / columns }
+    package var isEmpty: Bool { values.isEmpty }
+
+    /// Appends a value; the row is complete after as many as there are columns.
+    package mutating func append(_ value: SQLValue) {
+        values.append(value)
     }
 }
 

@@ -107,8 +107,16 @@ package final class SQLiteConnection: SQLConnection {
         return Int(sqlite3_changes(database))
     }
 
-    package func batch(_ statement: SQLStatement, _ rows: [[SQLValue]]) throws(SQLError) {
-        for row in rows { try run(statement, row) }
+    package func batch(_ statement: SQLStatement, _ rows: SQLRows) throws(SQLError) {
+        guard !rows.isEmpty else { return }
+        let prepared = try prepare(statement)
+        for start in stride(from: 0, to: rows.values.count, by: rows.columns) {
+            defer { prepared.reset() }
+            try prepared.bind(rows.values[start..<start + rows.columns], database: database)
+            var code = prepared.step()
+            while code == SQLITE_ROW { code = prepared.step() }
+            guard code == SQLITE_DONE else { throw SQLError(code: code, database: database) }
+        }
     }
 
     package func forEachRow(
@@ -119,7 +127,7 @@ package final class SQLiteConnection: SQLConnection {
         let prepared = try prepare(statement)
         if purpose == .reader { deadline.set(milliseconds: SQLiteConnection.readLimit) }
         defer { prepared.reset() }
-        try prepared.bind(values, database: database)
+        try prepared.bind(values[...], database: database)
         while true {
             let code = prepared.step()
             if code == SQLITE_DONE { return }

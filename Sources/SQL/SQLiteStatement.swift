@@ -32,9 +32,11 @@ final class SQLiteStatement: SQLRow {
     }
 
     /// Binds by copy: the values may go at once.
-    func bind(_ values: [SQLValue], database: OpaquePointer) throws(SQLError) {
-        for (index, value) in values.enumerated() {
-            let code = bind(value, at: Int32(index + 1))
+    func bind(_ values: ArraySlice<SQLValue>, database: OpaquePointer) throws(SQLError) {
+        var index: Int32 = 0
+        for value in values {
+            index += 1
+            let code = bind(value, at: index)
             guard code == SQLITE_OK else { throw SQLError(code: code, database: database) }
         }
     }
@@ -49,6 +51,10 @@ final class SQLiteStatement: SQLRow {
             bytes.withUnsafeBytes { csqlite_bind_text_copy(handle, index, $0.baseAddress, UInt64($0.count)) }
         case .blob(let bytes):
             bytes.withUnsafeBytes { csqlite_bind_blob_copy(handle, index, $0.baseAddress, UInt64($0.count)) }
+        case .uuid(let high, let low):
+            withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) {
+                csqlite_bind_blob_copy(handle, index, $0.baseAddress, 16)
+            }
         }
     }
 

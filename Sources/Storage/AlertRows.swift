@@ -64,16 +64,20 @@ enum AlertRows {
         let key = SQLValue.account(account)
         let retired = Set(changes.compactMap(\.retires))
         try connection.batch(retire, retired.map { [key, .id($0)] })
-        var inserted: [[SQLValue]] = []
-        var updated: [[SQLValue]] = []
+        var inserted = SQLRows(columns: 19)
+        var updated = SQLRows(columns: 13)
         var contents: [[SQLValue]] = []
         for change in changes {
-            let state = [key, .id(change.alert.id)] + values(of: change.alert)
             if change.isNew {
-                let isNewest = SQLValue.flag(!retired.contains(change.alert.id))
-                inserted.append(state + [.blob(change.content ?? [])] + constants(of: change) + [isNewest])
+                append(change.alert, key, to: &inserted)
+                inserted.append(.blob(change.content ?? []))
+                inserted.append(.id(change.alert.channelID))
+                inserted.append(.id(change.alert.integrationID))
+                inserted.append(.text(change.alert.alertKey))
+                inserted.append(.time(change.alert.firstSeenAt))
+                inserted.append(.flag(!retired.contains(change.alert.id)))
             } else {
-                updated.append(state)
+                append(change.alert, key, to: &updated)
                 if let content = change.content {
                     contents.append([key, .id(change.alert.id), .blob(content)])
                 }
@@ -84,7 +88,8 @@ enum AlertRows {
         try connection.batch(updateContent, contents)
     }
 
-    private static func values(of alert: Alert) -> [SQLValue] {
+    /// What may change of an alert, in the order of `insert` and `update`.
+    private static func append(_ alert: Alert, _ account: SQLValue, to rows: inout SQLRows) {
         var phase: Int64 = 0
         var endedAt: UnixTime?
         var closedBy: APIKeyID?
@@ -93,19 +98,19 @@ enum AlertRows {
         case .recovered(let at): (phase, endedAt) = (1, at)
         case .closed(let at, let by): (phase, endedAt, closedBy) = (2, at, by)
         }
-        return [
-            .text(alert.title), .integer(Int64(alert.severity.rawValue)),
-            .integer(Int64(alert.maxSeverity.rawValue)),
-            .integer(phase), .time(alert.startsAt), .time(alert.lastSeenAt), .time(endedAt), .id(closedBy),
-            .integer(alert.eventCount), .blob(alert.labelsDigest), .blob(alert.contentDigest),
-        ]
-    }
-
-    private static func constants(of change: AlertFold.Saved) -> [SQLValue] {
-        let alert = change.alert
-        return [
-            .id(alert.channelID), .id(alert.integrationID), .text(alert.alertKey), .time(alert.firstSeenAt),
-        ]
+        rows.append(account)
+        rows.append(.id(alert.id))
+        rows.append(.text(alert.title))
+        rows.append(.integer(Int64(alert.severity.rawValue)))
+        rows.append(.integer(Int64(alert.maxSeverity.rawValue)))
+        rows.append(.integer(phase))
+        rows.append(.time(alert.startsAt))
+        rows.append(.time(alert.lastSeenAt))
+        rows.append(.time(endedAt))
+        rows.append(.id(closedBy))
+        rows.append(.integer(alert.eventCount))
+        rows.append(.blob(alert.labelsDigest))
+        rows.append(.blob(alert.contentDigest))
     }
 
     /// Reads `columns`.

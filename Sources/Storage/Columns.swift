@@ -3,8 +3,8 @@ import Native
 import SQL
 
 extension SQLValue {
-    static func id<Kind>(_ id: Identifier<Kind>) -> SQLValue { .blob(id.bytes) }
-    static func id<Kind>(_ id: Identifier<Kind>?) -> SQLValue { id.map { .blob($0.bytes) } ?? .null }
+    static func id<Kind>(_ id: Identifier<Kind>) -> SQLValue { .uuid(high: id.high, low: id.low) }
+    static func id<Kind>(_ id: Identifier<Kind>?) -> SQLValue { id.map { .id($0) } ?? .null }
     static func account(_ number: AccountNumber) -> SQLValue { .integer(Int64(number.value)) }
     static func time(_ time: UnixTime) -> SQLValue { .integer(time.milliseconds) }
     static func time(_ time: UnixTime?) -> SQLValue { time.map { .integer($0.milliseconds) } ?? .null }

@@ -1,104 +1,217 @@
 import Domain
-import Native
 
 /// What a delivery keeps of the decision on each of its events, so that their traces can be told later in words.
 ///
-/// A packed JSON array, in the order of the events, of objects with short names:
-/// `k` alert key, `t` title, `v` severity (1..3), `r` is a recovery, `x` was cut, `f` and `l` field and level of the candidate that
-/// decided (absent: guessed), `a` the level it is another word for, and the routing: `d` dedicated channel, or `m` matched routes, `n`
-/// of how many, `s` stopped, `u` default channels used; neither for a recovery. `c` the channels.
+///     1 byte   form: 1 = what follows is plain, 2 = it is packed
+///     per event:
+///       1 byte   1 recovery · 2 was cut · 4 candidate · 8 alias · 16 dedicated · 32 routes · 64 stopped · 128 default channels used
+///       1 byte   severity
+///       text     alert key
+///       text     title
+///       text x 2 field and level of the candidate that decided, where there is one
+///       text     the level that it is another word for, where there is one
+///       dedicated: 16 bytes channel, 1 byte whether it is enabled
+///       routes: number, that many route ids (16 bytes), number of routes, number of channels, that many channel ids
+///
+/// A text is a number and so many bytes of UTF-8; a number is 7 bits a byte, the lowest first, the last byte below 128.
 enum DecisionRecord {
-    /// Packs the decisions of a delivery.
-    static func pack(_ events: [PreparedEvent]) -> [UInt8] {
-        Packing.pack(
-            JSONWriter.encode(capacity: events.count * 192) { writer in
-                writer.array { list in
-                    for event in events { list.object { write(event, &$0) } }
-                }
-            }
-        )
+    private struct Flags: OptionSet {
+        let rawValue: UInt8
+
+        static let recovery = Flags(rawValue: 1)
+        static let wasCut = Flags(rawValue: 2)
+        static let candidate = Flags(rawValue: 4)
+        static let alias = Flags(rawValue: 8)
+        static let dedicated = Flags(rawValue: 16)
+        static let routes = Flags(rawValue: 32)
+        static let stopped = Flags(rawValue: 64)
+        static let usedDefaults = Flags(rawValue: 128)
     }
 
-    private static func write(_ prepared: PreparedEvent, _ object: inout JSONWriter) {
+    /// Bytes from which packing is worth its time.
+    private static let plainLimit = 512
+
+    /// Encodes the decisions of a delivery.
+    static func pack(_ events: [PreparedEvent]) -> [UInt8] {
+        var bytes: [UInt8] = [1]
+        bytes.reserveCapacity(events.count * 128)
+        for event in events { append(event, to: &bytes) }
+        return bytes.count <= plainLimit ? bytes : [2] + Packing.pack(Array(bytes[1...]))
+    }
+
+    private static func append(_ prepared: PreparedEvent, to bytes: inout [UInt8]) {
         let (event, decision) = (prepared.event, prepared.decision)
-        object.field("k", utf8: event.alertKey.bytes)
-        object.field("t", utf8: event.title.bytes)
-        object.field("v", Int(decision.severity.severity.rawValue))
-        if event.isRecovery { object.field("r", true) }
-        if event.wasCut { object.field("x", true) }
-        if let candidate = decision.severity.candidate {
-            object.field("f", candidate.field)
-            object.field("l", utf8: candidate.level.bytes)
+        let verdict = decision.severity
+        bytes.append(flags(of: prepared).rawValue)
+        bytes.append(verdict.severity.rawValue)
+        bytes.append(text: event.alertKey)
+        bytes.append(text: event.title)
+        if let candidate = verdict.candidate {
+            bytes.append(text: Text(candidate.field))
+            bytes.append(text: candidate.level)
         }
-        if let alias = decision.severity.alias { object.field("a", utf8: alias.bytes) }
+        if let alias = verdict.alias { bytes.append(text: alias) }
         switch decision.routing {
-        case .recovery: return
-        case .dedicated(let channel): object.field("d", channel.description)
-        case .routes(let matched, let count, let stopped, let usedDefaults):
-            object.array("m") { list in for route in matched { list.value(route.description) } }
-            object.field("n", count)
-            if stopped { object.field("s", true) }
-            if usedDefaults { object.field("u", true) }
+        case .recovery: break
+        case .dedicated(let channel):
+            bytes.append(id: channel)
+            bytes.append(decision.channels.isEmpty ? 0 : 1)
+        case .routes(let matched, let count, _, _):
+            bytes.append(number: matched.count)
+            for route in matched { bytes.append(id: route) }
+            bytes.append(number: count)
+            bytes.append(number: decision.channels.count)
+            for channel in decision.channels { bytes.append(id: channel) }
         }
-        object.array("c") { list in for channel in decision.channels { list.value(channel.description) } }
+    }
+
+    private static func flags(of prepared: PreparedEvent) -> Flags {
+        let (event, decision) = (prepared.event, prepared.decision)
+        var flags: Flags = []
+        if event.isRecovery { flags.insert(.recovery) }
+        if event.wasCut { flags.insert(.wasCut) }
+        if decision.severity.candidate != nil { flags.insert(.candidate) }
+        if decision.severity.alias != nil { flags.insert(.alias) }
+        switch decision.routing {
+        case .recovery: break
+        case .dedicated: flags.insert(.dedicated)
+        case .routes(_, _, let stopped, let usedDefaults):
+            flags.insert(.routes)
+            if stopped { flags.insert(.stopped) }
+            if usedDefaults { flags.insert(.usedDefaults) }
+        }
+        return flags
     }
 
     /// Reads what `pack` made, together with the outcomes of the same delivery; nil when it is damaged.
     static func unpack(_ bytes: [UInt8], outcomes: [EventOutcome]) -> [EventResult]? {
-        guard let json = Packing.unpack(bytes) else { return nil }
-        return PackedJSON.read(json) { root in
-            var results: [EventResult] = []
-            for (element, outcome) in zip(root.elements, outcomes) {
-                guard let result = read(element, outcome) else { return nil }
-                results.append(result)
-            }
-            return results
+        var rest = ByteReader(bytes)
+        switch rest.byte() {
+        case 1: break
+        case 2:
+            guard let plain = Packing.unpack(Array(bytes[1...])) else { return nil }
+            rest = ByteReader(plain)
+        default: return nil
         }
+        var results: [EventResult] = []
+        for outcome in outcomes {
+            guard let result = result(&rest, outcome) else { return nil }
+            results.append(result)
+        }
+        return rest.isAtEnd ? results : nil
     }
 
-    private static func read(_ object: JSONValue, _ outcome: EventOutcome) -> EventResult? {
-        guard let key = PackedJSON.text(object, "k"), let title = PackedJSON.text(object, "t"),
-            let code = object.member("v")?.int64Value.flatMap({ UInt8(exactly: $0) }),
-            let severity = Severity(rawValue: code)
+    private static func result(_ rest: inout ByteReader, _ outcome: EventOutcome) -> EventResult? {
+        guard let bits = rest.byte(), let code = rest.byte(), let severity = Severity(rawValue: code),
+            let key = rest.text(), let title = rest.text()
         else { return nil }
+        let flags = Flags(rawValue: bits)
         var candidate: SeverityCandidate?
-        if let field = PackedJSON.text(object, "f"), let level = PackedJSON.text(object, "l") {
+        if flags.contains(.candidate) {
+            guard let field = rest.text(), let level = rest.text() else { return nil }
             candidate = SeverityCandidate(field: field.string, level: level)
         }
-        let verdict = SeverityVerdict(
-            severity: severity,
-            candidate: candidate,
-            alias: PackedJSON.text(object, "a")
-        )
-        let decision = Decision(
-            severity: verdict,
-            routing: routing(object),
-            channels: identifiers(object.member("c"))
-        )
+        let alias = flags.contains(.alias) ? rest.text() : nil
+        guard let (routing, channels) = routing(&rest, flags) else { return nil }
+        let verdict = SeverityVerdict(severity: severity, candidate: candidate, alias: alias)
         return EventResult(
             alertKey: key,
             title: title,
-            isRecovery: object.member("r") != nil,
-            wasCut: object.member("x") != nil,
-            decision: decision,
+            isRecovery: flags.contains(.recovery),
+            wasCut: flags.contains(.wasCut),
+            decision: Decision(severity: verdict, routing: routing, channels: channels),
             outcome: outcome
         )
     }
 
-    private static func routing(_ object: JSONValue) -> Decision.Routing {
-        if let channel = PackedJSON.text(object, "d").flatMap({ ChannelID($0.string) }) {
-            return .dedicated(channel)
+    private static func routing(
+        _ rest: inout ByteReader,
+        _ flags: Flags
+    ) -> (Decision.Routing, [ChannelID])? {
+        if flags.contains(.dedicated) {
+            guard let channel: ChannelID = rest.id(), let isEnabled = rest.byte() else { return nil }
+            return (.dedicated(channel), isEnabled == 1 ? [channel] : [])
         }
-        guard let matched = object.member("m") else { return .recovery }
-        return .routes(
-            matched: identifiers(matched),
-            of: Int(object.member("n")?.int64Value ?? 0),
-            stopped: object.member("s") != nil,
-            usedDefaults: object.member("u") != nil
+        guard flags.contains(.routes) else { return (.recovery, []) }
+        guard let matched: [RouteID] = rest.ids(), let count = rest.number(),
+            let channels: [ChannelID] = rest.ids()
+        else { return nil }
+        let routing = Decision.Routing.routes(
+            matched: matched,
+            of: count,
+            stopped: flags.contains(.stopped),
+            usedDefaults: flags.contains(.usedDefaults)
         )
+        return (routing, channels)
+    }
+}
+
+extension [UInt8] {
+    /// Appends a number, 7 bits a byte, the lowest first.
+    fileprivate mutating func append(number: Int) {
+        var rest = UInt(number)
+        while rest > 127 {
+            append(UInt8(truncatingIfNeeded: rest) | 128)
+            rest >>= 7
+        }
+        append(UInt8(rest))
     }
 
-    private static func identifiers<Kind>(_ list: JSONValue?) -> [Identifier<Kind>] {
-        list?.elements.compactMap { $0.string.flatMap { Identifier<Kind>($0.text) } } ?? []
+    fileprivate mutating func append(text: Text) {
+        append(number: text.bytes.count)
+        self += text.bytes
+    }
+
+    fileprivate mutating func append<Kind>(id: Identifier<Kind>) {
+        appendBigEndian(id.high, count: 8)
+        appendBigEndian(id.low, count: 8)
+    }
+}
+
+/// Reads bytes from front to back; every read answers nil when there are too few.
+private struct ByteReader {
+    private let bytes: [UInt8]
+    private var position = 0
+
+    init(_ bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
+    var isAtEnd: Bool { position == bytes.count }
+
+    mutating func byte() -> UInt8? {
+        guard position < bytes.count else { return nil }
+        position += 1
+        return bytes[position - 1]
+    }
+
+    mutating func number() -> Int? {
+        var number = 0
+        for shift in stride(from: 0, to: 56, by: 7) {
+            guard let byte = byte() else { return nil }
+            number |= Int(byte & 127) << shift
+            if byte < 128 { return number }
+        }
+        return nil
+    }
+
+    mutating func text() -> Text? {
+        guard let count = number(), let slice = slice(count) else { return nil }
+        return Text(trusted: Array(slice))
+    }
+
+    mutating func id<Kind>() -> Identifier<Kind>? {
+        slice(16).flatMap { Identifier<Kind>(bytes: $0) }
+    }
+
+    mutating func ids<Kind>() -> [Identifier<Kind>]? {
+        guard let count = number(), count <= (bytes.count - position) / 16 else { return nil }
+        return (0..<count).compactMap { _ in id() }
+    }
+
+    private mutating func slice(_ count: Int) -> ArraySlice<UInt8>? {
+        guard count <= bytes.count - position else { return nil }
+        position += count
+        return bytes[position - count..<position]
     }
 }

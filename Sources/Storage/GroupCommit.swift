@@ -1,6 +1,7 @@
 import Domain
 import Logging
 import Metrics
+import Native
 import SQL
 import ServiceLifecycle
 
@@ -22,6 +23,10 @@ package final class GroupCommit: Service, Sendable {
         package var wait: Duration = .milliseconds(3_500)
         /// Cost of one transaction: pushes and their events.
         package var batchCost = 2_048
+        /// A transaction of so many pushes is followed by a pause of half its time, at most `longestPause`, in which the next one gathers:
+        /// a sync costs the same for few and for many.
+        package var pausesFrom = 8
+        package var longestPause: Duration = .milliseconds(1)
 
         package init() {}
     }
@@ -29,7 +34,7 @@ package final class GroupCommit: Service, Sendable {
     private struct Item: Sendable {
         let push: PreparedPush
         let deadline: ContinuousClock.Instant
-        let caller: CheckedContinuation<StoredPush, any Error>
+        let done: @Sendable (Result<StoredPush, PushFailure>) -> Void
     }
 
     private struct State {
@@ -70,31 +75,42 @@ package final class GroupCommit: Service, Sendable {
         self.failStop = failStop
     }
 
-    /// Stores a push; returns when it is on disk.
+    /// Stores a push. `done` is called when it is on disk, or with why none of it was stored: on the thread of the writer, which waits
+    /// for it.
     ///
     /// `arrival` is when the head of its request came. A push `isOverShare`, of an integration that sends more than its share, waits
-    /// behind the others. Throws `PushFailure`: then none of it was stored.
+    /// behind the others.
+    package func submit(
+        _ push: PreparedPush,
+        arrival: ContinuousClock.Instant,
+        isOverShare: Bool = false,
+        done: @escaping @Sendable (Result<StoredPush, PushFailure>) -> Void
+    ) {
+        let item = Item(push: push, deadline: arrival.advanced(by: bounds.wait), done: done)
+        let refusal = state.withLock { state -> PushFailure? in
+            if state.isStopping { return .stopping }
+            guard state.count < bounds.items, state.bytes + push.storedBytes <= bounds.bytes else {
+                return .queueFull
+            }
+            if isOverShare {
+                state.overShare.append(item, of: push.account, cost: push.cost)
+            } else {
+                state.queue.append(item, of: push.account, cost: push.cost)
+            }
+            state.bytes += push.storedBytes
+            return nil
+        }
+        if let refusal { done(.failure(refusal)) } else { startWriting() }
+    }
+
+    /// Stores a push; returns when it is on disk. Throws `PushFailure`: then none of it was stored.
     package func store(
         _ push: PreparedPush,
         arrival: ContinuousClock.Instant,
         isOverShare: Bool = false
     ) async throws -> StoredPush {
         try await withCheckedThrowingContinuation { caller in
-            let item = Item(push: push, deadline: arrival.advanced(by: bounds.wait), caller: caller)
-            let refusal = state.withLock { state -> PushFailure? in
-                if state.isStopping { return .stopping }
-                guard state.count < bounds.items, state.bytes + push.storedBytes <= bounds.bytes else {
-                    return .queueFull
-                }
-                if isOverShare {
-                    state.overShare.append(item, of: push.account, cost: push.cost)
-                } else {
-                    state.queue.append(item, of: push.account, cost: push.cost)
-                }
-                state.bytes += push.storedBytes
-                return nil
-            }
-            if let refusal { caller.resume(throwing: refusal) } else { startWriting() }
+            submit(push, arrival: arrival, isOverShare: isOverShare) { caller.resume(with: $0) }
         }
     }
 
@@ -138,7 +154,7 @@ package final class GroupCommit: Service, Sendable {
             for item in items { state.bytes -= item.push.storedBytes }
             return items
         }
-        for item in expired { item.caller.resume(throwing: PushFailure.timedOut) }
+        for item in expired { item.done(.failure(.timedOut)) }
         metrics.queueDepth.record(Int64(status.depth))
     }
 
@@ -153,6 +169,13 @@ package final class GroupCommit: Service, Sendable {
         if begins { database.enqueueWrite { [self] connection in writeNext(connection) } }
     }
 
+    /// Lets the next batch gather. Measured: see the README.
+    private func pause(after count: Int, in time: Duration) {
+        guard count >= bounds.pausesFrom else { return }
+        let isFull = state.withLock { $0.count >= bounds.batchCost }
+        if !isFull { pauseThread(for: min(time / 2, bounds.longestPause)) }
+    }
+
     /// Writes one batch, then queues itself again behind whatever else waits for the connection.
     private func writeNext(_ connection: any SQLConnection) {
         let now = ContinuousClock.now
@@ -165,8 +188,11 @@ package final class GroupCommit: Service, Sendable {
         }
         guard !batch.isEmpty else { return }
         let live = batch.filter { $0.deadline >= now }
-        for item in batch where item.deadline < now { item.caller.resume(throwing: PushFailure.timedOut) }
-        if !live.isEmpty { write(live, connection) }
+        for item in batch where item.deadline < now { item.done(.failure(.timedOut)) }
+        if !live.isEmpty {
+            write(live, connection)
+            pause(after: live.count, in: now.duration(to: .now))
+        }
         do { try connection.maintain() } catch { logFailure("the log could not be checkpointed", error) }
         database.enqueueWrite { [self] connection in writeNext(connection) }
     }
@@ -176,13 +202,8 @@ package final class GroupCommit: Service, Sendable {
         let results = commit(items.map(\.push), connection)
         metrics.committed(count: items.count, in: start.duration(to: .now))
         for (item, result) in zip(items, results) {
-            switch result {
-            case .success(let stored):
-                metrics.count(stored.outcomes)
-                item.caller.resume(returning: stored)
-            case .failure(let failure):
-                item.caller.resume(throwing: failure)
-            }
+            if case .success(let stored) = result { metrics.count(stored.outcomes) }
+            item.done(result)
         }
     }
 

@@ -1,26 +1,28 @@
 import Domain
 import Native
 
-/// An event with what the configuration makes of it and its texts packed for the alerts that take them.
+/// An event with what the configuration makes of it and its texts packed for the alert that will take them.
 package struct PreparedEvent: Sendable {
     package let event: DecodedEvent
     package let decision: Decision
-    /// Made by `Packing.pack`.
-    let content: [UInt8]
+    /// Made by `Packing.pack`; nil when no alert is likely to need it. The writer makes it where one does.
+    let content: [UInt8]?
 
-    /// Decides on an event and packs it. Pure; costs about what a compression of its texts does.
+    /// Decides on an event and packs it, unless its content is `known`: a repeat says nothing new and is not stored as an event.
     package init(
         _ event: DecodedEvent,
         integration: IntegrationSnapshot,
         account: AccountSnapshot,
-        vocabulary: SeverityVocabulary
+        vocabulary: SeverityVocabulary,
+        known: KnownContents
     ) {
         self.event = event
         decision = Pipeline.decide(event, integration: integration, account: account, vocabulary: vocabulary)
-        content = Packing.pack(event)
+        let isRepeat = !event.isRecovery && known.insert(event, of: account.number)
+        content = isRepeat ? nil : Packing.pack(event)
     }
 
-    private init(_ event: DecodedEvent, decision: Decision, content: [UInt8]) {
+    private init(_ event: DecodedEvent, decision: Decision, content: [UInt8]?) {
         self.event = event
         self.decision = decision
         self.content = content
@@ -42,6 +44,26 @@ package struct PreparedEvent: Sendable {
             ),
             content: content
         )
+    }
+}
+
+/// Remembers the contents of events that came lately, so that repeats need not be packed. A guess in both directions: what it says
+/// only moves work from one thread to another.
+package final class KnownContents: Sendable {
+    private static let count = 1 << 16
+    private let slots = Lock([UInt64](repeating: 0, count: KnownContents.count))
+
+    package init() {}
+
+    /// Notes the content of an event; whether it was known. One lock.
+    func insert(_ event: DecodedEvent, of account: AccountNumber) -> Bool {
+        let mark = event.contentDigest.leading ^ UInt64(account.value) &* 0x9E37_79B9_7F4A_7C15
+        let slot = Int(truncatingIfNeeded: mark % UInt64(Self.count))
+        return slots.withLock { slots in
+            if slots[slot] == mark { return true }
+            slots[slot] = mark
+            return false
+        }
     }
 }
 

@@ -133,9 +133,9 @@ private struct AccountBatch {
     let writer: PushWriter
     let account: AccountNumber
     var fold = AlertFold(newest: [])
-    private var deliveries: [[SQLValue]] = []
-    private var replayed: [[SQLValue]] = []
-    private var events: [[SQLValue]] = []
+    private var deliveries = SQLRows(columns: 14)
+    private var replayed = SQLRows(columns: 9)
+    private var events = SQLRows(columns: 13)
     /// What replays in this very batch came to: not in the store yet.
     private var justReplayed: [DeliveryID: [EventOutcome]] = [:]
 
@@ -151,10 +151,17 @@ private struct AccountBatch {
         var lastEvent: EventID?
         var applied = 0
         for (position, prepared) in push.events.enumerated() {
+            var packed = prepared.content
+            let content = {
+                if let packed { return packed }
+                let content = Packing.pack(prepared.event)
+                packed = content
+                return content
+            }
             let before = position < earlier.count ? earlier[position].channels : []
             let outcome = fold.apply(
                 prepared.event,
-                content: prepared.content,
+                content: content,
                 decision: prepared.decision,
                 integration: push.integration.id,
                 received: push.receivedAt,
@@ -166,7 +173,7 @@ private struct AccountBatch {
             guard news.outcome != .duplicate, push.replay == nil || news.outcome.isEffective else { continue }
             let event: EventID = writer.identifiers.next()
             lastEvent = event
-            events.append(row(prepared, news, event, delivery: id, position: position, push))
+            gather(prepared, content(), news, event, delivery: id, position: position, push)
         }
         if push.replay != nil { justReplayed[id] = outcomes }
         gather(push, id, outcomes, lastEvent)
@@ -195,38 +202,56 @@ private struct AccountBatch {
         let decisions = push.packedDecisions.map { SQLValue.blob($0) } ?? .null
         let packed = push.packedDecisions == nil ? SQLValue.null : .blob(EventOutcome.encode(outcomes))
         if push.replay != nil {
-            replayed.append([
-                .account(account), .id(id), .time(push.receivedAt), disposition, reason,
-                .int(push.events.count),
-                .id(lastEvent), decisions, packed,
-            ])
+            replayed.append(.account(account))
+            replayed.append(.id(id))
+            replayed.append(.time(push.receivedAt))
+            replayed.append(disposition)
+            replayed.append(reason)
+            replayed.append(.int(push.events.count))
+            replayed.append(.id(lastEvent))
+            replayed.append(decisions)
+            replayed.append(packed)
         } else {
-            deliveries.append([
-                .account(account), .id(id), .id(push.integration.id), .time(push.receivedAt), disposition,
-                reason,
-                .int(push.events.count), .int(push.size), .text(push.contentType), .text(push.remoteAddress),
-                .id(lastEvent), .blob(push.packedBody), decisions, packed,
-            ])
+            deliveries.append(.account(account))
+            deliveries.append(.id(id))
+            deliveries.append(.id(push.integration.id))
+            deliveries.append(.time(push.receivedAt))
+            deliveries.append(disposition)
+            deliveries.append(reason)
+            deliveries.append(.int(push.events.count))
+            deliveries.append(.int(push.size))
+            deliveries.append(.text(push.contentType))
+            deliveries.append(.text(push.remoteAddress))
+            deliveries.append(.id(lastEvent))
+            deliveries.append(.blob(push.packedBody))
+            deliveries.append(decisions)
+            deliveries.append(packed)
         }
     }
 
-    private func row(
+    private mutating func gather(
         _ prepared: PreparedEvent,
+        _ content: [UInt8],
         _ outcome: EventOutcome,
         _ id: EventID,
         delivery: DeliveryID,
         position: Int,
         _ push: PreparedPush
-    ) -> [SQLValue] {
+    ) {
         let (event, severity) = (prepared.event, prepared.decision.severity)
-        return [
-            .account(account), .id(id), .id(delivery), .int(position), .id(push.integration.id),
-            .text(event.alertKey),
-            .integer(Int64(severity.severity.rawValue)), .flag(event.isRecovery), .flag(severity.isGuessed),
-            .time(event.occurredAt(received: push.receivedAt)), .time(push.receivedAt),
-            .blob(prepared.content),
-            .blob(EventOutcome.encode([outcome])),
-        ]
+        events.append(.account(account))
+        events.append(.id(id))
+        events.append(.id(delivery))
+        events.append(.int(position))
+        events.append(.id(push.integration.id))
+        events.append(.text(event.alertKey))
+        events.append(.integer(Int64(severity.severity.rawValue)))
+        events.append(.flag(event.isRecovery))
+        events.append(.flag(severity.isGuessed))
+        events.append(.time(event.occurredAt(received: push.receivedAt)))
+        events.append(.time(push.receivedAt))
+        events.append(.blob(content))
+        events.append(.blob(EventOutcome.encode([outcome])))
     }
 
     func save() throws {

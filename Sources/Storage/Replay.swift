@@ -26,7 +26,13 @@ extension DeliveryStore {
         else { throw StoreError.conflict("The integration of this delivery is gone.") }
         guard case .events(let events) = try? store.decode(body, as: format) else { return (detail, 0) }
         let prepared = events.map {
-            PreparedEvent($0, integration: integration, account: snapshot, vocabulary: format.severities)
+            PreparedEvent(
+                $0,
+                integration: integration,
+                account: snapshot,
+                vocabulary: format.severities,
+                known: store.knownContents
+            )
         }
         let push = PreparedPush(
             account: snapshot,

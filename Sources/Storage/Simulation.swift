@@ -73,11 +73,12 @@ extension Store {
     ) -> EventResult {
         let outcome = fold.apply(
             event,
-            content: [],
+            content: { [] },
             decision: decision,
             integration: integration.id,
-            received: now
-        ) { identifiers.next() }
+            received: now,
+            newID: { identifiers.next() }
+        )
         return EventResult(
             alertKey: event.alertKey,
             title: event.title,

@@ -14,6 +14,8 @@ package struct Store: Sendable {
     package let publicURL: PublicURL
     /// Knows the bodies that crashed the process.
     package let crashGuard: CrashGuard
+    /// Spares repeats some work.
+    package let knownContents = KnownContents()
 
     package init(
         database: Database,
@@ -93,7 +95,7 @@ package struct Store: Sendable {
 package final class IdentifierSource: Sendable {
     private struct State {
         var sequence: IdentifierSequence
-        var random = SecureRandom()
+        var random = BufferedRandom()
         var newest: UnixTime
     }
 

@@ -19,23 +19,29 @@ package final class UsageTracker: Service, Sendable {
         var address: Text?
     }
 
+    /// Uses of one push URL, and whose it is.
+    fileprivate struct Deliveries: Sendable {
+        let account: AccountNumber
+        let integration: IntegrationID
+        var use: Use
+    }
+
     fileprivate struct RefusalKey: Hashable, Sendable {
         let integration: IntegrationID
         let reason: RefusalReason
     }
 
     fileprivate struct Gathered: Sendable {
-        var pushURLs: [Scoped<PushURLID>: Use] = [:]
-        var integrations: [Scoped<IntegrationID>: UnixTime] = [:]
+        var pushURLs: [PushURLID: Deliveries] = [:]
         var refusals: [Scoped<RefusalKey>: Use] = [:]
         var keys: [Scoped<APIKeyID>: UnixTime] = [:]
 
         /// The newest time in it.
         var newest: UnixTime? {
-            (pushURLs.values.map(\.at) + refusals.values.map(\.at) + keys.values).max()
+            (pushURLs.values.map(\.use.at) + refusals.values.map(\.at) + keys.values).max()
         }
 
-        var isEmpty: Bool { pushURLs.isEmpty && integrations.isEmpty && refusals.isEmpty && keys.isEmpty }
+        var isEmpty: Bool { pushURLs.isEmpty && refusals.isEmpty && keys.isEmpty }
     }
 
     static let usePushURL = SQLStatement(
@@ -84,11 +90,10 @@ package final class UsageTracker: Service, Sendable {
         from address: Text?
     ) {
         gathered.withLock { state in
-            state.pushURLs[Scoped(account: account, key: credential), default: Use(at: now)].note(
-                now,
-                address
-            )
-            state.integrations[Scoped(account: account, key: integration)] = now
+            state.pushURLs[
+                credential,
+                default: Deliveries(account: account, integration: integration, use: Use(at: now))
+            ].use.note(now, address)
         }
     }
 
@@ -140,16 +145,18 @@ package final class UsageTracker: Service, Sendable {
         if let newest = batch.newest { try connection.run(Deployment.note, [.time(newest)]) }
         try connection.batch(
             usePushURL,
-            batch.pushURLs.map { scope, use in
+            batch.pushURLs.map { id, item in
                 [
-                    .account(scope.account), .id(scope.key), .integer(use.count), .time(use.at),
-                    .text(use.address),
+                    .account(item.account), .id(id), .integer(item.use.count), .time(item.use.at),
+                    .text(item.use.address),
                 ]
             }
         )
         try connection.batch(
             deliver,
-            batch.integrations.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] }
+            batch.pushURLs.values.sorted { $0.use.at < $1.use.at }.map {
+                [.account($0.account), .id($0.integration), .time($0.use.at)]
+            }
         )
         try connection.batch(
             refuse,
@@ -178,9 +185,12 @@ extension UsageTracker.Use {
 
 extension UsageTracker.Gathered {
     fileprivate mutating func merge(_ other: Self) {
-        pushURLs.merge(other.pushURLs) { $0.joined($1) }
+        pushURLs.merge(other.pushURLs) { item, more in
+            var item = item
+            item.use = item.use.joined(more.use)
+            return item
+        }
         refusals.merge(other.refusals) { $0.joined($1) }
-        integrations.merge(other.integrations) { max($0, $1) }
         keys.merge(other.keys) { max($0, $1) }
     }
 }

@@ -1,14 +1,11 @@
 import Domain
 import Hummingbird
 import Logging
-import NIOCore
 import Storage
 
 /// What every request carries.
 package struct AppContext: RequestContext {
     package var coreContext: CoreRequestContextStorage
-    /// The connection, to close it after an answer that leaves a body unread.
-    package let connection: any NIOCore.Channel
     /// Ours, or the caller's when it is fit to be logged; in every answer and log line.
     package var requestID: String
     /// Who calls; nil before authentication and on paths that need none.
@@ -18,7 +15,6 @@ package struct AppContext: RequestContext {
 
     package init(source: ApplicationRequestContextSource) {
         coreContext = CoreRequestContextStorage(source: source)
-        connection = source.channel
         requestID = RequestID.next()
     }
 }

@@ -1,17 +1,18 @@
-import HTTPTypes
 import NIOCore
-import NIOHTTPTypes
+import NIOHTTP1
 
-/// Bounds what one connection may cost: the time of a body, its size, a reader that does not read, and what is read after an
-/// answer that came before the body was over. The HTTP library itself has none of these bounds.
-package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
-    package typealias InboundIn = HTTPRequestPart
-    package typealias InboundOut = HTTPRequestPart
-    package typealias OutboundIn = HTTPResponsePart
-    package typealias OutboundOut = HTTPResponsePart
+/// Bounds what one connection may cost: the time without a request, the time of a body, its size, a reader that does not read, and what
+/// is read after an answer that came before the body was over. The HTTP library itself has none of these bounds.
+package final class EdgeGuard: ChannelDuplexHandler {
+    package typealias InboundIn = HTTPServerRequestPart
+    package typealias InboundOut = HTTPServerRequestPart
+    package typealias OutboundIn = HTTPServerResponsePart
+    package typealias OutboundOut = HTTPServerResponsePart
 
     /// The bounds. Source: openapi.yaml and the README.
     package struct Bounds: Sendable {
+        /// A connection on which no request is under way, or whose head does not get finished, is closed after so long.
+        package var idleTime: TimeAmount = .seconds(15)
         /// A body that takes longer closes the connection.
         package var bodyTime: TimeAmount = .seconds(10)
         /// A client that reads nothing for so long is cut off.
@@ -28,6 +29,9 @@ package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let bounds: Bounds
     private var isReadingBody = false
+    private var isAnswered = true
+    private var lastActive = NIODeadline.now()
+    private var idleTimer: Scheduled<Void>?
     private var announced: Int?
     private var received = 0
     private var discarded: Int?
@@ -39,6 +43,10 @@ package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
         self.bounds = bounds
     }
 
+    package func handlerAdded(context: ChannelHandlerContext) {
+        watchIdleness(context, for: bounds.idleTime)
+    }
+
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = unwrapInboundIn(data)
         if discarded != nil { return discard(part, context) }
@@ -46,11 +54,13 @@ package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
         case .head(let head):
             isReadingBody = true
             received = 0
-            announced = head.headerFields[.contentLength].flatMap { Int($0) }
+            isAnswered = false
+            announced = head.headers.first(name: "Content-Length").flatMap { Int($0) }
         case .body(let bytes):
             received += bytes.readableBytes
         case .end:
             isReadingBody = false
+            lastActive = .now()
             bodyTimer?.cancel()
             bodyTimer = nil
         }
@@ -66,7 +76,13 @@ package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     package func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard case .end = unwrapOutboundIn(data), isReadingBody, leavesTooMuch else {
+        guard case .end = unwrapOutboundIn(data) else {
+            context.write(data, promise: promise)
+            return
+        }
+        isAnswered = true
+        lastActive = .now()
+        guard isReadingBody, leavesTooMuch else {
             context.write(data, promise: promise)
             return
         }
@@ -91,7 +107,7 @@ package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
-        for timer in [bodyTimer, stallTimer, discardTimer] { timer?.cancel() }
+        for timer in [idleTimer, bodyTimer, stallTimer, discardTimer] { timer?.cancel() }
         context.fireChannelInactive()
     }
 
@@ -100,7 +116,19 @@ package final class EdgeGuard: ChannelDuplexHandler, RemovableChannelHandler {
         (announced ?? .max) > bounds.keptBody || received > bounds.keptBody
     }
 
-    private func discard(_ part: HTTPRequestPart, _ context: ChannelHandlerContext) {
+    /// Looks again when the connection could have been idle for long enough: one timer, not one for each request.
+    private func watchIdleness(_ context: ChannelHandlerContext, for time: TimeAmount) {
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        idleTimer = context.eventLoop.scheduleTask(in: time) {
+            let (guardian, context) = bound.value
+            let end = guardian.lastActive + guardian.bounds.idleTime
+            let isBusy = guardian.isReadingBody || !guardian.isAnswered
+            if !isBusy, NIODeadline.now() >= end { return context.close(promise: nil) }
+            guardian.watchIdleness(context, for: isBusy ? guardian.bounds.idleTime : end - .now())
+        }
+    }
+
+    private func discard(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
         switch part {
         case .head: break
         case .body(let bytes):

@@ -8,20 +8,14 @@ package enum WrongMethod {
     ]
 
     /// Adds the missing methods of every path that `router` has now. To be called after everything is mounted.
-    ///
-    /// `special` is an answer of its own for some paths; nil for the usual problem.
-    package static func install(
-        on router: Router<AppContext>,
-        special: @escaping @Sendable (_ path: String, _ allow: String, _ requestID: String) -> Response?
-    ) {
+    package static func install(on router: Router<AppContext>) {
         let known = Dictionary(grouping: router.routes, by: { $0.path.description }).mapValues {
             $0.map(\.method)
         }
         for (path, present) in known {
             let allow = present.map(\.rawValue).sorted().joined(separator: ", ")
             for method in methods where !present.contains(method) {
-                router.on(RouterPath(path), method: method) { _, context -> Response in
-                    if let answer = special(path, allow, context.requestID) { return answer }
+                router.on(RouterPath(path), method: method) { _, _ -> Response in
                     var problem = Problem(.methodNotAllowed, "This path has only \(allow).")
                     problem.headers[.allow] = allow
                     throw problem

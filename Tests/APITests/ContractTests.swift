@@ -18,7 +18,8 @@ struct ContractTests {
         let server = Server(installation, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {
             _ in
         }
-        let routes = server.router.routes.map { "\($0.method.rawValue) \($0.path)" }
+        let routed = server.router.routes.map { "\($0.method.rawValue) \($0.path)" }
+        let routes = routed + PushDoor.paths.map { "POST \($0)" }
         try await installation.close()
         let operations = try Spec.shared().operations.map { "\($0.method) \($0.path)" }
         #expect(Set(routes) == Set(operations))

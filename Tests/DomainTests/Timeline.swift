@@ -60,7 +60,7 @@ struct Timeline {
             )
             return fold.apply(
                 item.event,
-                content: [UInt8(index)],
+                content: { [UInt8(index)] },
                 decision: decision,
                 integration: integration(number),
                 received: at(seconds),

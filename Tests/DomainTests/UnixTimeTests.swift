@@ -104,4 +104,15 @@ struct UnixTimeTests {
     func adding(start: Int64, seconds: Int64, result: Int64) {
         #expect(UnixTime(milliseconds: start).adding(seconds: seconds).milliseconds == result)
     }
+
+    @Test(
+        "a moment in the form of HTTP",
+        arguments: [
+            (784_111_777_000, "Sun, 06 Nov 1994 08:49:37 GMT"), (0, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (1_709_164_800_999, "Thu, 29 Feb 2024 00:00:00 GMT"),
+        ] as [(Int64, String)]
+    )
+    func httpDate(milliseconds: Int64, text: String) {
+        #expect(UnixTime(milliseconds: milliseconds).httpDate == text)
+    }
 }

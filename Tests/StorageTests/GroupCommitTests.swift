@@ -55,7 +55,8 @@ struct GroupCommitTests {
                 event,
                 integration: source,
                 account: snapshot,
-                vocabulary: vocabulary
+                vocabulary: vocabulary,
+                known: KnownContents()
             )
             return PreparedPush(
                 account: snapshot,
