@@ -34,17 +34,18 @@ struct Serve: AsyncParsableCommand {
             ])
             let level = settings.logLevel
             let logger = Logger(label: "tocsin") { JSONLogHandler(label: $0, level: level) }
-            let installation = try Installation.open(settings)
+            let failStop: @Sendable (String) -> Void = { reason in
+                logger.critical("the process ends", metadata: ["reason": "\(reason)"])
+                endProcess(code: 70)
+            }
+            let installation = try Installation.open(settings, failStop: failStop)
             if let (path, _) = try await installation.bootstrap() {
                 logger.notice(
                     "a new installation: its operator key was written",
                     metadata: ["file": "\(path)"]
                 )
             }
-            let server = Server(installation, logger: logger) { reason in
-                logger.critical("the process ends", metadata: ["reason": "\(reason)"])
-                endProcess(code: 70)
-            }
+            let server = Server(installation, logger: logger, failStop: failStop)
             try await server.run { port in
                 logger.notice("listening", metadata: ["address": "\(settings.listen)", "port": "\(port)"])
             }
