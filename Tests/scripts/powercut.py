@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Power cuts, simulated on the unmodified server: after any of them what was acknowledged is there, whole, once.
 
-    powercut.py [--long] [--states N] [--only trace|controls|errors] [--seed N] [--workers 2]
+    powercut.py [--long] [--states N] [--only trace|controls|errors] [--faults TEXT] [--rewrite-log] [--seed N]
+                [--workers 2]
 
 The server runs under `strace`, which records every change of its data directory and every answer. From that the files are rebuilt
 as they could have been left behind at each system call: by a kill (every write is there), by a power cut (only what was synced) and by
@@ -34,7 +35,7 @@ from powercut_trace import Acknowledged, InFlight, Sync, Write
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOG = DATABASE + "-wal"
 REPEATED_KEYS = 12
-LARGE = 240_000  # bytes that do not compress, in an annotation: the log reaches a checkpoint's 4,096 pages in some 70 pushes
+LARGE = 240_000  # bytes that do not compress, in an annotation: the log reaches a checkpoint's 4,096 pages in some 90 pushes
 EXIT_DISK = 70
 
 
@@ -47,6 +48,8 @@ class Traced(tocsin.Server):
         command = [*tocsin.WITH_US, "strace", "-o", trace, *powercut_trace.OPTIONS]
         if inject:
             command += ["-e", f"inject={inject}"]
+        if not inject or "signal=" not in inject:
+            command.append("--seccomp-bpf")  # faster, but a signal is not delivered then
         for name, value in environment:
             command += ["-E", f"{name}={value}"]
         if environment:
@@ -118,6 +121,17 @@ class Recording:
             self.disk.apply(index, self.events[index])
         self.compare()
         return start
+
+    def rewrite_log(self):
+        """As if the log was written again and synced, with its folder: for the question whether that would be enough."""
+        for event in (Write(LOG, 0, self.files().get(LOG, b"")), Sync(LOG, True, len(self.events) + 1, b"", "fdatasync")):
+            if LOG in self.disk.names:
+                self.take(event)
+        self.take(Sync(powercut_trace.DIRECTORY, True, len(self.events), b"", "fsync"))
+
+    def take(self, event):
+        self.disk.apply(len(self.events), event)
+        self.events.append(event)
 
     def landed(self, write):
         """A write that a kill interrupted, if it reached the file."""
@@ -225,8 +239,7 @@ def record(seed, scale, environment=(), long=False):
         recording.end(server.stop)
         if long:
             recording.start(environment=environment)
-            for _ in range(2):
-                load.run(410, large=True)
+            load.run(480, large=True)
             load.run(scale, kill_after=scale // 2)
             recording.end(server.kill)
             recording.start(environment=environment)
@@ -335,16 +348,17 @@ def controls_part(checks, arguments):
 class SyncError:
     """A server whose n-th sync of a thread fails, and what follows: the end, a restart, 20 more pushes, a power cut."""
 
-    def __init__(self, call, number, first_end="stop", mode="push", environment=()):
-        self.call, self.number, self.first_end, self.mode, self.environment = call, number, first_end, mode, environment
+    def __init__(self, call, number, first_end="stop", mode="push", fault="error=EIO", environment=()):
+        self.call, self.number, self.first_end, self.mode = call, number, first_end, mode
+        self.fault, self.environment = fault, environment
         self.statuses, self.changes = Counter(), Counter()
         self.ended = self.failed = None
 
     def __str__(self):
-        return f"{self.call} {self.number} after {self.first_end}, {self.mode}"
+        return f"{self.fault} at {self.call} {self.number} after {self.first_end}, {self.mode}"
 
-    def run(self, seed):
-        inject = f"{self.call}:error=EIO:when={self.number}"
+    def run(self, seed, rewrite_log=False):
+        inject = f"{self.call}:{self.fault}:when={self.number}"
         with Traced() as server:
             recording = self.recording = Recording(server)
             load = recording.load = Load(recording, seed)
@@ -357,12 +371,15 @@ class SyncError:
             try:
                 recording.start(inject=inject)
                 self.during(load)
-            except RuntimeError:
-                pass  # it did not become ready
+            except (RuntimeError, tocsin.APIError, OSError, tocsin.http.client.HTTPException):
+                pass  # it did not become ready, or not so far that it takes pushes
             self.ended = server.process.poll()
             self.start = recording.end(server.kill)
             self.failed = next((event for event in recording.events[self.start :] if isinstance(event, Sync) and not event.good), None)
             self.taken = len(load.acknowledged) - before
+            if rewrite_log:
+                recording.rewrite_log()
+            self.restart = len(recording.events)
             recording.start(environment=self.environment)
             if not recording.integration:
                 recording.set_up()
@@ -372,6 +389,12 @@ class SyncError:
             self.after = +load.statuses
             recording.end(server.kill)
             recording.kept = recording.secrets()
+
+    def start_again(self):
+        """The events of the start after the fault, up to the first answer."""
+        events = self.recording.events
+        answers = (index for index in range(self.restart, len(events)) if isinstance(events[index], Acknowledged))
+        return range(self.restart, next(answers, len(events)))
 
     def during(self, load):
         """Pushes, and in the other mode changes of the configuration, until the server ends or 40 went well."""
@@ -386,16 +409,13 @@ class SyncError:
                 break
             if (self.mode != "changes" or number % 4 == 3) and not load.push(sender, [tocsin.arms_alert(f"during-{number}", **notes)]):
                 break
-        tocsin.wait_until("the end or not", lambda: recording.server.process.poll() is not None or True, 1)
         time.sleep(0.2)  # a server that ends after an answer has this long
 
     def change(self, api, number):
         path = f"{self.recording.account.path}/channels"
         try:
             status, _, _ = api.exchange("POST", path, {"name": f"Channel {number}"})
-        except OSError:
-            return False
-        except tocsin.http.client.HTTPException:
+        except (OSError, tocsin.http.client.HTTPException):
             return False
         self.changes[status] += 1
         return True
@@ -407,19 +427,24 @@ class SyncError:
 
 
 def errors_part(checks, arguments):
-    cases = [SyncError("fdatasync", 3), SyncError("fdatasync", 3, "kill")]
+    cases = [SyncError("fdatasync", 4), SyncError("fdatasync", 6), SyncError("fdatasync", 5, "kill"), SyncError("fsync", 1, "nothing")]
     if arguments.long:
         cases = [SyncError("fdatasync", n) for n in range(1, 11)]
         cases += [SyncError("fdatasync", n, "kill") for n in range(1, 6)]
         cases += [SyncError("fdatasync", n, mode="changes") for n in range(2, 6)]
         cases += [SyncError("fsync", n, "nothing") for n in range(1, 5)]
+        cases += [SyncError("fsync", n, "nothing", fault="signal=KILL") for n in range(1, 5)]
         cases += [SyncError("fdatasync", n, "nothing") for n in range(1, 9)]
-        cases += [SyncError("fdatasync", n, mode="large") for n in at_checkpoint(arguments.seed)]
+        if arguments.faults in "large":
+            cases += [SyncError("fdatasync", n, mode="large") for n in at_checkpoint(arguments.seed)]
+    cases = [case for case in cases if arguments.faults in str(case)]
     for case in cases:
-        case.run(arguments.seed)
+        case.run(arguments.seed, arguments.rewrite_log)
         sound(checks, case, arguments)
-    checks.check(any(case.failed and case.failed.name == LOG and case.taken for case in cases), "a sync of the log failed under pushes")
-    case = SyncError("fdatasync", 3, environment=[("POWERCUT_KEEP_LOG", "1")])
+    if not arguments.faults:
+        failed = any(case.failed and case.failed.name == LOG and case.taken for case in cases)
+        checks.check(failed, "a sync of the log failed under pushes")
+    case = SyncError("fdatasync", 6, environment=[("POWERCUT_KEEP_LOG", "1")])
     case.run(arguments.seed)
     plan = Plan(case.recording.events, 300, arguments.seed, start=case.start)
     must_lose(checks, "a start without a checkpoint after a failed sync", case.recording, plan, arguments)
@@ -427,7 +452,7 @@ def errors_part(checks, arguments):
 
 def at_checkpoint(seed):
     """Which syncs of the writing thread belong to the first checkpoint of large pushes; and those around them."""
-    case = SyncError("fdatasync", 100_000, mode="large")
+    case = SyncError("fdatasync", 65_535, mode="large")
     case.run(seed)
     syncs = [event for event in case.recording.events[case.start :] if isinstance(event, Sync) and event.call == "fdatasync"]
     answered = next(i for i, event in enumerate(case.recording.events) if i >= case.start and isinstance(event, Acknowledged))
@@ -439,7 +464,8 @@ def at_checkpoint(seed):
 
 
 def sound(checks, case, arguments):
-    plan = Plan(case.recording.events, 800 if arguments.long else 400, arguments.seed, start=case.start)
+    states = 450 if arguments.long else 300
+    plan = Plan(case.recording.events, states, arguments.seed, start=case.start, always=case.start_again())
     findings = examine(plan, case.recording.kept, case.recording.load.unanswered, arguments.workers)
     ended = {None: "it ran on", EXIT_DISK: "it ended with 70"}.get(case.ended, f"it ended with {case.ended}")
     answers = ", ".join(f"{count} x {status}" for status, count in sorted((case.statuses + case.changes).items()))
@@ -468,7 +494,9 @@ if __name__ == "__main__":
     parser.add_argument("--long", action="store_true", help="checkpoints under load, 30,000 states and more, a sweep of failing syncs")
     parser.add_argument("--states", type=int)
     parser.add_argument("--only", choices=("trace", "controls", "errors"))
+    parser.add_argument("--faults", default="", metavar="TEXT", help="only failing syncs whose description holds this")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
+    parser.add_argument("--rewrite-log", action="store_true", help="what if a start wrote the log again before it used it")
     parser.add_argument("--workers", type=int, default=2)
     parsed = parser.parse_args()
     parsed.states = parsed.states or (32_000 if parsed.long else 2_500)

@@ -13,19 +13,21 @@ IGNORED, REPEATED = 1, 2  # codes of outcomes: at most `IGNORED` changed nothing
 
 
 @functools.lru_cache(maxsize=100_000)
-def outcomes(packed):
-    """Per event: the code of its strongest outcome, and the alerts that it changed."""
+def says(delivery, packed):
+    """What a delivery's outcomes say: how many events, which of them have rows, and which alerts count them."""
     if packed[:1] != b"\1":
         raise ValueError("unknown version of outcomes")
-    result, at = [], 1
+    rows, alerts, count, at = [], [], 0, 1
     while at < len(packed):
-        count = int.from_bytes(packed[at + 1 : at + 3], "big")
-        channels = [packed[at + 3 + 34 * n : at + 37 + 34 * n] for n in range(count)]
-        at += 3 + 34 * count
-        result.append((max((c[32] for c in channels), default=0), [c[16:32] for c in channels if c[32] > IGNORED]))
+        end = at + 3 + 34 * int.from_bytes(packed[at + 1 : at + 3], "big")
+        channels = [packed[start : start + 34] for start in range(at + 3, end, 34)]
+        if max((channel[32] for channel in channels), default=0) != REPEATED:
+            rows.append((delivery, count))
+        alerts += [channel[16:32] for channel in channels if channel[32] > IGNORED]
+        count, at = count + 1, end
     if at != len(packed):
         raise ValueError("outcomes end in the middle")
-    return result
+    return count, rows, alerts
 
 
 def read(database):
@@ -36,25 +38,25 @@ def read(database):
     stored, configuration, problems = set(), set(), []
     for table in CONFIGURATION:
         configuration.update(row[0] for row in database.execute(f"SELECT id FROM {table}"))
-    expected, counted = Counter(), Counter()
+    expected, counted = set(), []
     for delivery, count, packed in database.execute("SELECT id, event_count, outcomes FROM deliveries"):
         if delivery in stored:
             problems.append("a delivery is there twice")
         stored.add(delivery)
-        found = outcomes(packed) if packed else []
-        if len(found) != count:
+        found, rows, alerts = says(delivery, packed) if packed else (0, (), ())
+        if found != count:
             problems.append("a delivery's outcomes are not as many as its events")
-        for position, (strongest, alerts) in enumerate(found):
-            counted.update(alerts)
-            if strongest != REPEATED:
-                expected[delivery, position] += 1
-    events = Counter(database.execute("SELECT delivery_id, position FROM events"))
+        expected.update(rows)
+        counted += alerts
+    rows = database.execute("SELECT delivery_id, position FROM events").fetchall()
+    events = set(rows)
+    if len(events) != len(rows):
+        problems.append(f"{len(rows) - len(events)} events are there twice")
     if events != expected:
-        missing, extra = expected - events, events - expected
-        problems.append(f"{sum(missing.values())} events are missing, {sum(extra.values())} are too many")
-    alerts = Counter(dict(database.execute("SELECT id, event_count FROM alerts")))
-    if alerts != counted:
-        problems.append(f"alerts do not count what the deliveries say: {len(alerts)} and {len(counted)} alerts")
+        problems.append(f"{len(expected - events)} events are missing, {len(events - expected)} are too many")
+    alerts = dict(database.execute("SELECT id, event_count FROM alerts"))
+    if alerts != Counter(counted):
+        problems.append("the alerts do not count what the deliveries say")
     return stored, configuration, problems
 
 

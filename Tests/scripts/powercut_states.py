@@ -25,15 +25,15 @@ FULL_CHECK_EVERY, RESTART_EVERY = 5, 25
 
 
 class Plan:
-    """At which boundaries to cut, and how often: about `states` states between the events `start` and the end."""
+    """At which boundaries to cut, and how often: about `states` states between the events `start` and the end, with all in `always`."""
 
-    def __init__(self, events, states, seed, start=0, ignore_syncs_of=()):
+    def __init__(self, events, states, seed, start=0, always=range(0), ignore_syncs_of=()):
         self.events, self.seed, self.ignored = events, seed, ignore_syncs_of
         boundaries = self.boundaries(start)
         self.all = len(boundaries)
         if len(boundaries) * 3 > states:
             boundaries = sorted(random.Random(seed).sample(boundaries, states // 3))
-        self.cuts = set(boundaries)
+        self.cuts = {*boundaries, *always}
         self.torn = min(16, max(1, round(states / max(1, len(boundaries))) - 2))
 
     def boundaries(self, start):
@@ -192,7 +192,7 @@ class Worker:
                 database.close()
         except (sqlite3.DatabaseError, ValueError) as error:
             return 0, [f"cannot be read: {error}"]
-        stored = sum(self.known.get(name, 0) for name in deliveries | configuration)
+        stored = sum(map(self.known.get, self.known.keys() & (deliveries | configuration)))
         return stored, problems + more + self.judge(deliveries)
 
     def judge(self, deliveries):

@@ -15,7 +15,7 @@ UNMODELLED = ["open", "creat", "pwritev2", "truncate", "fallocate", "rename", "r
               "sendfile", "splice", "msync", "sync_file_range"]
 # .. and these carry answers.
 ANSWERS = ["write", "writev", "sendto", "sendmsg"]
-OPTIONS = ["-f", "-y", "-qq", "--seccomp-bpf", "-xx", "-s", "8388608", "-e", "signal=none",
+OPTIONS = ["-f", "-y", "-qq", "-xx", "-s", "8388608", "-e", "signal=none",
            "-e", "trace=" + ",".join(dict.fromkeys(CHANGES + UNMODELLED + ANSWERS))]
 
 UNFINISHED = b" <unfinished ...>"
