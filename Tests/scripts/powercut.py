@@ -312,9 +312,10 @@ def on_states(checks, recording, count, seed):
     ready = next(i for i, event in enumerate(recording.events) if event == Acknowledged(recording.load.acknowledged[0]))
     cuts = sorted(luck.sample(range(ready, len(recording.events)), count))
     disk, told, problems = Disk(), [], []
+    pushed = set(recording.load.acknowledged)
     for index, event in enumerate(recording.events):
         disk.apply(index, event)
-        if isinstance(event, Acknowledged) and event.id in set(recording.load.acknowledged):
+        if isinstance(event, Acknowledged) and event.id in pushed:
             told.append(event.id)
         if cuts and index == cuts[0]:
             cuts.pop(0)
@@ -391,10 +392,11 @@ class SyncError:
             recording.kept = recording.secrets()
 
     def start_again(self):
-        """The events of the start after the fault, up to the first answer."""
+        """The events of the start after the fault, up to the first answer; of very many some hundreds."""
         events = self.recording.events
         answers = (index for index in range(self.restart, len(events)) if isinstance(events[index], Acknowledged))
-        return range(self.restart, next(answers, len(events)))
+        end = next(answers, len(events))
+        return range(self.restart, end, max(1, (end - self.restart) // 300))
 
     def during(self, load):
         """Pushes, and in the other mode changes of the configuration, until the server ends or 40 went well."""
@@ -427,7 +429,7 @@ class SyncError:
 
 
 def errors_part(checks, arguments):
-    cases = [SyncError("fdatasync", 4), SyncError("fdatasync", 6), SyncError("fdatasync", 5, "kill"), SyncError("fsync", 1, "nothing")]
+    cases = [SyncError("fdatasync", n) for n in range(3, 7)] + [SyncError("fdatasync", 5, "kill"), SyncError("fsync", 1, "nothing")]
     if arguments.long:
         cases = [SyncError("fdatasync", n) for n in range(1, 11)]
         cases += [SyncError("fdatasync", n, "kill") for n in range(1, 6)]
@@ -469,7 +471,7 @@ def sound(checks, case, arguments):
     findings = examine(plan, case.recording.kept, case.recording.load.unanswered, arguments.workers)
     ended = {None: "it ran on", EXIT_DISK: "it ended with 70"}.get(case.ended, f"it ended with {case.ended}")
     answers = ", ".join(f"{count} x {status}" for status, count in sorted((case.statuses + case.changes).items()))
-    print(f"      {case}: {case.sync_that_failed()}; {ended}; answers {answers or 'none'}; {findings}")
+    print(f"      {case}: {case.sync_that_failed()}; {ended}; answers {answers or 'none'}; {findings}", flush=True)
     good = not findings.lossy and not findings.damaged and set(case.statuses) <= {200, 503} and case.after == {200: case.after[200]}
     good = good and set(case.changes) <= {201, 500, 503}
     good = good and case.after[200] >= 20
@@ -477,7 +479,7 @@ def sound(checks, case, arguments):
 
 
 def main(arguments, checks):
-    print(f"seed {arguments.seed}")
+    print(f"seed {arguments.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="tocsin-powercut-") as folder:
         Traced.shim = os.path.join(folder, "shim.so")
         source = os.path.join(HERE, "powercut_shim.c")
@@ -499,5 +501,5 @@ if __name__ == "__main__":
     parser.add_argument("--rewrite-log", action="store_true", help="what if a start wrote the log again before it used it")
     parser.add_argument("--workers", type=int, default=2)
     parsed = parser.parse_args()
-    parsed.states = parsed.states or (32_000 if parsed.long else 2_500)
+    parsed.states = parsed.states or (32_000 if parsed.long else 20_000)
     tocsin.run(lambda checks: main(parsed, checks), seconds=1_800 if parsed.long else 240)
