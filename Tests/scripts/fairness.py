@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two tenants, one of them loud: what the quiet one notices.
 
-    fairness.py [--seconds 6] [--rounds 1] [--storms single hundred flood hundred-flood] [--parent DIRECTORY]
+    fairness.py [--seconds 4] [--rounds 1] [--storms single hundred flood hundred-flood] [--parent DIRECTORY]
 
 The quiet tenant pushes 50 alerts a second, evenly. The loud one pushes ten times its `rate_limit` on many connections (`flood`: as much
 as the server takes). No push of either may be refused: rate is a matter of who waits. Latencies are printed and not asserted; the goal
@@ -142,7 +142,7 @@ def main(options, checks):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=6, help="of each measurement, alone and in the storm")
+    parser.add_argument("--seconds", type=float, default=4, help="of each measurement, alone and in the storm")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--storms", nargs="+", choices=list(STORMS), default=["single", "hundred"])
     parser.add_argument("--parent", help="where the data directory is made: a real disk, for figures")

@@ -53,7 +53,8 @@ def framing(make):
         yield Vector(f"Content-Length {digits}", make.request(b"Content-Length: %d\r\n" % digits, b""), [413], CLOSE)
     for name, value in (
         ("xchunked", b" xchunked"), ("chunked, identity", b" chunked, identity"), ("identity", b" identity"), ("chunked twice", b" chunked, chunked"),
-        ("after a vertical tab", b" \x0bchunked"), ("with a NUL", b" chunked\0"), ("in quotes", b' "chunked"'), ("with a parameter", b" chunked;a=b"),
+        ("after a vertical tab", b" \x0bchunked"),
+        ("with a NUL", b" chunked\0"), ("in quotes", b' "chunked"'), ("with a parameter", b" chunked;a=b"),
         ("on a folded line", b"\r\n chunked"),
     ):
         yield make.bad(f"Transfer-Encoding {name}", make.chunked(b"Transfer-Encoding:%s\r\n" % value))
@@ -84,7 +85,8 @@ def chunks(make, n):
     for name, data in (
         ("with LF alone", b"%x\n%s\n0\n\n" % (n, make.body)), ("of negative size", b"-1\r\nx\r\n0\r\n\r\n"), ("of size 0x..", b"0x" + make.chunks),
         ("of a size of 68 bits", b"1%016x\r\n%s\r\n0\r\n\r\n" % (n, make.body)), ("not ended by CRLF", b"%x\r\n%sXX0\r\n\r\n" % (n, make.body)),
-        ("of no size", b"\r\n%s\r\n0\r\n\r\n" % make.body), ("of a size after a blank", b" " + make.chunks), ("of a size with _", b"1_0" + make.chunks),
+        ("of no size", b"\r\n%s\r\n0\r\n\r\n" % make.body), ("of a size after a blank", b" " + make.chunks),
+        ("of a size with _", b"1_0" + make.chunks),
         ("with an extension ended by LF", b"%x;a\n%s\r\n0\r\n\r\n" % (n, make.body)), ("of size +n", b"+" + make.chunks),
     ):
         yield make.bad(f"a chunk {name}", make.chunked(chunks=data))
