@@ -96,7 +96,7 @@ MEASURED = {
 
 def measure(options, generator, store, name, turn):
     if name == "search":
-        return report.times([store.search() for _ in range(3)])
+        return report.times([store.search()])
     if name == "recovery":
         count = min(RATE * options.seconds, FEW // options.rounds)
         request, values = store.recovery(turn * count, count)
