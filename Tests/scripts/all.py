@@ -21,6 +21,7 @@ def scripts(long):
     """(script, arguments, seconds it may take)"""
     cycles = 30 if long else 5
     return [
+        ("load_generator.py", [], 90),
         ("arms_table.py", [], 200),
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),
