@@ -2,7 +2,7 @@
 """Random `kill -9` under load: what was acknowledged is there after the restart, and nothing is there twice.
 
     kill9.py [--cycles 30] [--senders 8] [--load SECONDS] [--check-every N] [--seed N]
-    kill9.py --cycles 200 --load 0.4            the full form, about 6 minutes
+    kill9.py --cycles 200 --load 0.3            the full form, about 3 minutes
 
 Senders push unique, repeated and multi-alert bodies and firing/resolved pairs without a pause; each push carries its own number
 in an annotation, so that a stored delivery can be traced back to the one push it came from. A push counts as acknowledged
