@@ -3,7 +3,7 @@
 
     all.py [--long] [--failed NAME]...
 
---long: the full number of kill -9 cycles. --failed: something that failed before, so that the last line counts it.
+--long: the full number of kill -9 cycles and of restarts. --failed: something that failed before, so that the last line counts it.
 """
 
 import argparse
@@ -24,6 +24,7 @@ def scripts(long):
         ("arms_table.py", [], 200),
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),
+        ("restarts.py", ["--restarts", "50", "--upgrades", "20"] if long else [], 800 if long else 140),
         ("kill9.py", ["--cycles", str(cycles)], 150 + 20 * cycles),
     ]
 
