@@ -14,7 +14,7 @@ import Web
 /// - A socket that was handed in is no longer accepted from: what connects waits in its queue, for the next process. Then every connection
 ///   is ended as `Farewell` does, then the socket is closed.
 /// - With a socket of our own nobody else would answer, so it goes on being accepted from while the connections are ended; it is closed when
-///   there is none, or after the time that silent ones are given.
+///   there is none, or shortly before the last ones are cut off.
 package struct HTTPListener<Connection: ServerChildChannel>: Service {
     /// Where to listen.
     package enum Place: Sendable {
@@ -117,7 +117,8 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
             }
         case .address:
             connections.end(on: loop).whenComplete { _ in channel.close(promise: nil) }
-            loop.scheduleTask(in: connections.bounds.quiet) { channel.close(promise: nil) }
+            let patience = connections.bounds.last - connections.bounds.quietWhenLate
+            loop.scheduleTask(in: patience) { channel.close(promise: nil) }
         }
     }
 }
