@@ -250,7 +250,7 @@ def verify_stored(checks, account, integration, pushes):
     return events
 
 
-def report(run, load, events):
+def report(run, load, events, orderly_end):
     seconds = [push.seconds for push in load.pushes if push.seconds]
     print(
         f"{len(load.pushes)} pushes, a connection each: answered after {1000 * statistics.median(seconds):.0f} ms (median), "
@@ -258,7 +258,7 @@ def report(run, load, events):
     )
     if run.stops:
         print(f"SIGTERM to exit: median {statistics.median(run.stops):.2f} s, longest {max(run.stops):.2f} s")
-    bad = [push for push in load.kept if push.problem]
+    bad = [push for push in load.kept if push.problem and push.began < orderly_end]
     races = [push for push in bad if push.reused]
     print(
         f"{len(load.kept)} pushes on kept connections: {len(races)} lost on a connection that was closed under them "
@@ -295,7 +295,8 @@ def main(arguments, checks):
         for number, kind in orderly:
             run.cycle(kind, number)
         time.sleep(0.5)
-        count, seconds = len(load.pushes), time.monotonic() - began
+        count, orderly_end = len(load.pushes), time.monotonic()
+        seconds = orderly_end - began
         for kind, number in kills:
             run.cycle(kind, number)
         load.end()
@@ -305,7 +306,7 @@ def main(arguments, checks):
         checks.check(count > 0.9 * arguments.rate * seconds, f"the senders kept their pace ({count / seconds:.0f}/s)")
         checks.equal(Counter(run.statuses), Counter({0: len(orderly)}), "every stop ended with exit status 0")
         events = verify_stored(checks, account, integration["id"], load.pushes + load.kept)
-        report(run, load, events)
+        report(run, load, events, orderly_end)
         if checks.failed:
             server.print_log()
 
