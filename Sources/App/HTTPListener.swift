@@ -74,13 +74,15 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
     private func listen(
         _ connections: OpenConnections
     ) async throws -> NIOAsyncChannel<Connection.Value, Never> {
-        let (maximum, connection, logger) = (maximum, connection, logger)
+        let (maximum, connection, place, logger) = (maximum, connection, place, logger)
         let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .serverChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    // The library has just set it to 128, and more may be waiting; what does not fit comes again a second later.
+                    if case .socket(let socket) = place { socket.setBacklog(Self.backlog) }
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(
                         AvailableConnectionsChannelHandler(
@@ -100,10 +102,7 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
         case .address(let host, let port):
             return try await bootstrap.bind(host: host, port: port, childChannelInitializer: setUp)
         case .socket(let socket):
-            let listener = try await bootstrap.bind(socket.descriptor, childChannelInitializer: setUp)
-            // The library has just set it to 128.
-            socket.setBacklog(Self.backlog)
-            return listener
+            return try await bootstrap.bind(socket.descriptor, childChannelInitializer: setUp)
         }
     }
 
