@@ -16,10 +16,12 @@ package struct Installation: Sendable {
     /// Why a data directory can't be used: for the person who started the program.
     package struct Problem: Error, CustomStringConvertible {
         package let description: String
+        /// Another process has it, and may give it back.
+        package var isInUse = false
     }
 
-    /// Bytes of a database up to which it is checked before it is used.
-    private static let checkedAtOnce: Int64 = 2 << 30
+    /// Bytes of a database up to which it is checked before it is used: about a millisecond for each MiB, while senders wait.
+    private static let checkedAtOnce: Int64 = 256 << 20
     private static let readers = 2
     /// Accounts whose configuration is kept in memory.
     private static let snapshots = 20_000
@@ -39,7 +41,10 @@ package struct Installation: Sendable {
         keepFilesPrivate()
         try PrivateFile.makeFolder(settings.dataDirectory)
         guard let lock = try FileLock(settings.dataDirectory + "/lock") else {
-            throw Problem(description: "\(settings.dataDirectory) is in use by another process")
+            throw Problem(
+                description: "\(settings.dataDirectory) is in use by another process",
+                isInUse: true
+            )
         }
         let path = databasePath(settings)
         try PrivateFile.rewrite(path + "-wal")

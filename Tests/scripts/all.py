@@ -3,7 +3,7 @@
 
     all.py [--long] [--failed NAME]...
 
---long: the full forms: 200 kill -9, every fault. --failed: something that failed before, so that the last line counts it.
+--long: the full forms: 200 kill -9, every fault, 70 restarts. --failed: something that failed before, so that the last line counts it.
 """
 
 import argparse
@@ -27,6 +27,7 @@ def scripts(long):
         ("quickstart.py", [], 1600),
         ("kill9.py", kills, 900 if long else 250),
         ("faults.py", ["--full"] if long else [], 900 if long else 300),
+        ("restarts.py", ["--restarts", "50", "--upgrades", "20"] if long else [], 800 if long else 140),
     ]
 
 

@@ -8,7 +8,7 @@ The server runs under `strace`, which records every change of its data directory
 as they could have been left behind at each system call: by a kill (every write is there), by a power cut (only what was synced) and by
 a power cut that let through any part of the rest, torn at sectors. Each state is opened with SQLite and compared with the answers.
 
-Controls run the same on a server that breaks a promise (synchronous NORMAL, OFF; no checkpoint at the start after a failed sync) and
+Controls run the same on a server that breaks a promise (synchronous NORMAL, OFF; no rewriting and no checkpoint at the start after a failed sync) and
 on a disk that lies about syncs; each of them must be found out. Then syncs are made to fail, one at a time.
 """
 
@@ -99,6 +99,7 @@ class Recording:
         self.server = server
         self.events, self.disk = [], Disk()
         self.account = self.integration = None
+        self.old_log = b""
 
     def start(self, **how):
         self.trace = os.path.join(self.server.directory, "trace")
@@ -118,6 +119,8 @@ class Recording:
         for index in range(start, len(self.events)):
             if isinstance(self.events[index], InFlight):
                 self.events[index] = self.landed(self.events[index].write)
+            if self.old_log and isinstance(self.events[index], Write):
+                self.events[index] = self.unless_old(self.events[index])
             self.disk.apply(index, self.events[index])
         self.compare()
         return start
@@ -132,6 +135,14 @@ class Recording:
     def take(self, event):
         self.disk.apply(len(self.events), event)
         self.events.append(event)
+
+    def forget_rewriting(self):
+        """From now on what the next start writes into the log as it was there already counts as not written."""
+        self.old_log = self.files().get(LOG, b"")
+
+    def unless_old(self, write):
+        is_old = write.name == LOG and write.data and self.old_log[write.offset : write.offset + len(write.data)] == write.data
+        return Write(write.name, write.offset, b"") if is_old else write
 
     def landed(self, write):
         """A write that a kill interrupted, if it reached the file."""
@@ -358,7 +369,7 @@ class SyncError:
     def __str__(self):
         return f"{self.fault} at {self.call} {self.number} after {self.first_end}, {self.mode}"
 
-    def run(self, seed, rewrite_log=False):
+    def run(self, seed, rewrite_log=False, forget_rewriting=False):
         inject = f"{self.call}:{self.fault}:when={self.number}"
         with Traced() as server:
             recording = self.recording = Recording(server)
@@ -380,6 +391,8 @@ class SyncError:
             self.taken = len(load.acknowledged) - before
             if rewrite_log:
                 recording.rewrite_log()
+            if forget_rewriting:
+                recording.forget_rewriting()
             self.restart = len(recording.events)
             recording.start(environment=self.environment)
             if not recording.integration:
@@ -447,9 +460,9 @@ def errors_part(checks, arguments):
         failed = any(case.failed and case.failed.name == LOG and case.taken for case in cases)
         checks.check(failed, "a sync of the log failed under pushes")
     case = SyncError("fdatasync", 6, environment=[("POWERCUT_KEEP_LOG", "1")])
-    case.run(arguments.seed)
+    case.run(arguments.seed, forget_rewriting=True)
     plan = Plan(case.recording.events, 300, arguments.seed, start=case.start)
-    must_lose(checks, "a start without a checkpoint after a failed sync", case.recording, plan, arguments)
+    must_lose(checks, "a start without rewriting and checkpoint of the log after a failed sync", case.recording, plan, arguments)
 
 
 def at_checkpoint(seed):
