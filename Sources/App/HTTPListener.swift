@@ -5,6 +5,7 @@ import NIOHTTP1
 import NIOPosix
 import Native
 import ServiceLifecycle
+import Storage
 import Web
 
 /// Serves HTTP on a listening socket: one of its own, or one that was handed in and outlives the process.
@@ -51,29 +52,25 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
     /// Serves until it is told to stop and every connection has ended.
     package func run() async throws {
         let connections = OpenConnections(bounds: bounds)
-        let listener = try await listen(connections)
-        let (connection, logger) = (connection, logger)
+        let handling = Handling()
+        let channel = try await listen(connections, handling)
         await withGracefulShutdownHandler {
-            await onRunning(listener.channel.localAddress?.port ?? 0)
-            await withDiscardingTaskGroup { group in
-                do {
-                    try await listener.executeThenClose { accepted in
-                        for try await value in accepted {
-                            group.addTask { await connection.handle(value: value, logger: logger) }
-                        }
-                    }
-                } catch {
-                    logger.error("accepting connections failed", metadata: ["error": "\(error)"])
-                }
+            await onRunning(channel.localAddress?.port ?? 0)
+            await withTaskCancellationHandler {
+                try? await channel.closeFuture.get()
+            } onCancel: {
+                stop(channel, connections)
             }
         } onGracefulShutdown: {
-            stop(listener.channel, connections)
+            stop(channel, connections)
         }
+        await handling.end()
     }
 
     private func listen(
-        _ connections: OpenConnections
-    ) async throws -> NIOAsyncChannel<Connection.Value, Never> {
+        _ connections: OpenConnections,
+        _ handling: Handling
+    ) async throws -> any NIOCore.Channel {
         let (maximum, connection, place, logger) = (maximum, connection, place, logger)
         let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.backlog, value: Self.backlog)
@@ -92,17 +89,18 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
                     try pipeline.addHandler(AcceptedConnections(connections))
                 }
             }
-        let setUp: @Sendable (any NIOCore.Channel) -> EventLoopFuture<Connection.Value> = { channel in
-            connection.setup(channel: channel, logger: logger).flatMapThrowing { value in
-                try Farewell.add(to: channel, of: connections)
-                return value
+            // A task for each, begun here: a connection that is accepted while the listener closes must be handled as well.
+            .childChannelInitializer { channel in
+                connection.setup(channel: channel, logger: logger).flatMapThrowing { value in
+                    handling.begin { await connection.handle(value: value, logger: logger) }
+                    try Farewell.add(to: channel, of: connections)
+                }
             }
-        }
         switch place {
         case .address(let host, let port):
-            return try await bootstrap.bind(host: host, port: port, childChannelInitializer: setUp)
+            return try await bootstrap.bind(host: host, port: port).get()
         case .socket(let socket):
-            return try await bootstrap.bind(socket.descriptor, childChannelInitializer: setUp)
+            return try await bootstrap.withBoundSocket(socket.descriptor).get()
         }
     }
 
@@ -118,6 +116,40 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
             connections.end(on: loop).whenComplete { _ in channel.close(promise: nil) }
             let patience = connections.bounds.last - connections.bounds.quietWhenLate
             loop.scheduleTask(in: patience) { channel.close(promise: nil) }
+        }
+    }
+}
+
+/// The connections that are being handled, and the end of the last one.
+private final class Handling: Sendable {
+    private struct State {
+        var count = 0
+        var waiting: CheckedContinuation<Void, Never>?
+    }
+
+    private let state = Lock(State())
+
+    /// Handles one more.
+    func begin(_ body: @escaping @Sendable () async -> Void) {
+        state.withLock { $0.count += 1 }
+        Task {
+            await body()
+            let waiting = state.withLock { state -> CheckedContinuation<Void, Never>? in
+                state.count -= 1
+                return state.count == 0 ? state.waiting : nil
+            }
+            waiting?.resume()
+        }
+    }
+
+    /// Returns when none is left; to be called once, when no more are begun.
+    func end() async {
+        await withCheckedContinuation { continuation in
+            let isOver = state.withLock { state -> Bool in
+                if state.count > 0 { state.waiting = continuation }
+                return state.count == 0
+            }
+            if isOver { continuation.resume() }
         }
     }
 }

@@ -56,10 +56,15 @@ package final class OpenConnections: Sendable {
         let now = NIODeadline.now()
         let leave = Leave(quiet: now + bounds.quiet, last: now + bounds.last)
         let promise = loop.makePromise(of: Void.self)
-        let channels = state.withLock { state in
-            state.leave = leave
-            state.ended = promise
-            return Array(state.channels.values)
+        let (channels, earlier) = state.withLock { state in
+            let earlier =
+                state.leave == nil ? nil : state.ended?.futureResult ?? loop.makeSucceededVoidFuture()
+            if earlier == nil { (state.leave, state.ended) = (leave, promise) }
+            return (Array(state.channels.values), earlier)
+        }
+        if let earlier {
+            promise.succeed()
+            return earlier
         }
         for channel in channels { channel.pipeline.fireUserInboundEventTriggered(leave) }
         if channels.isEmpty { finish() }

@@ -6,6 +6,7 @@ import NIOCore
 import NIOPosix
 import Native
 import ServiceLifecycle
+import Storage
 import Testing
 import Web
 
@@ -19,6 +20,7 @@ import Musl
 struct Site: Sendable {
     let port: Int
     private let group: ServiceGroup
+    private let isStopped: Lock<Bool>
 
     /// Runs `body` while it serves, and returns when it has stopped, which is for `body` to say.
     ///
@@ -32,8 +34,9 @@ struct Site: Sendable {
     ) async throws {
         let ports = AsyncStream.makeStream(of: Int.self)
         let logger = Logger(label: "site")
+        let isStopped = Lock(false)
         let connection = HTTP1Channel(responder: { _, writer, _ in
-            if late { try? await gracefulShutdown() }
+            while late, !isStopped.withLock({ $0 }) { try await Task.sleep(for: .milliseconds(10)) }
             let fields: HTTPFields = [.contentLength: "\(text.utf8.count)"]
             let head = HTTPResponse(status: .ok, headerFields: fields)
             try await writer.write(response: head, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
@@ -52,7 +55,7 @@ struct Site: Sendable {
             tasks.addTask { try await group.run() }
             var iterator = ports.stream.makeAsyncIterator()
             let port = try #require(await iterator.next())
-            try await body(Site(port: port, group: group))
+            try await body(Site(port: port, group: group, isStopped: isStopped))
             try await tasks.waitForAll()
         }
     }
@@ -60,6 +63,7 @@ struct Site: Sendable {
     /// Stops it in good order; returns at once.
     func stop() async {
         await group.triggerGracefulShutdown()
+        isStopped.withLock { $0 = true }
     }
 }
 
