@@ -176,8 +176,8 @@ struct ConfigurationFaultTests {
         defer { template.remove() }
         let reference = try await Self.reference(change, scene, on: template)
         #expect(reference.calls.first == .begin && reference.calls.suffix(2) == [.commit, .maintain])
-        let kinds: [SQLError.Kind] = [.inputOutput, .uniqueViolation]
-        let modes = kinds.flatMap { kind in Faults.Timing.allCases.map { (kind, $0) } }
+        let modes =
+            Faults.Timing.allCases.map { (SQLError.Kind.inputOutput, $0) } + [(.uniqueViolation, .before)]
         try await forEachAtOnce(modes) { kind, timing in
             try await Self.failEveryCall(of: change, kind, timing, scene, template, reference)
         }

@@ -29,15 +29,22 @@ struct PushFaultTests {
         var isUnavailable: Bool { results.allSatisfy { $0.failure == .storeUnavailable } }
     }
 
-    /// Every timing for one error of the disk and one of another kind; of the rest some.
-    private static func faults(for call: Int) -> [Faults.Fault] {
-        let rest: [SQLError.Kind] = [.full, .busy, .corrupt, .uniqueViolation]
-        return Faults.Timing.allCases.flatMap { timing in
-            [SQLError.Kind.inputOutput, .other].map { Faults.Fault(number: call, kind: $0, timing: timing) }
-        }
-            + [.syncFailed, rest[call % rest.count]].map {
-                Faults.Fault(number: call, kind: $0, timing: .before)
+    /// Every call fails as `kinds`, at each timing that makes a difference to it, and once as one of `more`.
+    private static func faults(
+        in calls: [Faults.Call],
+        as kinds: [SQLError.Kind],
+        more: [SQLError.Kind] = []
+    ) -> [Faults.Fault] {
+        zip(1..., calls).flatMap { number, call -> [Faults.Fault] in
+            let hasParts = call == .batch || call == .read
+            let timings = Faults.Timing.allCases.filter { hasParts || $0 != .partly }
+            let faults = kinds.flatMap { kind in
+                timings.map { Faults.Fault(number: number, kind: kind, timing: $0) }
             }
+            guard !more.isEmpty else { return faults }
+            let kind = call == .commit || call == .maintain ? more[0] : more[number % more.count]
+            return faults + [Faults.Fault(number: number, kind: kind, timing: .before)]
+        }
     }
 
     private static func run<Result>(
@@ -94,7 +101,11 @@ struct PushFaultTests {
         )
         #expect(reference.calls.first == .begin && reference.calls.suffix(2) == [.commit, .maintain])
         #expect(reference.calls.count > 20)
-        let faults = (1...reference.calls.count).flatMap { Self.faults(for: $0) }
+        let faults = Self.faults(
+            in: reference.calls,
+            as: [.inputOutput, .other],
+            more: [.syncFailed, .full, .busy, .corrupt, .uniqueViolation]
+        )
         try await forEachAtOnce(faults) { fault in
             try await Self.run(sent, on: template, fault) { trial in
                 try Self.check(trial, fault, reference)
@@ -169,13 +180,7 @@ struct PushFaultTests {
         let reference = try await Self.reference(sent, on: template, poison: "poison")
         #expect(reference.results.map(\.failure) == [nil, .unacceptable, nil])
         #expect(reference.after == wanted.after)
-        let faults = (1...reference.calls.count).flatMap { number in
-            Faults.Timing.allCases.flatMap { timing in
-                [SQLError.Kind.syncFailed, .other].map {
-                    Faults.Fault(number: number, kind: $0, timing: timing)
-                }
-            }
-        }
+        let faults = Self.faults(in: reference.calls, as: [.syncFailed, .other])
         try await forEachAtOnce(faults) { fault in
             try await Self.run(sent, on: template, fault, poison: "poison") { trial in
                 try await Self.checkOneByOne(trial, fault, reference)
