@@ -106,13 +106,14 @@ let package = Package(
             name: "App",
             dependencies: [
                 "Domain", "Native", "Formats", "SQL", "Storage", "Web", "Ingest", "API", "Workers",
-                hummingbird, logging, lifecycle, nioCore,
+                hummingbird, logging, lifecycle, nioCore, nioPosix,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
@@ -164,7 +165,12 @@ let package = Package(
         ),
         .testTarget(
             name: "AppTests",
-            dependencies: ["App", "TestSupport", "Domain", "Native", "Storage"],
+            dependencies: [
+                "App", "TestSupport", "Domain", "Native", "Storage", "Web", lifecycle, logging, nioCore,
+                nioPosix,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+            ],
             swiftSettings: safe
         ),
     ],

@@ -5,7 +5,9 @@
 #include <memory>
 #include <new>
 #include <re2/re2.h>
+#include <re2/set.h>
 #include <string>
+#include <vector>
 
 struct cre2_pattern {
     re2::RE2 expression;
@@ -14,7 +16,21 @@ struct cre2_pattern {
         : expression(source, options) {}
 };
 
+struct cre2_set {
+    re2::RE2::Set expressions;
+
+    explicit cre2_set(const re2::RE2::Options &options) : expressions(options, re2::RE2::UNANCHORED) {}
+};
+
 namespace {
+
+re2::RE2::Options options_with(int64_t max_memory) {
+    re2::RE2::Options options;
+    options.set_max_mem(max_memory);
+    options.set_log_errors(false);
+    options.set_encoding(re2::RE2::Options::EncodingUTF8);
+    return options;
+}
 
 re2::StringPiece piece(const uint8_t *bytes, size_t length) {
     return re2::StringPiece(reinterpret_cast<const char *>(bytes), length);
@@ -40,11 +56,7 @@ int cre2_new(
     char *error, size_t error_capacity, cre2_pattern **pattern) {
     *pattern = nullptr;
     try {
-        re2::RE2::Options options;
-        options.set_max_mem(max_memory);
-        options.set_log_errors(false);
-        options.set_encoding(re2::RE2::Options::EncodingUTF8);
-        std::unique_ptr<cre2_pattern> made(new cre2_pattern(piece(source, length), options));
+        std::unique_ptr<cre2_pattern> made(new cre2_pattern(piece(source, length), options_with(max_memory)));
         if (made->expression.ok()) {
             *pattern = made.release();
             return CRE2_OK;
@@ -76,5 +88,45 @@ size_t cre2_escape(const uint8_t *literal, size_t length, uint8_t *out, size_t c
         return escaped.size();
     } catch (...) {
         return 0;
+    }
+}
+
+cre2_set *cre2_set_new(int64_t max_memory) {
+    try {
+        return new cre2_set(options_with(max_memory));
+    } catch (...) {
+        return nullptr;
+    }
+}
+
+void cre2_set_free(cre2_set *set) { delete set; }
+
+int cre2_set_add(cre2_set *set, const uint8_t *source, size_t length) {
+    try {
+        return set->expressions.Add(piece(source, length), nullptr);
+    } catch (...) {
+        return -1;
+    }
+}
+
+int cre2_set_compile(cre2_set *set) {
+    try {
+        return set->expressions.Compile() ? 1 : 0;
+    } catch (...) {
+        return 0;
+    }
+}
+
+int cre2_set_matches(const cre2_set *set, const uint8_t *text, size_t length, int *found, size_t capacity) {
+    try {
+        std::vector<int> indices;
+        re2::RE2::Set::ErrorInfo error = {re2::RE2::Set::kNoError};
+        if (!set->expressions.Match(piece(text, length), &indices, &error)) {
+            return error.kind == re2::RE2::Set::kNoError ? 0 : -1;
+        }
+        std::copy_n(indices.begin(), std::min(indices.size(), capacity), found);
+        return static_cast<int>(indices.size());
+    } catch (...) {
+        return -1;
     }
 }

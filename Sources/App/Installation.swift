@@ -16,31 +16,48 @@ package struct Installation: Sendable {
     /// Why a data directory can't be used: for the person who started the program.
     package struct Problem: Error, CustomStringConvertible {
         package let description: String
+        /// Another process has it, and may give it back.
+        package var isInUse = false
     }
 
-    /// Bytes of a database up to which it is checked before it is used.
-    private static let checkedAtOnce: Int64 = 2 << 30
+    /// Bytes of a database up to which it is checked before it is used: about a millisecond for each MiB, while senders wait.
+    private static let checkedAtOnce: Int64 = 256 << 20
     private static let readers = 2
     /// Accounts whose configuration is kept in memory.
     private static let snapshots = 20_000
 
-    /// Opens it, in an order in which each step may rely on the ones before: lock, root secret, database, log emptied, schema, key
-    /// check, damage check.
-    package static func open(_ settings: Settings, clock: WallClock = SystemClock.wall) throws -> Installation
-    {
+    /// Opens it, in an order in which each step may rely on the ones before: lock, log made durable, database, log emptied, schema, root
+    /// secret and key check, damage check.
+    ///
+    /// - Rule: the log is written again before it is read, and the folder synced after. Why: what a failed sync left in memory only would
+    ///   be carried over into the database. Otherwise: a power cut in between leaves a damaged database.
+    ///
+    /// `failStop` ends the process when the disk did not confirm a sync of the writer, whoever asked for it.
+    package static func open(
+        _ settings: Settings,
+        clock: WallClock = SystemClock.wall,
+        failStop: @escaping @Sendable (String) -> Void = { _ in endProcess(code: 70) }
+    ) throws -> Installation {
         keepFilesPrivate()
         try PrivateFile.makeFolder(settings.dataDirectory)
         guard let lock = try FileLock(settings.dataDirectory + "/lock") else {
-            throw Problem(description: "\(settings.dataDirectory) is in use by another process")
+            throw Problem(
+                description: "\(settings.dataDirectory) is in use by another process",
+                isInUse: true
+            )
         }
         let path = databasePath(settings)
+        try PrivateFile.rewrite(path + "-wal")
         let writer = try SQLiteConnection(path: path, purpose: .writer)
         try writer.truncateLog()
+        try PrivateFile.syncFolder(of: path)
         try Migrator.migrate(writer, Schema.migrations, now: clock.now().milliseconds)
         let (keys, floor) = try identity(settings, clock, on: writer)
         let isChecked = try check(writer)
         let database = try Database(readerCount: readers) { isWriter throws(SQLError) in
             isWriter ? writer : try SQLiteConnection(path: path, purpose: .reader)
+        } onSyncFailure: {
+            failStop("the disk did not confirm a sync: what was written may be gone")
         }
         let cache = SnapshotCache(database: database, capacity: snapshots) { account, connection in
             try SnapshotLoader.load(account, on: connection)

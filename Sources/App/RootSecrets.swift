@@ -13,6 +13,8 @@ package enum RootSecrets {
     /// Reads the file, or makes it with a new secret of generation 1 when it is missing and `mayCreate`.
     package static func load(_ path: String, mayCreate: Bool) throws -> [UInt8: [UInt8]] {
         if let bytes = try PrivateFile.read(path) {
+            // A new one may not be on the disk yet, when the process that made it was killed at its sync.
+            if mayCreate { try PrivateFile.rewrite(path) }
             guard !PrivateFile.isReadableByOthers(path) else {
                 throw Problem(description: "\(path) can be read by others: chmod 600 it")
             }

@@ -9,6 +9,7 @@ import Ingest
 import Logging
 import NIOCore
 import NIOSSL
+import Native
 import ServiceLifecycle
 import Storage
 import UnixSignals
@@ -22,6 +23,7 @@ import Workers
 package struct Server {
     package let router: Router<AppContext>
     private let installation: Installation
+    private let socket: ListeningSocket?
     private let commit: GroupCommit
     private let usage: UsageTracker
     private let metrics: PrometheusMetrics
@@ -30,15 +32,17 @@ package struct Server {
 
     /// Builds it over an opened installation.
     ///
-    /// `failStop` ends the process when the disk can't be trusted any more.
+    /// `socket`: to serve on instead of the address of the settings. `failStop` ends the process when the disk can't be trusted any more.
     package init(
         _ installation: Installation,
+        on socket: ListeningSocket? = nil,
         logger: Logger,
         bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
         failStop: @escaping @Sendable (String) -> Void
     ) {
         let store = installation.store
         self.installation = installation
+        self.socket = socket
         self.logger = logger
         metrics = PrometheusMetrics()
         usage = UsageTracker(database: store.database, logger: logger)
@@ -103,24 +107,23 @@ package struct Server {
         try await ServiceGroup(configuration: configuration).run()
     }
 
-    private func httpServer(onRunning: @escaping @Sendable (Int) async -> Void) throws -> some Service {
-        let settings = installation.settings
-        let doors = pushDoors()
-        let plain = HTTPServerBuilder { HTTPConnection(doors: doors, responder: $0) }
-        let server = try settings.tls.map { files in
-            try HTTPServerBuilder.tls(plain, tlsConfiguration: Self.tls(files))
-        }
-        return Application(
-            responder: router.buildResponder(),
-            server: server ?? plain,
-            configuration: ApplicationConfiguration(
-                address: .hostname(settings.listen.host, port: settings.listen.port),
-                backlog: 4_096,
-                availableConnectionsDelegate: .maximum(4_096, logger: logger)
-            ),
-            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? settings.listen.port)
-            },
-            logger: logger
+    private func httpServer(onRunning: @escaping @Sendable (Int) async -> Void) throws -> any Service {
+        let responder = router.buildResponder().responder(logger: logger)
+        let plain = HTTPConnection(doors: pushDoors(), responder: responder)
+        guard let files = installation.settings.tls else { return listener(plain, onRunning) }
+        return listener(try TLSChannel(plain, tlsConfiguration: Self.tls(files)), onRunning)
+    }
+
+    private func listener<Connection: ServerChildChannel>(
+        _ connection: Connection,
+        _ onRunning: @escaping @Sendable (Int) async -> Void
+    ) -> HTTPListener<Connection> {
+        let listen = installation.settings.listen
+        return HTTPListener(
+            connection,
+            at: socket.map { .socket($0) } ?? .address(host: listen.host, port: listen.port),
+            logger: logger,
+            onRunning: onRunning
         )
     }
 

@@ -39,7 +39,8 @@ package struct DecodedEvent: Sendable {
         isRecovery: Bool,
         startsAt: UnixTime?,
         endsAt: UnixTime?,
-        severityCandidates: [SeverityCandidate]
+        severityCandidates: [SeverityCandidate],
+        wasCut: Bool = false
     ) {
         let (title, titleCut) = title.capped(Limits.titleBytes)
         let (description, descriptionCut) = description.capped(Limits.alertDescriptionBytes)
@@ -55,7 +56,7 @@ package struct DecodedEvent: Sendable {
         self.startsAt = startsAt
         self.endsAt = endsAt
         self.severityCandidates = severityCandidates
-        self.wasCut = titleCut || descriptionCut || labelsCut || annotationsCut
+        self.wasCut = wasCut || titleCut || descriptionCut || labelsCut || annotationsCut
         labelsDigest = labels.digest
         contentDigest = DecodedEvent.digest(
             description: description,

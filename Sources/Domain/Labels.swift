@@ -18,6 +18,8 @@ package struct Labels: Sendable, Equatable {
 
     package var count: Int { pairs.count }
     package var isEmpty: Bool { pairs.isEmpty }
+    /// Bytes of all names and values.
+    package var byteCount: Int { storage.count }
 
     /// The value of `name`; nil when it is absent.
     package func value(of name: StaticString) -> Text? {
@@ -104,9 +106,12 @@ package struct Labels: Sendable, Equatable {
 extension Labels {
     /// Collects pairs in any order. A later pair with a name that is there already replaces it.
     package struct Builder {
-        private var labels = Labels()
+        private var labels: Labels
 
-        package init() {}
+        /// Begins with some labels.
+        package init(_ labels: Labels = Labels()) {
+            self.labels = labels
+        }
 
         /// Adds a pair. `writeName` and `writeValue` append valid UTF-8 to the bytes they are given.
         package mutating func append(

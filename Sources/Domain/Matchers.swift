@@ -1,3 +1,5 @@
+import Native
+
 /// A text with `*` (any run, also empty) and `?` (one character) that must match the whole value.
 ///
 /// Worst case O(pattern x value), without recursion; values are at most 2 kB.
@@ -20,6 +22,22 @@ package struct Wildcard: Sendable {
             }
         }
         self.pieces = pieces
+    }
+
+    /// The same as a regular expression in RE2's syntax.
+    package var expression: [UInt8] {
+        var literal: [UInt8] = []
+        var expression = Array("(?s)^".utf8)
+        for piece in pieces {
+            if case .one(let byte) = piece {
+                literal.append(byte)
+                continue
+            }
+            expression += Pattern.literal(escaping: literal)
+            literal = []
+            expression += piece == .anyRun ? Array(".*".utf8) : Array(".".utf8)
+        }
+        return expression + Pattern.literal(escaping: literal) + Array("$".utf8)
     }
 
     /// Whether the whole of `value` matches. On a mismatch only the last `*` takes one character more.

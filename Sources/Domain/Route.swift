@@ -55,8 +55,9 @@ package struct Route: Sendable {
 
 /// The routes of one integration, compiled once per configuration revision.
 ///
-/// Groups that ask for an exact value of some key are found through a hash table, the others are tried one by one, so that
-/// thousands of routes that differ in one label cost one look-up. A group is entered under its rarest exact condition.
+/// Groups that ask for an exact value of some key are found through a hash table, those that ask for wildcards and regular expressions
+/// through one pass of all expressions of the key, the others are tried one by one: thousands of routes that differ in one label cost one
+/// look-up. A group is entered under its rarest exact condition. What is found so is only a candidate: all its conditions are tried.
 package struct RouteTable: Sendable {
     /// One AND group.
     private struct Group: Sendable {
@@ -74,6 +75,7 @@ package struct RouteTable: Sendable {
     private let routes: [Match]
     private let groups: [Group]
     private let byExactValue: [ConditionKey: [Text: [Int]]]
+    private let byPattern: [PatternIndex]
     private let unindexed: [Int]
 
     /// How many routes there are.
@@ -93,7 +95,9 @@ package struct RouteTable: Sendable {
             }
         }
         self.groups = groups
-        (byExactValue, unindexed) = RouteTable.index(groups)
+        let (byExactValue, rest) = RouteTable.index(groups)
+        self.byExactValue = byExactValue
+        (byPattern, unindexed) = PatternIndex.make(of: rest, conditions: groups.map(\.conditions))
     }
 
     /// The routes that `subject` satisfies, in order, up to and with the first that stops.
@@ -102,6 +106,7 @@ package struct RouteTable: Sendable {
         for (key, groupsByValue) in byExactValue {
             if let value = subject.value(of: key), let found = groupsByValue[value] { candidates += found }
         }
+        for index in byPattern { candidates += index.candidates(for: subject) }
         candidates.sort()
         var result: [Match] = []
         var lastRoute = -1

@@ -15,12 +15,26 @@ struct AlertmanagerReader: Sendable {
     /// Labels that may name the severity, the most trusted first.
     let severityLabels: [StaticString]
 
+    /// Bytes of common labels and annotations that the alerts of one body may take over in all. Beyond it an alert keeps its own and is
+    /// flagged: a body of 40 kB could otherwise grow to gigabytes.
+    private static let commonBytes = 8 << 20
+
     /// What the alerts of a group share.
     private struct Group {
-        let labels: JSONValue?
-        let annotations: JSONValue?
+        let labels: Labels
+        let annotations: Labels
+        /// Whether some of them were dropped or cut.
+        let wasCut: Bool
         let isResolved: Bool
         let link: Text?
+        /// Bytes that may still be taken over.
+        var budget = AlertmanagerReader.commonBytes
+
+        /// The labels and annotations for one more alert, and whether something of them is missing.
+        mutating func take() -> (labels: Labels, annotations: Labels, wasCut: Bool) {
+            budget -= labels.byteCount + annotations.byteCount
+            return budget >= 0 ? (labels, annotations, wasCut) : (Labels(), Labels(), true)
+        }
     }
 
     /// The events of `body`, at least one.
@@ -30,54 +44,59 @@ struct AlertmanagerReader: Sendable {
                 throw .noAlerts("there is no array \"alerts\"")
             }
             guard alerts.elementCount <= Limits.alertsPerPush else { throw .tooManyAlerts }
-            let group = Group(
-                labels: root.member("commonLabels"),
-                annotations: root.member("commonAnnotations"),
+            let (labels, labelsCut) = PushJSON.labels(root.member("commonLabels")).capped()
+            let (annotations, annotationsCut) = PushJSON.labels(root.member("commonAnnotations")).capped()
+            var group = Group(
+                labels: labels,
+                annotations: annotations,
+                wasCut: labelsCut || annotationsCut,
                 isResolved: root.member("status")?.string?.equals("resolved") ?? false,
                 link: PushJSON.text(root.member("externalURL"))
             )
             var events: [DecodedEvent] = []
             events.reserveCapacity(alerts.elementCount)
             alerts.forEachElement { alert in
-                if alert.isObject { events.append(event(of: alert, in: group)) }
+                if alert.isObject { events.append(event(of: alert, in: &group)) }
             }
             guard !events.isEmpty else { throw .noAlerts("the array \"alerts\" holds no objects") }
             return events
         }
     }
 
-    private func event(of alert: JSONValue, in group: Group) -> DecodedEvent {
+    private func event(of alert: JSONValue, in group: inout Group) -> DecodedEvent {
         let own = alert.member("labels")
-        let labels = PushJSON.labels(group.labels, own)
-        let annotations = PushJSON.labels(group.annotations, alert.member("annotations"))
+        let common = group.take()
+        let labels = PushJSON.labels(over: common.labels, own)
+        let annotations = PushJSON.labels(over: common.annotations, alert.member("annotations"))
         let status = alert.member("status")?.string
         return DecodedEvent(
             alertKey: PushJSON.text(alert.member("fingerprint"))?.trimmed
                 ?? AlertKey.hash(of: PushJSON.labels(own), excluding: Self.levelLabels),
             title: labels.text("alertname") ?? annotations.text("summary") ?? "(no name)",
-            description: description(annotations, common: group.annotations),
+            description: description(annotations, common: common.annotations),
             link: group.link ?? PushJSON.text(alert.member("generatorURL")),
             labels: labels,
             annotations: annotations,
             isRecovery: status?.equals("resolved") ?? group.isResolved,
             startsAt: PushJSON.time(alert.member("startsAt")),
             endsAt: PushJSON.time(alert.member("endsAt")),
-            severityCandidates: candidates(labels, common: group.labels)
+            severityCandidates: candidates(labels, common: common.labels),
+            wasCut: common.wasCut
         )
     }
 
-    private func description(_ annotations: Labels, common: JSONValue?) -> Text {
+    private func description(_ annotations: Labels, common: Labels) -> Text {
         for name in ["message", "description", "summary"] as [StaticString] {
-            if let text = annotations.text(name) ?? PushJSON.text(common?.member(name)) { return text }
+            if let text = annotations.text(name) ?? common.text(name) { return text }
         }
         return ""
     }
 
     /// The alert's own label before the common one of the same name.
-    private func candidates(_ labels: Labels, common: JSONValue?) -> [SeverityCandidate] {
+    private func candidates(_ labels: Labels, common: Labels) -> [SeverityCandidate] {
         var result: [SeverityCandidate] = []
         for name in severityLabels {
-            guard let level = labels.text(name) ?? PushJSON.text(common?.member(name)) else { continue }
+            guard let level = labels.text(name) ?? common.text(name) else { continue }
             result.append(SeverityCandidate(field: name.description, level: level.trimmed.prefix(bytes: 255)))
         }
         return result

@@ -47,17 +47,15 @@ enum PushJSON {
         return time
     }
 
-    /// The members of the objects, a later object's over an earlier one's. What is no string is taken as its text.
-    static func labels(_ objects: JSONValue?...) -> Labels {
-        var builder = Labels.Builder()
-        for object in objects {
-            guard let object, object.isObject else { continue }
-            var count = 0
-            for (name, value) in object.members {
-                count += 1
-                if count > pairLimit { break }
-                builder.append(name: { append(name, to: &$0) }, value: { append(value, to: &$0) })
-            }
+    /// The members of an object over `common`, which they replace where the names are the same. What is no string is taken as its text.
+    static func labels(over common: Labels = Labels(), _ object: JSONValue?) -> Labels {
+        guard let object, object.isObject, object.elementCount > 0 else { return common }
+        var builder = Labels.Builder(common)
+        var count = 0
+        for (name, value) in object.members {
+            count += 1
+            if count > pairLimit { break }
+            builder.append(name: { append(name, to: &$0) }, value: { append(value, to: &$0) })
         }
         return builder.build()
     }

@@ -1,6 +1,5 @@
 import Domain
 import Storage
-import Synchronization
 
 /// Knows which integrations send more than their fair share.
 final class ShareMeter: Sendable {
@@ -63,24 +62,44 @@ final class ShareMeter: Sendable {
     }
 }
 
-/// Bounds the bytes of the bodies that are being read at one time.
+/// Bounds the memory of the large bodies that are being read at one time, as their bytes come: of all together, and of one account, so that
+/// a tenant who holds many back leaves room for the others. Bodies up to `freeBytes` are bounded by the number of connections.
 final class BodyBudget: Sendable {
-    private let free: Atomic<Int>
+    private struct State {
+        var free: Int
+        var taken: [AccountNumber: Int] = [:]
+    }
 
+    /// Bytes of a body that are not counted.
+    static let freeBytes = 64 << 10
+
+    private let state: Lock<State>
+    private let share: Int
+
+    /// `bytes` in all; an account may have a quarter of them.
     init(bytes: Int) {
-        free = Atomic(bytes)
+        state = Lock(State(free: bytes))
+        share = bytes / 4
     }
 
-    /// Reserves `bytes`; nil when there are not so many left. The answer is to be given back.
-    func reserve(_ bytes: Int) -> Int? {
-        guard free.subtract(bytes, ordering: .relaxed).newValue >= 0 else {
-            free.add(bytes, ordering: .relaxed)
-            return nil
+    /// Takes room for so many more bytes; false when there is none.
+    func take(_ bytes: Int, for account: AccountNumber) -> Bool {
+        state.withLock { state in
+            let taken = state.taken[account, default: 0] + bytes
+            guard bytes <= state.free, taken <= share else { return false }
+            state.free -= bytes
+            state.taken[account] = taken
+            return true
         }
-        return bytes
     }
 
-    func giveBack(_ bytes: Int) {
-        free.add(bytes, ordering: .relaxed)
+    /// Gives back what was taken.
+    func giveBack(_ bytes: Int, of account: AccountNumber) {
+        guard bytes > 0 else { return }
+        state.withLock { state in
+            state.free += bytes
+            let left = (state.taken[account] ?? 0) - bytes
+            state.taken[account] = left > 0 ? left : nil
+        }
     }
 }

@@ -30,7 +30,7 @@ package final class PushDoor: ChannelInboundHandler {
         /// The snapshot is being loaded; the body gathers.
         case admitting
         /// The body comes.
-        case reading(PushIntake.Admission, reserved: Int)
+        case reading(PushIntake.Admission, taken: Int)
         /// The writer, or the decoder of large bodies, has it.
         case storing
         /// Answered before the request was over: what is left of it is dropped.
@@ -173,9 +173,9 @@ package final class PushDoor: ChannelInboundHandler {
     ) throws(PushRefusal) {
         guard let current, let context else { return }
         let admission = try intake.admit(token, to: account, type: type)
-        let reserved = try intake.reserve(current.head, admission)
-        state = .reading(admission, reserved: reserved)
-        if current.body.readableBytes > Limits.pushBytes { return refuse(tooLarge(admission)) }
+        try intake.admitBody(current.head, admission)
+        let taken = try intake.admitBody(of: current.body.readableBytes, taken: 0, admission)
+        state = .reading(admission, taken: taken)
         if current.isWhole { return finishBody(admission) }
         if current.head.expectsContinue {
             let head = HTTPResponseHead(version: current.version, status: .continue)
@@ -186,25 +186,25 @@ package final class PushDoor: ChannelInboundHandler {
     // MARK: Body
 
     private func take(_ bytes: ByteBuffer) {
+        // One that is too large already is refused as soon as it is admitted.
+        guard let held = current?.body.readableBytes, held <= Limits.pushBytes else { return }
         var bytes = bytes
-        if current?.body.readableBytes == 0 {
-            current?.body = bytes
-        } else {
-            current?.body.writeBuffer(&bytes)
+        if held == 0 { current?.body = bytes } else { current?.body.writeBuffer(&bytes) }
+        guard case .reading(let admission, let taken) = state, let count = current?.body.readableBytes else {
+            return
         }
-        guard case .reading(let admission, _) = state,
-            let count = current?.body.readableBytes, count > Limits.pushBytes
-        else { return }
-        refuse(tooLarge(admission))
-    }
-
-    private func tooLarge(_ admission: PushIntake.Admission) -> PushRefusal {
-        giveBack()
-        return intake.tooLarge(admission)
+        do throws(PushRefusal) {
+            state = .reading(admission, taken: try intake.admitBody(of: count, taken: taken, admission))
+        } catch {
+            giveBack()
+            refuse(error)
+        }
     }
 
     private func giveBack() {
-        if case .reading(_, let reserved) = state { intake.bodies.giveBack(reserved) }
+        if case .reading(let admission, let taken) = state {
+            intake.bodies.giveBack(taken, of: admission.account.number)
+        }
     }
 
     private func finishBody(_ admission: PushIntake.Admission) {

@@ -106,8 +106,8 @@ package struct PushIntake: Sendable {
         )
     }
 
-    /// Admits the body by its head and reserves room for it: the bytes to give back to `bodies` when it was read.
-    func reserve(_ head: PushHead, _ admission: Admission) throws(PushRefusal) -> Int {
+    /// Admits the body by its head.
+    func admitBody(_ head: PushHead, _ admission: Admission) throws(PushRefusal) {
         if let encoding = head.contentEncoding, encoding != "identity" {
             throw refuse(
                 .contentEncoding,
@@ -116,18 +116,26 @@ package struct PushIntake: Sendable {
             )
         }
         if let announced = head.contentLength, announced > Limits.pushBytes { throw tooLarge(admission) }
-        guard let reserved = bodies.reserve(head.contentLength ?? Limits.pushBytes) else {
+    }
+
+    /// Admits a body of which `count` bytes came, for which `taken` are taken already: how many are taken now, to be given back to
+    /// `bodies` when it was read.
+    func admitBody(of count: Int, taken: Int, _ admission: Admission) throws(PushRefusal) -> Int {
+        if count > Limits.pushBytes { throw tooLarge(admission) }
+        let needed = max(0, count - BodyBudget.freeBytes)
+        guard needed > taken else { return taken }
+        guard bodies.take(needed - taken, for: admission.account.number) else {
             throw refuse(
                 .overloaded,
                 PushRefusal(.serviceUnavailable, "Too much to do at present: try again.", .overloaded),
                 admission
             )
         }
-        return reserved
+        return needed
     }
 
     /// The refusal of a body of more than `Limits.pushBytes`.
-    func tooLarge(_ admission: Admission) -> PushRefusal {
+    private func tooLarge(_ admission: Admission) -> PushRefusal {
         let message = "The body is larger than \(Limits.pushBytes) bytes: send fewer alerts at a time."
         return refuse(.tooLarge, PushRefusal(.entityTooLarge, message, .tooLarge), admission)
     }

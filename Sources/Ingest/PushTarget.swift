@@ -101,7 +101,7 @@ struct PushHead: Sendable {
             case 12 where Self.same(name, "content-type"): contentType = Text(value)
             case 12 where Self.same(name, "x-request-id"): requestID = requestID ?? RequestID.accepted(value)
             case 13 where Self.same(name, "authorization"): tokens.append(Self.credential(value))
-            case 14 where Self.same(name, "content-length"): contentLength = Int(value)
+            case 14 where Self.same(name, "content-length"): contentLength = Int(value) ?? .max
             case 15 where Self.same(name, "x-forwarded-for"): forwardedFor.append(value)
             case 16 where Self.same(name, "content-encoding"): contentEncoding = value
             case 17 where Self.same(name, "x-integration-key"): tokens.append(Array(value.utf8))

@@ -9,6 +9,8 @@ private import CRE2
 // locks), and (3) deinit runs when no reference is left.
 @safe package final class Pattern: @unchecked Sendable {
     private let expression: OpaquePointer
+    /// The expression as it was given, in UTF-8.
+    package let source: [UInt8]
 
     /// Compiles an expression.
     ///
@@ -18,6 +20,7 @@ private import CRE2
     /// - Throws: `PatternError` with RE2's message.
     package init(_ source: [UInt8], maximumMemory: Int = 1 << 20) throws(PatternError) {
         precondition(maximumMemory > 0, "a pattern needs memory")
+        self.source = source
         expression = try Self.compile(source, maximumMemory: maximumMemory)
     }
 

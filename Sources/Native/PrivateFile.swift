@@ -25,13 +25,45 @@ package enum PrivateFile {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw FileError(action: "create", path: path, code: errno) }
         defer { close(file) }
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                write(file, $0.baseAddress.map { $0 + written }, bytes.count - written)
+        do throws(FileError) {
+            var written = 0
+            while written < bytes.count {
+                let count = bytes.withUnsafeBytes {
+                    write(file, $0.baseAddress.map { $0 + written }, bytes.count - written)
+                }
+                guard count > 0 else { throw FileError(action: "write", path: path, code: errno) }
+                written += count
             }
-            guard count > 0 else { throw FileError(action: "write", path: path, code: errno) }
-            written += count
+            guard fsync(file) == 0 else { throw FileError(action: "sync", path: path, code: errno) }
+            try syncFolder(of: path)
+        } catch {
+            // What is not known to be on the disk must not be found there by the next start.
+            unlink(path)
+            throw error
+        }
+    }
+
+    /// Makes sure that what a file holds now is on the disk: its bytes are written again, in place, and synced with its folder. A file that
+    /// is not there is left alone.
+    ///
+    /// - Why again: after a failed sync the system keeps the bytes in memory, calls them clean, and never writes them again; who reads them
+    ///   believes in what the next power cut takes away.
+    package static func rewrite(_ path: String) throws(FileError) {
+        let file = open(path, O_RDWR | O_CLOEXEC)
+        guard file >= 0 else {
+            if errno == ENOENT { return }
+            throw FileError(action: "open", path: path, code: errno)
+        }
+        defer { close(file) }
+        var part = [UInt8](repeating: 0, count: 1 << 20)
+        var position = 0
+        while true {
+            let count = part.withUnsafeMutableBytes { pread(file, $0.baseAddress, $0.count, off_t(position)) }
+            guard count >= 0 else { throw FileError(action: "read", path: path, code: errno) }
+            if count == 0 { break }
+            let written = part.withUnsafeBytes { pwrite(file, $0.baseAddress, count, off_t(position)) }
+            guard written > 0 else { throw FileError(action: "write", path: path, code: errno) }
+            position += written
         }
         guard fsync(file) == 0 else { throw FileError(action: "sync", path: path, code: errno) }
         try syncFolder(of: path)
@@ -76,7 +108,8 @@ package enum PrivateFile {
         }
     }
 
-    private static func syncFolder(of path: String) throws(FileError) {
+    /// Syncs the folder that holds `path`: its name is on the disk then.
+    package static func syncFolder(of path: String) throws(FileError) {
         let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(
             separator: "/"
         )

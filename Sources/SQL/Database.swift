@@ -5,12 +5,16 @@ package final class Database: Sendable {
     private let writer: ConnectionThread
     private let readers: [ConnectionThread]
     private let nextReader = AtomicCounter()
+    private let onSyncFailure: @Sendable () -> Void
 
-    /// Opens `readerCount` readers after the writer. `open` is called once for each connection.
+    /// Opens `readerCount` readers after the writer. `open` is called once for each connection, `onSyncFailure` when the disk did not
+    /// confirm a sync of the writer: nothing that was written can be trusted from then on.
     package init(
         readerCount: Int,
-        open: (_ isWriter: Bool) throws(SQLError) -> any SQLConnection
+        open: (_ isWriter: Bool) throws(SQLError) -> any SQLConnection,
+        onSyncFailure: @escaping @Sendable () -> Void = {}
     ) throws(SQLError) {
+        self.onSyncFailure = onSyncFailure
         writer = ConnectionThread(try open(true))
         var readers: [ConnectionThread] = []
         for _ in 0..<readerCount { readers.append(ConnectionThread(try open(false))) }
@@ -28,9 +32,23 @@ package final class Database: Sendable {
     package func write<Result: Sendable>(
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await writer.run { connection in
-            defer { try? connection.maintain() }
-            return try body(connection)
+        try await writer.run { [onSyncFailure] connection in
+            defer { Self.maintain(connection, onSyncFailure) }
+            do {
+                return try body(connection)
+            } catch let error as SQLError where error.kind == .syncFailed {
+                onSyncFailure()
+                throw error
+            }
+        }
+    }
+
+    /// What was asked for is done already: a checkpoint that fails otherwise is tried again with the next write.
+    private static func maintain(_ connection: any SQLConnection, _ onSyncFailure: () -> Void) {
+        do throws(SQLError) {
+            try connection.maintain()
+        } catch {
+            if error.kind == .syncFailed { onSyncFailure() }
         }
     }
 

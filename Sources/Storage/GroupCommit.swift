@@ -44,8 +44,8 @@ package final class GroupCommit: Service, Sendable {
         var bytes = 0
         var isWriting = false
         var isStopping = false
-        /// Whether the last transaction could be committed.
-        var isHealthy = true
+        /// When the last transaction failed; nil when it could be committed.
+        var failedAt: ContinuousClock.Instant?
 
         var count: Int { queue.count + overShare.count }
     }
@@ -116,12 +116,17 @@ package final class GroupCommit: Service, Sendable {
 
     /// Pushes that wait, and whether the last transaction could be committed.
     package var status: (depth: Int, isHealthy: Bool) {
-        state.withLock { ($0.count, $0.isHealthy) }
+        state.withLock { ($0.count, $0.failedAt == nil) }
     }
 
-    /// A transaction outside the queue could be committed: the store works again.
+    /// A small transaction outside the queue could be committed: the store works again, unless a push just failed. On a full disk there is
+    /// room for a page when there is none for a push.
     package func noteStoreWorks() {
-        state.withLock { $0.isHealthy = true }
+        state.withLock { state in
+            if let failedAt = state.failedAt, failedAt.duration(to: .now) > .seconds(2) {
+                state.failedAt = nil
+            }
+        }
     }
 
     // MARK: Service
@@ -197,7 +202,7 @@ package final class GroupCommit: Service, Sendable {
             try connection.maintain()
         } catch {
             logFailure("the log could not be checkpointed", error)
-            stopIfSyncFailed(error)
+            stopIfUnsynced(error)
         }
         database.enqueueWrite { [self] connection in writeNext(connection) }
     }
@@ -266,18 +271,18 @@ package final class GroupCommit: Service, Sendable {
     private func unavailable(_ pushes: [PreparedPush], _ error: any Error) -> PushWriter.Results {
         logFailure("the store could not commit", error)
         setHealth(false)
-        stopIfSyncFailed(error)
+        stopIfUnsynced(error)
         return pushes.map { _ in .failure(.storeUnavailable) }
     }
 
-    private func stopIfSyncFailed(_ error: any Error) {
-        if (error as? SQLError)?.kind == .syncFailed {
+    private func stopIfUnsynced(_ error: any Error) {
+        if let error = error as? SQLError, error.kind == .syncFailed {
             failStop("the disk did not confirm a sync: what was written may be gone")
         }
     }
 
     private func setHealth(_ isHealthy: Bool) {
-        state.withLock { $0.isHealthy = isHealthy }
+        state.withLock { $0.failedAt = isHealthy ? nil : .now }
     }
 
     private func logFailure(_ message: Logger.Message, _ error: any Error) {

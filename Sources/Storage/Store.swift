@@ -111,6 +111,8 @@ package final class IdentifierSource: Sendable {
         var sequence: IdentifierSequence
         var random = BufferedRandom()
         var newest: UnixTime
+        /// Since when, and from what time on, the clock is behind.
+        var behind: (since: ContinuousClock.Instant, from: UnixTime)?
     }
 
     private let state: Lock<State>
@@ -122,11 +124,21 @@ package final class IdentifierSource: Sendable {
         state = Lock(State(sequence: IdentifierSequence(after: floor), newest: floor))
     }
 
-    /// The clock's time, or the newest time seen when the clock went back.
+    /// The clock's time. When the clock went back, the newest time seen, going on at half speed until the clock has caught up: what is
+    /// measured by it, such as rates, goes on.
     package var now: UnixTime {
         let time = clock.now()
         return state.withLock { state in
-            state.newest = max(state.newest, time)
+            if time >= state.newest {
+                state.newest = time
+                state.behind = nil
+                return time
+            }
+            let behind = state.behind ?? (.now, state.newest)
+            state.behind = behind
+            let elapsed = behind.since.duration(to: .now).components
+            let milliseconds = elapsed.seconds * 1_000 + elapsed.attoseconds / 1_000_000_000_000_000
+            state.newest = max(state.newest, behind.from.adding(milliseconds: milliseconds / 2))
             return state.newest
         }
     }

@@ -118,10 +118,7 @@ package final class UsageTracker: Service, Sendable {
     /// Writes once a second, and once more on shutdown.
     package func run() async throws {
         await cancelWhenGracefulShutdown {
-            while !Task.isCancelled {
-                try? await Task.sleep(for: .seconds(1))
-                await self.flush()
-            }
+            while (try? await Task.sleep(for: .seconds(1))) != nil { await self.flush() }
         }
         await flush()
     }

@@ -30,6 +30,8 @@ package final class EdgeGuard: ChannelDuplexHandler {
     private let bounds: Bounds
     private var isReadingBody = false
     private var isAnswered = true
+    /// Whether the connection is closed after the answer: HTTP/1.0 knows no other way that all clients agree on.
+    private var isLast = false
     private var lastActive = NIODeadline.now()
     private var idleTimer: Scheduled<Void>?
     private var announced: Int?
@@ -52,6 +54,8 @@ package final class EdgeGuard: ChannelDuplexHandler {
         if discarded != nil { return discard(part, context) }
         switch part {
         case .head(let head):
+            guard Self.isAcceptable(head) else { return refuse(head, context) }
+            isLast = head.version != .http1_1
             isReadingBody = true
             received = 0
             isAnswered = false
@@ -83,7 +87,12 @@ package final class EdgeGuard: ChannelDuplexHandler {
         isAnswered = true
         lastActive = .now()
         guard isReadingBody, leavesTooMuch else {
-            context.write(data, promise: promise)
+            let written = isLast ? promise ?? context.eventLoop.makePromise() : promise
+            if isLast {
+                let channel = context.channel
+                written?.futureResult.whenComplete { _ in channel.close(promise: nil) }
+            }
+            context.write(data, promise: written)
             return
         }
         bodyTimer?.cancel()
@@ -109,6 +118,35 @@ package final class EdgeGuard: ChannelDuplexHandler {
     package func channelInactive(context: ChannelHandlerContext) {
         for timer in [idleTimer, bodyTimer, stallTimer, discardTimer] { timer?.cancel() }
         context.fireChannelInactive()
+    }
+
+    /// HTTP/1.1 names exactly one host (RFC 9112, 3.2), HTTP/1.0 has no chunks: whoever sends it otherwise wants two parsers to disagree.
+    private static func isAcceptable(_ head: HTTPRequestHead) -> Bool {
+        let hosts = head.headers["Host"]
+        guard head.version == .http1_1 else {
+            return hosts.count <= 1 && !head.headers.contains(name: "Transfer-Encoding")
+        }
+        let allowed = hosts.first?.utf8.allSatisfy { byte in
+            byte.isLetterOrDigit || byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-")
+                || byte == UInt8(ascii: "_")
+                || byte == UInt8(ascii: ":") || byte == UInt8(ascii: "[") || byte == UInt8(ascii: "]")
+        }
+        return hosts.count == 1 && allowed == true
+    }
+
+    /// 400, and the connection is over.
+    private func refuse(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        isReadingBody = true
+        isAnswered = true
+        discarded = 0
+        discardTimer = close(context, after: bounds.discardTime)
+        let headers: HTTPHeaders = ["Content-Length": "0", "Connection": "close"]
+        let answer = HTTPResponseHead(version: head.version, status: .badRequest, headers: headers)
+        context.write(wrapOutboundOut(.head(answer)), promise: nil)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        let channel = context.channel
+        written.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }
+        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
     }
 
     /// Whether more of the body may still come than is read for the sake of keeping the connection.
@@ -143,5 +181,11 @@ package final class EdgeGuard: ChannelDuplexHandler {
     private func close(_ context: ChannelHandlerContext, after time: TimeAmount) -> Scheduled<Void> {
         let channel = context.channel
         return context.eventLoop.scheduleTask(in: time) { channel.close(promise: nil) }
+    }
+}
+
+extension UInt8 {
+    fileprivate var isLetterOrDigit: Bool {
+        (0x30...0x39).contains(self) || (0x41...0x5A).contains(self) || (0x61...0x7A).contains(self)
     }
 }

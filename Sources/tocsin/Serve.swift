@@ -1,5 +1,6 @@
 import App
 import ArgumentParser
+import FoundationEssentials
 import Logging
 import Native
 
@@ -27,27 +28,44 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         try await reporting {
+            let socket = try handedIn()
             let settings = try await options.settings([
-                "listen": listen, "role": role, "tls-certificate": tlsCertificate, "tls-key": tlsKey,
+                "listen": socket?.address ?? listen, "role": role, "tls-certificate": tlsCertificate,
+                "tls-key": tlsKey,
                 "trusted-proxies": trustedProxies, "metrics-listen": metricsListen,
                 "insecure-http": insecureHTTP ? "true" : nil,
             ])
             let level = settings.logLevel
             let logger = Logger(label: "tocsin") { JSONLogHandler(label: $0, level: level) }
-            let installation = try Installation.open(settings)
+            let failStop: @Sendable (String) -> Void = { reason in
+                logger.critical("the process ends", metadata: ["reason": "\(reason)"])
+                endProcess(code: 70)
+            }
+            let installation = try await Installation.openInTurn(settings, logger: logger, failStop: failStop)
             if let (path, _) = try await installation.bootstrap() {
                 logger.notice(
                     "a new installation: its operator key was written",
                     metadata: ["file": "\(path)"]
                 )
             }
-            let server = Server(installation, logger: logger) { reason in
-                logger.critical("the process ends", metadata: ["reason": "\(reason)"])
-                endProcess(code: 70)
-            }
+            let server = Server(installation, on: socket, logger: logger, failStop: failStop)
             try await server.run { port in
                 logger.notice("listening", metadata: ["address": "\(settings.listen)", "port": "\(port)"])
             }
         }
     }
+
+    /// The socket of the one who started us, if there is one; its address then goes before every setting.
+    private func handedIn() throws -> ListeningSocket? {
+        do {
+            return try ListeningSocket.handedIn(ProcessInfo.processInfo.environment)
+        } catch {
+            throw ExitWithMessage(error.description, code: .badSettings)
+        }
+    }
+}
+
+extension ListeningSocket {
+    /// `HOST:PORT`, as in the settings.
+    fileprivate var address: String { Settings.HostPort(host: host, port: port).description }
 }

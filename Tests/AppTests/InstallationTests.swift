@@ -1,6 +1,7 @@
 import App
 import Domain
 import FoundationEssentials
+import Logging
 import Native
 import Storage
 import Testing
@@ -50,6 +51,22 @@ struct InstallationTests {
             let settings = try await settings(folder)
             #expect(throws: Installation.Problem.self) { try Installation.open(settings) }
             try await first.close()
+        }
+    }
+
+    @Test("is waited for while the process before still finishes, and not for ever")
+    func isTakenOver() async throws {
+        try await inFolder { folder in
+            let settings = try await settings(folder)
+            let logger = Logger(label: "test")
+            let first = try Installation.open(settings)
+            await #expect(throws: Installation.Problem.self) {
+                try await Installation.openInTurn(settings, patience: .milliseconds(30), logger: logger)
+            }
+            async let second = Installation.openInTurn(settings, patience: .seconds(30), logger: logger)
+            try await Task.sleep(for: .milliseconds(50))
+            try await first.close()
+            try await second.close()
         }
     }
 

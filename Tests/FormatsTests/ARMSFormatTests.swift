@@ -24,6 +24,23 @@ struct ARMSFormatTests {
         )
     }
 
+    @Test(
+        "common labels are taken over up to a bound for the whole body; beyond it alerts keep their own and are flagged"
+    )
+    func commonLabelsAreBounded() throws {
+        let labels = (0..<50).map { "\"l\($0)\":\"\(String(repeating: "v", count: 1_000))\"" }.joined(
+            separator: ","
+        )
+        let alerts = Array(repeating: "{\"labels\":{\"own\":\"yes\"}}", count: 1_000).joined(separator: ",")
+        let found = try events("{\"commonLabels\":{\(labels)},\"alerts\":[\(alerts)]}")
+        try #require(found.count == 1_000)
+        #expect(found[0].labels.count == 51)
+        #expect(!found[0].wasCut)
+        #expect(found[999].labels.all.map(\.name) == ["own"])
+        #expect(found[999].wasCut)
+        #expect(found.reduce(0) { $0 + $1.labels.byteCount } < 9 << 20)
+    }
+
     @Test("status, times, key, title and link are read per alert")
     func readsAGroup() throws {
         let found = try events(

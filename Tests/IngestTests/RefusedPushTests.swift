@@ -191,6 +191,60 @@ struct RefusedPushTests {
         }
     }
 
+    @Test(
+        "a head that two parsers may read differently is 400, and the connection is closed",
+        arguments: [
+            "POST /p HTTP/1.1\r\n\r\n", "POST /p HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+            "GET /healthz HTTP/1.1\r\nHost: a b\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: a/b\r\n\r\n",
+            "POST /p HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+        ]
+    )
+    func ambiguousHead(head: String) async throws {
+        try await TestServer.with { server in
+            try await RawConnection.with(server) { connection in
+                try await connection.say(head)
+                #expect(try await connection.hear("\r\n\r\n"))
+                #expect(connection.heard.contains(" 400 "))
+                await connection.hearEnd()
+            }
+        }
+    }
+
+    @Test("a connection of HTTP/1.0 is closed after the answer", arguments: ["/healthz", "/p"])
+    func oldVersion(path: String) async throws {
+        try await TestServer.with { server in
+            try await RawConnection.with(server) { connection in
+                try await connection.say("GET \(path) HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+                #expect(try await connection.hear("\r\n\r\n"))
+                await connection.hearEnd()
+            }
+        }
+    }
+
+    @Test("bodies that one tenant holds back leave room for another's")
+    func heldBackBodies() async throws {
+        try await TestServer.with { server in
+            let (holder, other) = (try await Sender(server), try await Sender(server))
+            let head = "POST /p/\(holder.token) HTTP/1.1\r\nHost: t\r\nContent-Length: 4194304\r\n\r\nx"
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                let held = Lock(0)
+                for _ in 0..<80 {
+                    group.addTask {
+                        try await RawConnection.with(server) { connection in
+                            try await connection.say(head)
+                            held.withLock { $0 += 1 }
+                            while !Task.isCancelled { try await Task.sleep(for: .milliseconds(50)) }
+                        }
+                    }
+                }
+                while held.withLock({ $0 }) < 80 { try await Task.sleep(for: .milliseconds(20)) }
+                #expect(try await server.push(other.url, Sender.body).status == 200)
+                group.cancelAll()
+                while let result = await group.nextResult() { _ = result }
+            }
+        }
+    }
+
     @Test("a Content-Encoding is 415 and counted", arguments: ["gzip", "deflate", "br", "gzip, gzip"])
     func contentEncoding(encoding: String) async throws {
         try await TestServer.with { server in

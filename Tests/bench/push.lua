@@ -6,6 +6,8 @@
 -- lines:    BODY holds one path per line; they are taken in turn, with the body that `lines` names as its third argument.
 -- get:      a GET of the path in the URL.
 --
+-- A fourth argument, RATE, paces each thread at so many requests a second, as far as answers come in time.
+--
 -- A trap: building a body with string.gsub for each request makes wrk itself the bottleneck. The parts are cut once, here,
 -- and a request joins them.
 
@@ -44,9 +46,23 @@ end
 local fixed, parts, id_places, lines, body, run
 local count, length_without_ids = 0, 0
 
+-- Defines wrk's `delay`: milliseconds until the next request is due. One that is late is due at once, but not made up for twice.
+local function pace(rate)
+   local ffi = require("ffi")
+   ffi.cdef("typedef struct { long s; long ns; } now_t; int clock_gettime(int clock, now_t *now);")
+   local now, due = ffi.new("now_t"), nil
+   function delay()
+      ffi.C.clock_gettime(1, now)  -- CLOCK_MONOTONIC
+      local time = tonumber(now.s) * 1000 + tonumber(now.ns) / 1e6
+      due = math.max((due or time) + 1000 / rate, time - 100)
+      return math.max(0, math.floor(due - time))
+   end
+end
+
 function init(args)
    local mode = args[1]
    run = args[3] or "r"
+   if args[4] then pace(tonumber(args[4])) end
    if mode == "get" then
       fixed = "GET " .. wrk.path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port .. "\r\n\r\n"
    elseif mode == "repeated" then
@@ -77,7 +93,7 @@ end
 function done(summary, latency, _)
    local e = summary.errors
    io.write(string.format(
-      '\nRESULT {"requests": %d, "seconds": %.6f, "p50_ms": %.3f, "p99_ms": %.3f, "not_2xx": %d, "broken": %d}\n',
-      summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
+      '\nRESULT {"requests": %d, "seconds": %.6f, "p50_ms": %.3f, "p99_ms": %.3f, "max_ms": %.3f, "not_2xx": %d, "broken": %d}\n',
+      summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, latency.max / 1e3,
       e.status, e.connect + e.read + e.write + e.timeout))
 end

@@ -3,7 +3,7 @@
 
     all.py [--long] [--failed NAME]...
 
---long: the full number of kill -9 cycles. --failed: something that failed before, so that the last line counts it.
+--long: the full forms: 200 kill -9, every fault, 70 restarts. --failed: something that failed before, so that the last line counts it.
 """
 
 import argparse
@@ -19,12 +19,15 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def scripts(long):
     """(script, arguments, seconds it may take)"""
-    cycles = 30 if long else 5
+    kills = ["--cycles", "200", "--load", "0.3"] if long else ["--cycles", "5"]
     return [
+        ("load_generator.py", [], 90),
         ("arms_table.py", [], 200),
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),
-        ("kill9.py", ["--cycles", str(cycles)], 150 + 20 * cycles),
+        ("kill9.py", kills, 900 if long else 250),
+        ("faults.py", ["--full"] if long else [], 900 if long else 300),
+        ("restarts.py", ["--restarts", "50", "--upgrades", "20"] if long else [], 800 if long else 140),
     ]
 
 

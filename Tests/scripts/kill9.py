@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """Random `kill -9` under load: what was acknowledged is there after the restart, and nothing is there twice.
 
-    kill9.py [--cycles 30] [--senders 8] [--seed N]
+    kill9.py [--cycles 30] [--senders 8] [--load SECONDS] [--check-every N] [--seed N]
+    kill9.py --cycles 200 --load 0.3            the full form, about 3 minutes
 
 Senders push unique, repeated and multi-alert bodies and firing/resolved pairs without a pause; each push carries its own number
 in an annotation, so that a stored delivery can be traced back to the one push it came from. A push counts as acknowledged
 only when its 2xx was read to the end. No push is ever sent again, so every number may occur once.
+
+After each restart every push acknowledged since the last one is looked up, some of them down to the raw body; at the end all
+deliveries, events and alerts are compared. Every few kills the file, as the kill left it, is copied and checked for damage.
 """
 
 import argparse
@@ -13,8 +17,10 @@ import itertools
 import json
 import os
 import random
+import shutil
 import sqlite3
 import statistics
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -22,6 +28,7 @@ from collections import Counter
 import tocsin
 
 REPEATED_KEYS = 20
+LOOKED_AT = 20  # pushes whose raw body is read after a restart
 
 
 class Push:
@@ -104,11 +111,25 @@ class Verifier:
         self.problems = []
 
     def look_after_restart(self):
-        """Every push that was acknowledged since the last look, one by one."""
-        for push in list(self.load.acknowledged.values()):
-            if push.number not in self.seen:
-                self.seen.add(push.number)
-                self.look_at(push)
+        """Every push that was acknowledged since the last look."""
+        new = [push for push in list(self.load.acknowledged.values()) if push.number not in self.seen]
+        if not new:
+            return
+        listed = self.newest_since(min(push.delivery for push in new))
+        for push in new:
+            self.seen.add(push.number)
+            item = listed.get(push.delivery)
+            if item is None:
+                self.problems.append(f"push {push.number} was acknowledged and is lost: {push.delivery} is not listed")
+            elif (item["outcome"], item["event_count"]) != ("accepted", len(push.keys)):
+                self.problems.append(f"delivery {push.delivery}: {item['outcome']}, {item['event_count']} events")
+        for push in random.sample(new, min(len(new), LOOKED_AT)):
+            self.look_at(push)
+
+    def newest_since(self, oldest):
+        """The deliveries from `oldest` on, by id: ids ascend in the order of storing, lists show the last first."""
+        deliveries = self.account.api.items(f"{self.account.path}/deliveries", integration_id=self.integration)
+        return {item["id"]: item for item in itertools.takewhile(lambda item: item["id"] >= oldest, deliveries)}
 
     def look_at(self, push):
         try:
@@ -119,9 +140,7 @@ class Verifier:
         numbers, keys = content(delivery)
         if (numbers, keys) != ({push.number}, push.keys):
             self.problems.append(f"delivery {push.delivery} of push {push.number} holds {numbers} {keys}")
-        if (delivery["outcome"], delivery["event_count"]) != ("accepted", len(push.keys)):
-            self.problems.append(f"delivery {push.delivery}: {delivery['outcome']}, {delivery['event_count']} events")
-        if random.random() < 0.1:  # the rest is compared in one go at the end
+        if random.random() < 1 / LOOKED_AT:  # the rest is compared in one go at the end
             key = random.choice(push.keys)
             if not self.account.items("alerts", integration_id=self.integration, alert_key=key):
                 self.problems.append(f"push {push.number} is kept, but there is no alert {key}")
@@ -189,30 +208,52 @@ def different(found, expected):
 
 
 def integrity(directory):
-    """(file, answer of integrity_check) of each SQLite file of a stopped server."""
+    """(file, what its checks say) of each SQLite file of a server that does not run: of copies, the files themselves stay untouched."""
     answers = []
-    for parent, _, names in os.walk(directory):
-        for name in names:
-            path = os.path.join(parent, name)
-            with open(path, "rb") as file:
-                if file.read(16) != b"SQLite format 3\0":
-                    continue
-            with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as database:
-                answers.append((name, database.execute("PRAGMA integrity_check").fetchall()))
+    with tempfile.TemporaryDirectory(prefix="tocsin-check-") as copies:
+        for parent, _, names in os.walk(directory):
+            for name in names:
+                path = os.path.join(parent, name)
+                with open(path, "rb") as file:
+                    if file.read(16) != b"SQLite format 3\0":
+                        continue
+                copy = shutil.copy(path, copies)
+                if os.path.exists(path + "-wal"):  # the log is part of it, its index is made anew
+                    shutil.copy(path + "-wal", copies)
+                answers.append((name, verdict(copy)))
     return answers
 
 
-def kill_cycles(server, load, verifier, cycles):
+def verdict(path):
+    """What is wrong with a database, "ok" when nothing is."""
+    database = sqlite3.connect(path)
+    try:
+        found = database.execute("PRAGMA integrity_check").fetchall() + database.execute("PRAGMA foreign_key_check").fetchall()
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    finally:
+        database.close()
+    return "ok" if found == [("ok",)] else found
+
+
+def check_files(checks, directory, when):
+    answers = integrity(directory)
+    checks.check(answers and all(answer == "ok" for _, answer in answers), f"{when}: integrity and foreign keys", str(answers)[:400])
+
+
+def kill_cycles(server, load, verifier, arguments):
     restarts = []
-    for cycle in range(cycles):
+    for cycle in range(arguments.cycles):
         load.up.set()
-        time.sleep(random.uniform(0.02, 0.8))
+        time.sleep(random.uniform(0.02, arguments.load))
         server.kill()
         load.pause()
         if cycle % 4 == 3:  # now and then in the middle of a start, too
             server.launch()
             time.sleep(random.uniform(0, 0.2))
             server.kill()
+        if (cycle + 1) % arguments.check_every == 0:
+            check_files(verifier.checks, server.data, f"after kill {cycle + 1}")
         restarts.append(server.start())
         verifier.look_after_restart()
         if len(verifier.problems) > 20:
@@ -232,15 +273,14 @@ def main(arguments, checks):
         verifier = Verifier(checks, account, integration["id"], load)
         for thread in load.threads:
             thread.start()
-        restarts = kill_cycles(server, load, verifier, arguments.cycles)
+        restarts = kill_cycles(server, load, verifier, arguments)
         load.end()
         checks.equal(load.unexpected[:3], [], "every answer was 200 or 503")
         checks.check(len(load.acknowledged) > 10 * arguments.cycles, "the load was worth the name", str(len(load.acknowledged)))
         verifier.look_at_the_end()
         status, seconds = server.stop()
         checks.equal(status, 0, f"SIGTERM ends the server in good order ({seconds:.1f} s)")
-        answers = integrity(server.data)
-        checks.check(answers and all(answer == [("ok",)] for _, answer in answers), "PRAGMA integrity_check", str(answers))
+        check_files(checks, server.data, "at the end")
         print(
             f"{len(restarts)} kills under load, {len(load.acknowledged)} pushes acknowledged, "
             f"{len(load.doubtful)} unanswered, {len(load.refused)} refused with 503; restart to ready "
@@ -254,6 +294,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, default=30)
     parser.add_argument("--senders", type=int, default=8)
+    parser.add_argument("--load", type=float, default=0.8, help="seconds of load before a kill, at most")
+    parser.add_argument("--check-every", type=int, default=5, help="kills between two checks of the file")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parsed = parser.parse_args()
     tocsin.run(lambda checks: main(parsed, checks), seconds=120 + 20 * parsed.cycles)

@@ -68,9 +68,13 @@ def wait_until(what, condition, seconds, every=0.1):
 
 
 class Server:
-    """One Tocsin process with its own data directory; stays on the same port and directory over restarts."""
+    """One Tocsin process with its own data directory; stays on the same port and directory over restarts.
 
-    def __init__(self, parent=None):
+    `prefix` goes in front of its command, `environment` into its environment; both may be changed between two starts.
+    """
+
+    def __init__(self, parent=None, prefix=(), environment=None):
+        self.prefix, self.environment = prefix, environment or {}
         self.directory = tempfile.mkdtemp(prefix="tocsin-test-", dir=parent)
         self.data = os.path.join(self.directory, "data")
         self.log = os.path.join(self.directory, "server.log")
@@ -90,10 +94,11 @@ class Server:
             shutil.rmtree(self.directory, ignore_errors=True)
 
     def launch(self):
-        arguments = [*WITH_US, binary(), "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        arguments = [*WITH_US, *self.prefix, binary(), "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        environment = {**clean_environment(), **self.environment}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, env=clean_environment()
+                arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory, env=environment
             )
 
     def start(self, seconds=60):

@@ -31,6 +31,23 @@ int cre2_matches(const cre2_pattern *pattern, const uint8_t *text, size_t length
 // Nothing is written beyond `capacity`.
 size_t cre2_escape(const uint8_t *literal, size_t length, uint8_t *out, size_t capacity);
 
+typedef struct cre2_set cre2_set;
+
+// Many expressions that are matched in one pass over a text. To be filled by cre2_set_add, then compiled, then only matched.
+// Null when there is no memory. max_memory as for cre2_new.
+cre2_set *cre2_set_new(int64_t max_memory);
+void cre2_set_free(cre2_set *set);
+
+// Adds an expression: its index, counting from 0, or -1 when it is refused.
+int cre2_set_add(cre2_set *set, const uint8_t *source, size_t length);
+
+// 1 when the set can be matched now, 0 when it does not fit into the memory allowed.
+int cre2_set_compile(cre2_set *set);
+
+// Writes the indices of the expressions that match anywhere in the text, in no order, to found[0 ..< capacity], and answers how many
+// match; -1 when that could not be found out within the memory allowed. May be called from several threads at once.
+int cre2_set_matches(const cre2_set *set, const uint8_t *text, size_t length, int *found, size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif
