@@ -79,26 +79,14 @@ extension SQLConnection {
 
     /// Runs `body` in a transaction: committed when it returns, taken back when it throws.
     package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
-        try begin()
         do {
+            // In here, so that one that fails after it took effect leaves nothing open.
+            try begin()
             let result = try body()
             try commit()
             return result
         } catch {
             rollback()
-            throw error
-        }
-    }
-
-    /// Runs `body` in a savepoint of the present transaction: kept when it returns, taken back when it throws.
-    package func savepoint<Result>(_ body: () throws -> Result) throws -> Result {
-        try beginSavepoint()
-        do {
-            let result = try body()
-            try endSavepoint(keep: true)
-            return result
-        } catch {
-            try endSavepoint(keep: false)
             throw error
         }
     }

@@ -189,7 +189,7 @@ package struct AccountStore: Sendable {
     {
         let identifiers = store.identifiers
         // Not by `configure`, which refuses to write into a deleted account.
-        let revision = try await store.database.transaction { connection in
+        let revision = try await store.transaction(on: number) { connection in
             let account = try Self.find(number, on: connection)
             try precondition.check(account.metadata.version)
             let now = identifiers.now

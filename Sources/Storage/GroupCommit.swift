@@ -219,13 +219,18 @@ package final class GroupCommit: Service, Sendable {
 
     private func commit(_ pushes: [PreparedPush], _ connection: any SQLConnection) -> PushWriter.Results {
         let writer = PushWriter(connection: connection, identifiers: identifiers, now: identifiers.now)
+        var isWritten = false
         do {
-            let results = try connection.transaction { try writer.write(pushes) }
+            let results = try connection.transaction {
+                let results = try writer.write(pushes)
+                isWritten = true
+                return results
+            }
             setHealth(true)
             return results
-        } catch let error as SQLError where error.isDisk {
-            return unavailable(pushes, error)
         } catch {
+            // A commit that fails may have taken effect all the same: written again, the pushes would be there twice.
+            if isWritten || error.isDisk { return unavailable(pushes, error) }
             logFailure("a batch failed; its pushes are tried one by one", error)
             return commitEach(pushes, writer)
         }
@@ -233,23 +238,34 @@ package final class GroupCommit: Service, Sendable {
 
     /// Each push under a savepoint of its own, so that one that makes the store fail fails alone.
     private func commitEach(_ pushes: [PreparedPush], _ writer: PushWriter) -> PushWriter.Results {
-        let connection = writer.connection
         do {
-            return try connection.transaction {
-                try pushes.map { push in
-                    do {
-                        return try connection.savepoint { try writer.write([push]) }[0]
-                    } catch let error as SQLError where error.isDisk {
-                        throw error
-                    } catch {
-                        logFailure("a push could not be stored", error)
-                        return .failure(.unacceptable)
-                    }
-                }
-            }
+            let results = try writer.connection.transaction { try pushes.map { try writeAlone($0, writer) } }
+            setHealth(true)
+            return results
         } catch {
             return unavailable(pushes, error)
         }
+    }
+
+    /// - Rule: when the savepoint itself fails, the whole transaction does. Why: SQLite takes the transaction back by itself when disk or
+    ///   memory run out, and what a failed push left behind can't be told from the rest. Otherwise: pushes are answered as stored that
+    ///   are gone, and others as refused that are there.
+    private func writeAlone(
+        _ push: PreparedPush,
+        _ writer: PushWriter
+    ) throws -> Result<StoredPush, PushFailure> {
+        try writer.connection.beginSavepoint()
+        let result: Result<StoredPush, PushFailure>
+        do {
+            result = try writer.write([push])[0]
+        } catch {
+            if error.isDisk { throw error }
+            try writer.connection.endSavepoint(keep: false)
+            logFailure("a push could not be stored", error)
+            return .failure(.unacceptable)
+        }
+        try writer.connection.endSavepoint(keep: true)
+        return result
     }
 
     private func unavailable(_ pushes: [PreparedPush], _ error: any Error) -> PushWriter.Results {
@@ -272,6 +288,11 @@ package final class GroupCommit: Service, Sendable {
     private func logFailure(_ message: Logger.Message, _ error: any Error) {
         logger.error(message, metadata: ["cause": "\(error)"])
     }
+}
+
+extension Error {
+    /// Whether the disk is at fault and not a push.
+    fileprivate var isDisk: Bool { (self as? SQLError)?.isDisk == true }
 }
 
 /// Figures of the writer: counted per batch.

@@ -5,6 +5,7 @@ import SQL
 ///
 /// - Rule: a snapshot below an account's floor is never handed out. Why: a load that began before a configuration write may end
 ///   after it. Otherwise: a revoked push URL would work again.
+/// - Rule: after a write of which nobody knows whether it was committed, only what was loaded later is handed out. Why: the same.
 package final class SnapshotCache: Sendable {
     private struct Entry {
         var snapshot: AccountSnapshot
@@ -16,6 +17,8 @@ package final class SnapshotCache: Sendable {
         var floors: [AccountNumber: Revision] = [:]
         var missing: [AccountNumber: UnixTime] = [:]
         var tick: UInt64 = 0
+        /// How many configuration writes ended in doubt.
+        var doubts = 0
     }
 
     /// How long an account that does not exist is remembered as missing.
@@ -52,11 +55,12 @@ package final class SnapshotCache: Sendable {
         if let snapshot = cached(account) { return snapshot }
         if isKnownMissing(account, now) { return nil }
         while true {
+            let doubts = state.withLock { $0.doubts }
             guard let snapshot = try await loads.value(for: account) else {
                 state.withLock { $0.missing[account] = now }
                 return nil
             }
-            if insert(snapshot) { return snapshot }
+            if insert(snapshot, loadedAfter: doubts) { return snapshot }
         }
     }
 
@@ -72,10 +76,21 @@ package final class SnapshotCache: Sendable {
         loads.forget(account)
     }
 
-    /// Takes a snapshot that the caller loaded itself, unless it is too old.
-    @discardableResult
-    func insert(_ snapshot: AccountSnapshot) -> Bool {
+    /// A configuration write of the account failed in a way that leaves open whether it was committed: what was read before is over.
+    package func doubt(_ account: AccountNumber) {
+        // Loads that run are let go first, so that none of them counts as begun after the doubt.
+        loads.forget(account)
         state.withLock { state in
+            state.doubts += 1
+            state.entries[account] = nil
+            state.missing[account] = nil
+        }
+    }
+
+    /// Takes a snapshot unless it is too old. Its load began when there had been so many `doubts`.
+    private func insert(_ snapshot: AccountSnapshot, loadedAfter doubts: Int) -> Bool {
+        state.withLock { state in
+            guard state.doubts == doubts else { return false }
             if let floor = state.floors[snapshot.number], snapshot.revision < floor { return false }
             state.tick += 1
             state.entries[snapshot.number] = Entry(snapshot: snapshot, lastUse: state.tick)

@@ -75,7 +75,7 @@ package struct Store: Sendable {
         _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
     ) async throws -> Result {
         let identifiers = identifiers
-        let (result, revision) = try await database.transaction { connection in
+        let (result, revision) = try await transaction(on: account) { connection in
             let write = ConfigurationWrite(
                 connection: connection,
                 account: account,
@@ -88,6 +88,20 @@ package struct Store: Sendable {
         }
         snapshots.advance(account, to: revision)
         return result
+    }
+
+    /// Runs `body`, which writes the account's configuration, in a transaction. An error of the database may come from a commit that took
+    /// effect all the same: then pushes see what the store holds, whatever that is.
+    func transaction<Result: Sendable>(
+        on account: AccountNumber,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        do {
+            return try await database.transaction(body)
+        } catch let error as SQLError {
+            snapshots.doubt(account)
+            throw error
+        }
     }
 }
 

@@ -8,6 +8,8 @@ import Storage
 /// go on.
 struct TestInstallation: Sendable {
     let store: Store
+    /// The database file.
+    let path: String
     let actor = Actor(key: APIKeyID(high: 1, low: 1), role: "operator", requestID: "req_test")
     private let time: Lock<UnixTime>
     /// A connection knows statements by identity, so one that was run must outlive it.
@@ -18,22 +20,73 @@ struct TestInstallation: Sendable {
 
     /// Runs `body` with a new installation that is removed afterwards.
     static func with(_ body: (TestInstallation) async throws -> Void) async throws {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "tocsin-\(UUID())")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        defer { try? FileManager.default.removeItem(at: directory) }
-        let path = directory.appending(path: "store.db").path
-        let test = try TestInstallation(path: path)
+        try await TestInstallation.with(copyOf: nil, body)
+    }
+
+    /// Runs `body` with an installation that is removed afterwards: a new one, or one that begins as `template` ended, an hour later.
+    /// Its writing connection fails as `faults` say.
+    static func with<Result>(
+        copyOf template: Template?,
+        faults: Faults? = nil,
+        _ body: (TestInstallation) async throws -> Result
+    ) async throws -> Result {
+        let directory = try Template()
+        defer { directory.remove() }
+        var start = UnixTime(milliseconds: 1_795_000_000_000)
+        if let template {
+            try FileManager.default.copyItem(atPath: template.path, toPath: directory.path)
+            start = start.adding(seconds: 3_600)
+        }
+        return try await with(directory, start, faults, body)
+    }
+
+    /// A folder of its own for the file of an installation, until it is removed.
+    struct Template: Sendable {
+        private let directory: URL
+        var path: String { directory.appending(path: "store.db").path }
+
+        init() throws {
+            directory = FileManager.default.temporaryDirectory.appending(path: "tocsin-\(UUID())")
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        }
+
+        func remove() {
+            try? FileManager.default.removeItem(at: directory)
+        }
+    }
+
+    /// What `body` leaves behind in a new installation, to begin others with, and what it answers.
+    static func template<Result>(
+        _ body: (TestInstallation) async throws -> Result
+    ) async throws -> (template: Template, result: Result) {
+        let template = try Template()
         do {
-            try await body(test)
+            let start = UnixTime(milliseconds: 1_795_000_000_000)
+            return (template, try await with(template, start, nil, body))
+        } catch {
+            template.remove()
+            throw error
+        }
+    }
+
+    private static func with<Result>(
+        _ directory: Template,
+        _ start: UnixTime,
+        _ faults: Faults?,
+        _ body: (TestInstallation) async throws -> Result
+    ) async throws -> Result {
+        let test = try TestInstallation(path: directory.path, start: start, faults: faults)
+        do {
+            let result = try await body(test)
+            try await test.database.close()
+            return result
         } catch {
             try? await test.database.close()
             throw error
         }
-        try await test.database.close()
     }
 
-    private init(path: String) throws {
-        let start = UnixTime(milliseconds: 1_795_000_000_000)
+    private init(path: String, start: UnixTime, faults: Faults?) throws {
         let time = Lock(start)
         let database = try Database(readerCount: 2) { isWriter throws(SQLError) in
             let connection = try SQLiteConnection(path: path, purpose: isWriter ? .writer : .reader)
@@ -43,8 +96,12 @@ struct TestInstallation: Sendable {
             } catch {
                 throw SQLError(.other, code: 0, message: "\(error)")
             }
-            return connection
+            guard let faults else { return connection }
+            // What these tests look at is not what a power cut leaves.
+            try connection.execute(script: "PRAGMA synchronous=OFF")
+            return FaultyConnection(connection, faults)
         }
+        self.path = path
         self.time = time
         store = Store(
             database: database,
@@ -65,12 +122,12 @@ struct TestInstallation: Sendable {
 
     // MARK: Things to test with
 
-    func account() async throws -> AccountNumber {
+    func account(storedBytesLimit: Int64 = Limits.storedBytes) async throws -> AccountNumber {
         let draft = AccountStore.Draft(
             name: Name(trusted: "Acme"),
             externalID: nil,
             labels: Labels(),
-            storedBytesLimit: Limits.storedBytes
+            storedBytesLimit: storedBytesLimit
         )
         return try await store.accounts.insert(draft, by: actor).number
     }

@@ -1,0 +1,171 @@
+import Domain
+import SQL
+import Storage
+
+/// What goes wrong on a connection, and when: the test arms it, the connection asks it on its own thread.
+final class Faults: Sendable {
+    enum Timing: CaseIterable, Sendable {
+        /// Nothing of the call was done.
+        case before
+        /// Half of the rows of a batch were written, or one row of a result was read; of other calls nothing.
+        case partly
+        /// All of the call was done, even of a commit.
+        case after
+        /// The engine took the whole transaction back by itself, as SQLite does when disk or memory run out.
+        case takingBack
+    }
+
+    enum Call: Sendable {
+        case begin
+        case run
+        case batch
+        case read
+        case beginSavepoint
+        case endSavepoint
+        case commit
+        case maintain
+    }
+
+    /// The `number`-th call, counted from 1, fails with `kind`; once.
+    struct Fault: Sendable, CustomStringConvertible {
+        let number: Int
+        let kind: SQLError.Kind
+        let timing: Timing
+
+        var description: String { "call \(number) fails as \(kind), \(timing)" }
+        var error: SQLError { SQLError(kind, code: -1, message: "injected: \(self)") }
+    }
+
+    private struct State {
+        var fault: Fault?
+        var poison: Text?
+        var calls: [Call] = []
+    }
+
+    private let state = Lock(State())
+
+    /// Counts calls from now on. `poison` is a text that the engine can't take: each call with it among its values fails.
+    func arm(_ fault: Fault? = nil, poison: Text? = nil) {
+        state.withLock { $0 = State(fault: fault, poison: poison) }
+    }
+
+    /// Nothing fails any more. Answers the calls since `arm`.
+    @discardableResult
+    func disarm() -> [Call] {
+        state.withLock { state in
+            defer { state = State() }
+            return state.calls
+        }
+    }
+
+    fileprivate func next(_ call: Call) -> Fault? {
+        state.withLock { state in
+            state.calls.append(call)
+            return state.calls.count == state.fault?.number ? state.fault : nil
+        }
+    }
+
+    /// Where the poison is in `values`.
+    fileprivate func poison(in values: [SQLValue]) -> Int? {
+        guard let poison = state.withLock({ $0.poison }) else { return nil }
+        return values.firstIndex(of: .text(poison.bytes))
+    }
+}
+
+/// A real connection on which calls fail as `faults` say. All else is real, the taking back of a transaction too.
+final class FaultyConnection: SQLConnection {
+    private static let poisoned = SQLError(.other, code: -2, message: "injected: a poisonous value")
+
+    private let real: any SQLConnection
+    private let faults: Faults
+
+    init(_ real: any SQLConnection, _ faults: Faults) {
+        self.real = real
+        self.faults = faults
+    }
+
+    private func call<Result>(
+        _ call: Faults.Call,
+        partly: () throws(SQLError) -> Void = {},
+        _ work: () throws(SQLError) -> Result
+    ) throws(SQLError) -> Result {
+        guard let fault = faults.next(call) else { return try work() }
+        switch fault.timing {
+        case .before: break
+        case .partly: try? partly()
+        case .after: _ = try? work()
+        case .takingBack: real.rollback()
+        }
+        throw fault.error
+    }
+
+    func run(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> Int {
+        try call(.run) { () throws(SQLError) in
+            guard faults.poison(in: values) == nil else { throw Self.poisoned }
+            return try real.run(statement, values)
+        }
+    }
+
+    func batch(_ statement: SQLStatement, _ rows: SQLRows) throws(SQLError) {
+        try call(.batch) { () throws(SQLError) in
+            try real.batch(statement, rows.prefix((rows.count + 1) / 2))
+        } _: { () throws(SQLError) in
+            guard let place = faults.poison(in: rows.values) else { return try real.batch(statement, rows) }
+            try real.batch(statement, rows.prefix(place / rows.columns))
+            throw Self.poisoned
+        }
+    }
+
+    func forEachRow(
+        _ statement: SQLStatement,
+        _ values: [SQLValue],
+        _ body: (any SQLRow) throws(SQLError) -> Bool
+    ) throws(SQLError) {
+        try call(.read) { () throws(SQLError) in
+            try real.forEachRow(statement, values) { row throws(SQLError) in
+                _ = try body(row)
+                return false
+            }
+        } _: { () throws(SQLError) in
+            guard faults.poison(in: values) == nil else { throw Self.poisoned }
+            try real.forEachRow(statement, values, body)
+        }
+    }
+
+    func execute(script: String) throws(SQLError) {
+        try real.execute(script: script)
+    }
+
+    func begin() throws(SQLError) {
+        try call(.begin) { () throws(SQLError) in try real.begin() }
+    }
+
+    func commit() throws(SQLError) {
+        try call(.commit) { () throws(SQLError) in try real.commit() }
+    }
+
+    func rollback() {
+        real.rollback()
+    }
+
+    func beginSavepoint() throws(SQLError) {
+        try call(.beginSavepoint) { () throws(SQLError) in try real.beginSavepoint() }
+    }
+
+    func endSavepoint(keep: Bool) throws(SQLError) {
+        try call(.endSavepoint) { () throws(SQLError) in try real.endSavepoint(keep: keep) }
+    }
+
+    func maintain() throws(SQLError) {
+        try call(.maintain) { () throws(SQLError) in try real.maintain() }
+    }
+}
+
+extension SQLRows {
+    /// The first rows.
+    fileprivate func prefix(_ count: Int) -> SQLRows {
+        var rows = SQLRows(columns: columns)
+        for value in values.prefix(count * columns) { rows.append(value) }
+        return rows
+    }
+}

@@ -1,0 +1,162 @@
+import Domain
+import SQL
+import Storage
+
+/// All that a database file holds, to be compared.
+enum StoreContents {
+    /// Drawn at random, or made of what was.
+    private static let random: Set = [
+        "id", "account_id", "integration_id", "channel_id", "delivery_id", "route_id", "actor_id",
+        "closed_by",
+        "created_by", "last_event_id", "number", "tag", "token_digest", "public_id", "digest", "resource",
+    ]
+    /// Hold random ids among other things: only their length is told.
+    private static let mixed: Set = ["outcome", "outcomes", "detail"]
+    /// The statements that read all tables, by whether they mask: the schema is the same in all tests.
+    private static let known = Lock<[Bool: [SQLStatement]]>([:])
+
+    /// Every row of every table, sorted. `masked`: random values are left out, so that two runs of the same work are equal.
+    static func rows(at path: String, masked: Bool) throws -> [String] {
+        let connection = try SQLiteConnection(path: path, purpose: .inspector)
+        let statements = try known.withLock({ $0[masked] }) ?? statements(connection, masked: masked)
+        known.withLock { $0[masked] = statements }
+        return try statements.flatMap { try texts(connection, $0) }.sorted()
+    }
+
+    private static func statements(_ connection: any SQLConnection, masked: Bool) throws -> [SQLStatement] {
+        let tables = SQLStatement("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return try texts(connection, tables).map { table in
+            let columns = SQLStatement("SELECT name FROM pragma_table_info('\(table)')")
+            let parts = try texts(connection, columns).map { masked ? maskedColumn($0) : "quote(\($0))" }
+            let row = parts.joined(separator: " || ' ' || ")
+            return SQLStatement("SELECT '\(table): ' || \(row) FROM \(table)")
+        }
+    }
+
+    private static func maskedColumn(_ name: String) -> String {
+        if random.contains(name) { return "CASE WHEN \(name) IS NULL THEN 'NULL' ELSE '#' END" }
+        if mixed.contains(name) { return "COALESCE(length(\(name)), 'NULL')" }
+        return "quote(\(name))"
+    }
+
+    private static func texts(_ connection: any SQLConnection, _ statement: SQLStatement) throws -> [String] {
+        try connection.rows(statement, []) { row throws(SQLError) in
+            String(decoding: row.bytes(0), as: UTF8.self)
+        }
+    }
+}
+
+/// Checks that deliveries, events, alerts and the usage of accounts tell the same story.
+struct Ledger {
+    private struct Stored {
+        let account: Int64
+        let eventCount: Int
+        let outcomes: [EventOutcome]
+        let lastEvent: EventID?
+    }
+
+    private var deliveries: [DeliveryID: Stored] = [:]
+    private var events: [EventID: (delivery: DeliveryID, position: Int)] = [:]
+    private var alerts: [AlertID: Int64] = [:]
+    /// What does not fit, in words.
+    private(set) var findings: [String] = []
+    /// The outcomes of each delivery, by the content type that marks it.
+    private(set) var marked: [String: [EventOutcome]] = [:]
+
+    init(path: String) throws {
+        let connection = try SQLiteConnection(path: path, purpose: .inspector)
+        try readDeliveries(connection)
+        try readRest(connection)
+        try checkUsage(connection)
+        checkAlerts()
+        checkEvents()
+    }
+
+    private mutating func readDeliveries(_ connection: any SQLConnection) throws {
+        let select = SQLStatement(
+            "SELECT account_id, id, event_count, outcomes, last_event_id, content_type FROM deliveries"
+        )
+        var unreadable = 0
+        try connection.forEachRow(select, []) { row throws(SQLError) in
+            guard let id = DeliveryID(bytes: row.bytes(1)[...]),
+                let outcomes = row.isNull(3) ? [] : EventOutcome.decode(row.bytes(3))
+            else {
+                unreadable += 1
+                return true
+            }
+            deliveries[id] = Stored(
+                account: row.integer(0),
+                eventCount: Int(row.integer(2)),
+                outcomes: outcomes,
+                lastEvent: row.isNull(4) ? nil : EventID(bytes: row.bytes(4)[...])
+            )
+            marked[String(decoding: row.bytes(5), as: UTF8.self)] = outcomes
+            return true
+        }
+        if unreadable > 0 { findings.append("\(unreadable) deliveries can't be read") }
+    }
+
+    private mutating func readRest(_ connection: any SQLConnection) throws {
+        try connection.forEachRow(SQLStatement("SELECT id, delivery_id, position FROM events"), []) {
+            row throws(SQLError) in
+            if let id = EventID(bytes: row.bytes(0)[...]), let delivery = DeliveryID(bytes: row.bytes(1)[...])
+            {
+                events[id] = (delivery, Int(row.integer(2)))
+            }
+            return true
+        }
+        try connection.forEachRow(SQLStatement("SELECT id, event_count FROM alerts"), []) {
+            row throws(SQLError) in
+            if let id = AlertID(bytes: row.bytes(0)[...]) { alerts[id] = row.integer(1) }
+            return true
+        }
+    }
+
+    private mutating func checkUsage(_ connection: any SQLConnection) throws {
+        let select = SQLStatement(
+            """
+            SELECT stored_bytes,
+                (SELECT COALESCE(SUM(length(body)), 0) FROM deliveries d WHERE d.account_id = u.account_id)
+            FROM account_usage u
+            """
+        )
+        try connection.forEachRow(select, []) { row throws(SQLError) in
+            if row.integer(0) != row.integer(1) {
+                findings.append("\(row.integer(1)) bytes are kept, \(row.integer(0)) are counted")
+            }
+            return true
+        }
+    }
+
+    /// Each alert counts the events that took effect in it, and those alone.
+    private mutating func checkAlerts() {
+        var counts: [AlertID: Int64] = [:]
+        for delivery in deliveries.values {
+            if delivery.outcomes.count != delivery.eventCount {
+                findings.append(
+                    "a delivery of \(delivery.eventCount) events has \(delivery.outcomes.count) outcomes"
+                )
+            }
+            for channel in delivery.outcomes.flatMap(\.channels) where channel.outcome.isEffective {
+                if let alert = channel.alertID { counts[alert, default: 0] += 1 }
+            }
+        }
+        if counts != alerts { findings.append("outcomes tell \(counts) events, alerts \(alerts)") }
+    }
+
+    /// Each event that said something new has a row, and each row a delivery.
+    private mutating func checkEvents() {
+        var rows: [DeliveryID: Set<Int>] = [:]
+        for event in events.values { rows[event.delivery, default: []].insert(event.position) }
+        for (id, delivery) in deliveries {
+            let told = Set(
+                delivery.outcomes.indices.filter { delivery.outcomes[$0].outcome != .duplicate }
+            )
+            if rows.removeValue(forKey: id) ?? [] != told { findings.append("events of \(id) do not fit") }
+            if let last = delivery.lastEvent, events[last]?.delivery != id {
+                findings.append("the last event of \(id) is missing")
+            }
+        }
+        if !rows.isEmpty { findings.append("\(rows.count) deliveries of events are missing") }
+    }
+}
