@@ -11,13 +11,22 @@ struct PushTarget: Sendable {
 
     /// Reads the target of a request; nil when it is no push. Slashes that are doubled or at the end don't matter.
     init?(_ uri: String) {
-        guard let target = Self.read(Array(uri.utf8)) else { return nil }
+        guard let target = Self.read(Self.withoutAuthority(Array(uri.utf8))) else { return nil }
         self = target
     }
 
     private init(carried: [[UInt8]], type: IntegrationType?) {
         self.carried = carried
         self.type = type
+    }
+
+    /// The path and query of `http://host/path?query`, which a server must take as well (RFC 9112, 3.2.2).
+    private static func withoutAuthority(_ uri: [UInt8]) -> [UInt8] {
+        guard uri.first != UInt8(ascii: "/"), let colon = uri.firstIndex(of: UInt8(ascii: ":")),
+            uri[colon...].starts(with: Array("://".utf8)),
+            let path = uri[(colon + 3)...].firstIndex(of: UInt8(ascii: "/"))
+        else { return uri }
+        return Array(uri[path...])
     }
 
     private static func read(_ uri: [UInt8]) -> PushTarget? {
