@@ -99,7 +99,7 @@ let package = Package(
         ),
         .target(
             name: "Workers",
-            dependencies: ["Domain", "Storage", lifecycle, logging],
+            dependencies: ["Domain", "Storage", lifecycle, logging, metrics],
             swiftSettings: safe
         ),
         .target(
