@@ -147,7 +147,7 @@ let package = Package(
         .testTarget(
             name: "StorageTests",
             dependencies: [
-                "Storage", "Formats", "Domain", "Native", "SQL", logging,
+                "Storage", "Workers", "Formats", "Domain", "Native", "SQL", logging,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: safe
