@@ -18,7 +18,7 @@ package struct RetentionStore: Sendable {
             (SELECT e.id FROM events e WHERE e.account_id = a.account_id ORDER BY e.id LIMIT 1),
             (SELECT d.id FROM deliveries d WHERE d.account_id = a.account_id ORDER BY d.id LIMIT 1),
             (SELECT b.id FROM deliveries b
-                WHERE b.account_id = a.account_id AND (u.bodies_purged_to IS NULL OR b.id > u.bodies_purged_to)
+                WHERE b.account_id = a.account_id AND b.id > COALESCE(u.bodies_purged_to, $3::BYTEA)
                 ORDER BY b.id LIMIT 1),
             (SELECT t.ended_at FROM alerts t
                 WHERE t.account_id = a.account_id AND t.ended_at IS NOT NULL ORDER BY t.ended_at LIMIT 1),
@@ -71,6 +71,9 @@ package struct RetentionStore: Sendable {
         deleteAudit,
     ]
 
+    /// Before all deliveries.
+    private static let lowest = DeliveryID(high: 0, low: 0)
+
     /// What goes separately, in this order: an event before the delivery that has its trace.
     package enum Kind: String, Sendable, CaseIterable {
         case events, deliveries, bodies, alerts, audit
@@ -108,7 +111,8 @@ package struct RetentionStore: Sendable {
             var due: [Due] = []
             var last: AccountNumber?
             var count = 0
-            try connection.forEachRow(Self.look, [.account(account), .int(limit)]) { row throws(SQLError) in
+            try connection.forEachRow(Self.look, [.account(account), .int(limit), .id(Self.lowest)]) {
+                row throws(SQLError) in
                 let found = try Self.due(row, at: now)
                 (last, count) = (found.account, count + 1)
                 if !found.kinds.isEmpty { due.append(found) }
@@ -192,7 +196,7 @@ package struct RetentionStore: Sendable {
         let known = try connection.row(purgedTo, [key]) { row throws(SQLError) in
             try row.optionalID(0) as DeliveryID?
         }
-        let start = (known ?? nil) ?? DeliveryID(high: 0, low: 0)
+        let start = (known ?? nil) ?? lowest
         let end = DeliveryID.lowest(at: due.bounds.body)
         let found = try connection.rows(
             bodies,

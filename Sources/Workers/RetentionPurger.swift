@@ -60,6 +60,8 @@ package struct RetentionPurger: Service {
                 let look = try await store.retention.look(after: after, limit: Self.accountsPerLook)
                 if try await !purge(look.due) { isDone = false }
                 account = look.next
+            } catch is CancellationError {
+                return false
             } catch {
                 logger.warning("what is no longer kept could not be purged", metadata: ["cause": "\(error)"])
                 return true

@@ -24,6 +24,7 @@ def scripts(long):
         ("arms_table.py", [], 200),
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),
+        ("retention.py", [], 120),
         ("kill9.py", ["--cycles", str(cycles)], 150 + 20 * cycles),
     ]
 
