@@ -13,11 +13,13 @@ import Storage
 /// - Rule: the accounts of one look take turns, batch by batch, and are left after `turn`, even when there is more. Why: one account with
 ///   a long history to remove must not hold up the others.
 package struct RetentionPurger: Service {
+    /// After a start, when senders deliver what waited.
+    private static let delay = Duration.seconds(3)
     private static let interval = Duration.seconds(60)
     private static let turn = Duration.seconds(20)
     private static let accountsPerLook = 200
-    private static let workGoal = Duration.milliseconds(2)
-    private static let pauseFactor = 3
+    private static let workGoal = Duration.milliseconds(1)
+    private static let pauseFactor = 8
     private static let pauses = Duration.milliseconds(5)...Duration.seconds(1)
     private static let batch = 10...200
 
@@ -44,6 +46,7 @@ package struct RetentionPurger: Service {
 
     package func run() async throws {
         await cancelWhenGracefulShutdown {
+            try? await Task.sleep(for: Self.delay)
             while !Task.isCancelled {
                 let isDone = await sweep()
                 try? await Task.sleep(for: isDone ? Self.interval : .seconds(1))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Retention under load: what is due goes, nothing else does, the file stops growing and pushes go on.
 
-    retention.py [--rounds 6] [--seconds 3] [--rate 120] [--senders 4] [--spread]
+    retention.py [--rounds 6] [--seconds 4] [--rate 120] [--senders 4] [--spread]
     retention.py --rounds 8 --seconds 60 --rate 300 --spread          the full form: a quarter of an hour
 
 Each round pushes alerts and their recoveries for some seconds, while what former rounds pushed is purged. Between two rounds the server is
@@ -340,7 +340,7 @@ def main(arguments, checks):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--rate", type=float, default=120, help="pushes a second")
     parser.add_argument("--senders", type=int, default=4)
     parser.add_argument("--spread", action="store_true", help="what is due becomes so row by row")
