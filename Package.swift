@@ -99,7 +99,7 @@ let package = Package(
         ),
         .target(
             name: "Workers",
-            dependencies: ["Domain", "Storage", lifecycle, logging],
+            dependencies: ["Domain", "Storage", lifecycle, logging, metrics],
             swiftSettings: safe
         ),
         .target(
@@ -148,7 +148,7 @@ let package = Package(
         .testTarget(
             name: "StorageTests",
             dependencies: [
-                "Storage", "Formats", "Domain", "Native", "SQL", logging,
+                "Storage", "Workers", "Formats", "Domain", "Native", "SQL", logging,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: safe

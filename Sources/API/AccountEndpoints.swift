@@ -38,12 +38,14 @@ struct AccountEndpoints {
             let limit = fields.optional("stored_bytes_limit", or: Limits.storedBytes) {
                 $0.integer(in: Self.bytes)
             }
-            guard let name, let labels, let limit else { return nil }
+            let retention = fields.optional("retention", or: Retention.standard) { $0.retention() }
+            guard let name, let labels, let limit, let retention else { return nil }
             return AccountStore.Draft(
                 name: name,
                 externalID: externalID,
                 labels: labels,
-                storedBytesLimit: limit
+                storedBytesLimit: limit,
+                retention: retention
             )
         }
         let account = try await store.accounts.insert(draft, by: actor)
@@ -81,12 +83,14 @@ struct AccountEndpoints {
             fields -> (AccountStore.Patch, Bool)? in
             let isOperators =
                 fields.has("external_id") || fields.has("status") || fields.has("stored_bytes_limit")
+                || fields.has("retention")
             let patch = AccountStore.Patch(
                 name: fields.changed("name") { $0.name() },
                 externalID: fields.clearable("external_id") { $0.text() },
                 labels: fields.changed("labels") { $0.labels() },
                 status: fields.changed("status") { $0.word(Account.Status.self) },
-                storedBytesLimit: fields.changed("stored_bytes_limit") { $0.integer(in: Self.bytes) }
+                storedBytesLimit: fields.changed("stored_bytes_limit") { $0.integer(in: Self.bytes) },
+                retention: fields.changed("retention") { $0.retention() }
             )
             return (patch, isOperators)
         }
@@ -123,6 +127,30 @@ struct AccountEndpoints {
         object.field("status", account.status.rawValue)
         object.field("stored_bytes", account.storedBytes)
         object.field("stored_bytes_limit", account.storedBytesLimit)
+        object.object("retention") { $0.retention(account.retention) }
         object.metadata(account.metadata)
+    }
+}
+
+extension Field {
+    /// For how long an account keeps what: all four, each in its range, and what hangs on something no longer than it.
+    fileprivate func retention() -> Retention? {
+        object { fields in
+            let body = fields.required("body_days") { $0.integer(in: Retention.Range.body) }
+            let event = fields.required("event_days") { $0.integer(in: Retention.Range.event) }
+            let alert = fields.required("alert_days") { $0.integer(in: Retention.Range.alert) }
+            let audit = fields.required("audit_days") { $0.integer(in: Retention.Range.audit) }
+            if let body, let event, body > event { fields.refuse("body_days", "must be at most event_days") }
+            if let event, let alert, alert < event {
+                fields.refuse("alert_days", "must be at least event_days")
+            }
+            guard let body, let event, let alert, let audit else { return nil }
+            return Retention(
+                bodyDays: Int(body),
+                eventDays: Int(event),
+                alertDays: Int(alert),
+                auditDays: Int(audit)
+            )
+        }
     }
 }

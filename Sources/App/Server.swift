@@ -91,6 +91,7 @@ package struct Server {
             StoreCloser(installation: installation),
             usage,
             AccountPurger(store: installation.store, logger: logger),
+            RetentionPurger(store: installation.store, metrics: metrics, logger: logger),
             commit,
         ]
         if !installation.isChecked {

@@ -15,6 +15,7 @@ package struct Account: Sendable {
     package let storedBytesLimit: Int64
     /// Bytes of raw deliveries that it keeps.
     package let storedBytes: Int64
+    package let retention: Retention
     package let metadata: Metadata
 
     package init(
@@ -24,6 +25,7 @@ package struct Account: Sendable {
         status: Status,
         storedBytesLimit: Int64,
         storedBytes: Int64,
+        retention: Retention,
         metadata: Metadata
     ) {
         self.id = id
@@ -32,6 +34,7 @@ package struct Account: Sendable {
         self.status = status
         self.storedBytesLimit = storedBytesLimit
         self.storedBytes = storedBytes
+        self.retention = retention
         self.metadata = metadata
     }
 }

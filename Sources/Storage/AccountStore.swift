@@ -13,6 +13,7 @@ package struct AccountStore: Sendable {
 
     private static let select = """
         SELECT a.account_id, a.id, a.name, a.status, a.stored_bytes_limit, COALESCE(u.stored_bytes, 0),
+            a.body_days, a.event_days, a.alert_days, a.audit_days,
             a.external_id, a.labels, a.version, a.created_at, a.updated_at
         FROM accounts a LEFT JOIN account_usage u ON u.account_id = a.account_id
         WHERE a.deleted_at IS NULL
@@ -23,8 +24,9 @@ package struct AccountStore: Sendable {
     static let insert = SQLStatement(
         """
         INSERT INTO accounts (
-            account_id, id, name, status, revision, stored_bytes_limit, external_id, labels, version, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10)
+            account_id, id, name, status, revision, stored_bytes_limit, body_days, event_days, alert_days, audit_days,
+            external_id, labels, version, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         ON CONFLICT (account_id) DO NOTHING RETURNING account_id
         """
     )
@@ -33,8 +35,9 @@ package struct AccountStore: Sendable {
     )
     static let update = SQLStatement(
         """
-        UPDATE accounts SET name = $2, status = $3, stored_bytes_limit = $4, external_id = $5, labels = $6, version = $7,
-            created_at = $8, updated_at = $9
+        UPDATE accounts SET name = $2, status = $3, stored_bytes_limit = $4, body_days = $5, event_days = $6,
+            alert_days = $7, audit_days = $8, external_id = $9, labels = $10, version = $11, created_at = $12,
+            updated_at = $13
         WHERE account_id = $1
         """
     )
@@ -55,13 +58,21 @@ package struct AccountStore: Sendable {
         let externalID: Text?
         let labels: Labels
         let storedBytesLimit: Int64
+        let retention: Retention
 
         /// An account that may keep `storedBytesLimit` bytes of raw deliveries.
-        package init(name: Name, externalID: Text?, labels: Labels, storedBytesLimit: Int64) {
+        package init(
+            name: Name,
+            externalID: Text?,
+            labels: Labels,
+            storedBytesLimit: Int64,
+            retention: Retention = .standard
+        ) {
             self.name = name
             self.externalID = externalID
             self.labels = labels
             self.storedBytesLimit = storedBytesLimit
+            self.retention = retention
         }
     }
 
@@ -72,6 +83,7 @@ package struct AccountStore: Sendable {
         let labels: Labels?
         let status: Account.Status?
         let storedBytesLimit: Int64?
+        let retention: Retention?
 
         /// The changes. An account's own admin may ask for `name` and `labels` alone.
         package init(
@@ -79,13 +91,15 @@ package struct AccountStore: Sendable {
             externalID: Change<Text>,
             labels: Labels?,
             status: Account.Status?,
-            storedBytesLimit: Int64?
+            storedBytesLimit: Int64?,
+            retention: Retention? = nil
         ) {
             self.name = name
             self.externalID = externalID
             self.labels = labels
             self.status = status
             self.storedBytesLimit = storedBytesLimit
+            self.retention = retention
         }
     }
 
@@ -160,6 +174,7 @@ package struct AccountStore: Sendable {
                 status: patch.status ?? old.status,
                 storedBytesLimit: patch.storedBytesLimit ?? old.storedBytesLimit,
                 storedBytes: old.storedBytes,
+                retention: patch.retention ?? old.retention,
                 metadata: old.metadata.changed(
                     externalID: patch.externalID,
                     labels: patch.labels,
@@ -171,12 +186,13 @@ package struct AccountStore: Sendable {
                 [
                     .account(number), .text(new.name.text), .text(new.status.rawValue),
                     .integer(new.storedBytesLimit),
-                ] + new.metadata.values
+                ] + new.retention.values + new.metadata.values
             )
             try write.audit("account.update", new.id.description) {
                 $0.field("name", utf8: new.name.text.bytes)
                 $0.field("status", new.status.rawValue)
                 $0.field("stored_bytes_limit", new.storedBytesLimit)
+                $0.object("retention") { $0.retention(new.retention) }
             }
             return new
         }
@@ -238,15 +254,17 @@ package struct AccountStore: Sendable {
                 status: .active,
                 storedBytesLimit: draft.storedBytesLimit,
                 storedBytes: 0,
+                retention: draft.retention,
                 metadata: .new(externalID: draft.externalID, labels: draft.labels, at: now)
             )
             let values: [SQLValue] = [
                 .account(account.number), .id(id), .text(account.name.text), .text(account.status.rawValue),
                 .integer(account.storedBytesLimit),
             ]
-            let isInserted = try connection.row(insert, values + account.metadata.values) {
-                _ throws(SQLError) in true
-            }
+            let isInserted = try connection.row(
+                insert,
+                values + account.retention.values + account.metadata.values
+            ) { _ throws(SQLError) in true }
             if isInserted == true { return account }
         }
     }
@@ -259,7 +277,37 @@ package struct AccountStore: Sendable {
             status: try row.word(3, as: Account.Status.self),
             storedBytesLimit: row.integer(4),
             storedBytes: row.integer(5),
-            metadata: try row.metadata(6)
+            retention: row.retention(6),
+            metadata: try row.metadata(10)
         )
+    }
+}
+
+extension Retention {
+    /// Its four columns, in the order of the schema.
+    fileprivate var values: [SQLValue] {
+        [.int(bodyDays), .int(eventDays), .int(alertDays), .int(auditDays)]
+    }
+}
+
+extension SQLRow {
+    /// The four columns of a retention, from `column` on.
+    func retention(_ column: Int) -> Retention {
+        Retention(
+            bodyDays: int(column),
+            eventDays: int(column + 1),
+            alertDays: int(column + 2),
+            auditDays: int(column + 3)
+        )
+    }
+}
+
+extension JSONWriter {
+    /// The fields of a retention, as in openapi.yaml.
+    package mutating func retention(_ retention: Retention) {
+        field("body_days", retention.bodyDays)
+        field("event_days", retention.eventDays)
+        field("alert_days", retention.alertDays)
+        field("audit_days", retention.auditDays)
     }
 }

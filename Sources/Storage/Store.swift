@@ -45,6 +45,7 @@ package struct Store: Sendable {
     package var deliveries: DeliveryStore { DeliveryStore(store: self) }
     package var events: EventStore { EventStore(store: self) }
     package var alerts: AlertStore { AlertStore(store: self) }
+    package var retention: RetentionStore { RetentionStore(store: self) }
 
     /// The format of `type`; nil for a type that does not exist.
     package func format(of type: IntegrationType) -> (any PushFormat)? {

@@ -63,6 +63,8 @@ struct Site: Sendable {
     /// Stops it in good order; returns at once.
     func stop() async {
         await group.triggerGracefulShutdown()
+        // The connections are told on their event loops, a moment later.
+        try? await Task.sleep(for: .milliseconds(100))
         isStopped.withLock { $0 = true }
     }
 }

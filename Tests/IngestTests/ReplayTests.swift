@@ -1,3 +1,4 @@
+import Storage
 import TestSupport
 import Testing
 
@@ -73,6 +74,29 @@ struct ReplayTests {
             let id = try #require(try await server.push(sender.url, Sender.body).deliveryID)
             #expect(try await sender.replay(id) == 0)
             #expect(try await sender.alerts().map { $0["event_count"] } == [1])
+        }
+    }
+
+    @Test("what has no body any more is shown without it and can't be replayed")
+    func purged() async throws {
+        let clock = SetClock()
+        try await TestServer.with(clock: clock.wall) { server in
+            let sender = try await Sender(server)
+            let id = try #require(try await server.push(sender.url, Sender.body).deliveryID)
+            clock.advance(seconds: 7 * 86_400 + 1)
+            let look = try await server.store.retention.look(after: .installation, limit: 10)
+            let batch = try await server.store.retention.purge(look.due, limit: 10)
+            #expect(batch.counts == [.bodies: 1])
+            let delivery = try await sender.delivery(id)
+            #expect(delivery["body"] == .null)
+            #expect(delivery["body_encoding"] == .null)
+            #expect(delivery["results"]?.array?.count == 1)
+            let path = sender.path.merging(["delivery_id": id]) { $1 }
+            let answer = try await server.call("replayDelivery", path, key: sender.people.erin)
+            #expect(answer.status == 409)
+            #expect(answer.json["code"] == "body_purged")
+            let account = try await server.call("getAccount", sender.path, key: sender.people.olga)
+            #expect(account.json["stored_bytes"] == 0)
         }
     }
 

@@ -20,6 +20,22 @@ struct QueryPlanTests {
         }
     }
 
+    @Test("a look for what is no longer kept passes over the deliveries whose bodies are gone")
+    func seeksBodies() throws {
+        let connection = try TestDatabase.connection()
+        let look = try #require(
+            StatementRegistry.tenant.first { $0.text.contains("COALESCE(u.bodies_purged_to") }
+        )
+        let plan = try connection.rows(SQLStatement("EXPLAIN QUERY PLAN " + look.text), []) {
+            row throws(SQLError) in
+            String(decoding: row.bytes(3), as: UTF8.self)
+        }
+        #expect(
+            plan.contains { $0.contains("SEARCH b") && $0.contains("(account_id=? AND id>?)") },
+            "\(plan)"
+        )
+    }
+
     @Test("platform look-ups are few and known")
     func platformIsNamed() {
         #expect(StatementRegistry.platform.count { $0.text.contains("public_id") } == 1)

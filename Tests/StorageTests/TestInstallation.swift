@@ -120,14 +120,22 @@ struct TestInstallation: Sendable {
         time.withLock { $0 = $0.adding(seconds: seconds) }
     }
 
+    func advance(milliseconds: Int64) {
+        time.withLock { $0 = $0.adding(milliseconds: milliseconds) }
+    }
+
     // MARK: Things to test with
 
-    func account(storedBytesLimit: Int64 = Limits.storedBytes) async throws -> AccountNumber {
+    func account(
+        storedBytesLimit: Int64 = Limits.storedBytes,
+        keeping retention: Retention = .standard
+    ) async throws -> AccountNumber {
         let draft = AccountStore.Draft(
             name: Name(trusted: "Acme"),
             externalID: nil,
             labels: Labels(),
-            storedBytesLimit: storedBytesLimit
+            storedBytesLimit: storedBytesLimit,
+            retention: retention
         )
         return try await store.accounts.insert(draft, by: actor).number
     }
@@ -223,7 +231,12 @@ struct TestInstallation: Sendable {
 
     /// Rows of `account` in a table of the schema.
     func count(_ table: String, _ account: AccountNumber) async throws -> Int64 {
-        let statement = keeping("SELECT COUNT(*) FROM \(table) WHERE account_id = $1")
+        try await number("SELECT COUNT(*) FROM \(table) WHERE account_id = $1", account)
+    }
+
+    /// The number that a statement about `account` finds.
+    func number(_ text: String, _ account: AccountNumber) async throws -> Int64 {
+        let statement = keeping(text)
         return try await database.read { connection in
             try connection.row(statement, [.integer(Int64(account.value))]) { row throws(SQLError) in
                 row.integer(0)

@@ -26,8 +26,12 @@ def scripts(long):
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),
         ("kill9.py", kills, 900 if long else 250),
+        ("powercut.py", ["--long"] if long else [], 3600 if long else 300),
         ("faults.py", ["--full"] if long else [], 900 if long else 300),
         ("restarts.py", ["--restarts", "50", "--upgrades", "20"] if long else [], 800 if long else 140),
+        ("hostile.py", ["--long"] if long else [], 1800 if long else 400),
+        ("fairness.py", ["--seconds", "15", "--rounds", "3"] if long else [], 900 if long else 200),
+        ("retention.py", [], 120),
     ]
 
 
