@@ -21,13 +21,6 @@ package func systemMilliseconds() -> Int64 {
     return Int64(time.tv_sec) * 1_000 + Int64(time.tv_nsec) / 1_000_000
 }
 
-/// Holds the calling thread, for at most a second. Only for threads that are our own.
-package func pauseThread(for time: Duration) {
-    let (seconds, attoseconds) = time.components
-    guard seconds >= 0, attoseconds > 0 || seconds > 0 else { return }
-    usleep(seconds > 0 ? 999_999 : UInt32(attoseconds / 1_000_000_000_000))
-}
-
 /// Makes files that this process creates from now on readable by its owner only.
 package func keepFilesPrivate() {
     umask(0o077)

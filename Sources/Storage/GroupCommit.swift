@@ -1,7 +1,6 @@
 import Domain
 import Logging
 import Metrics
-import Native
 import SQL
 import ServiceLifecycle
 
@@ -23,10 +22,6 @@ package final class GroupCommit: Service, Sendable {
         package var wait: Duration = .milliseconds(3_500)
         /// Cost of one transaction: pushes and their events.
         package var batchCost = 2_048
-        /// A transaction of so many pushes is followed by a pause of half its time, at most `longestPause`, in which the next one gathers:
-        /// a sync costs the same for few and for many.
-        package var pausesFrom = 8
-        package var longestPause: Duration = .milliseconds(1)
 
         package init() {}
     }
@@ -174,13 +169,6 @@ package final class GroupCommit: Service, Sendable {
         if begins { database.enqueueWrite { [self] connection in writeNext(connection) } }
     }
 
-    /// Lets the next batch gather. Measured: see the README.
-    private func pause(after count: Int, in time: Duration) {
-        guard count >= bounds.pausesFrom else { return }
-        let isFull = state.withLock { $0.count >= bounds.batchCost }
-        if !isFull { pauseThread(for: min(time / 2, bounds.longestPause)) }
-    }
-
     /// Writes one batch, then queues itself again behind whatever else waits for the connection.
     private func writeNext(_ connection: any SQLConnection) {
         let now = ContinuousClock.now
@@ -196,7 +184,6 @@ package final class GroupCommit: Service, Sendable {
         for item in batch where item.deadline < now { item.done(.failure(.timedOut)) }
         if !live.isEmpty {
             write(live, connection)
-            pause(after: live.count, in: now.duration(to: .now))
         }
         do {
             try connection.maintain()
