@@ -52,7 +52,7 @@ package struct Installation: Sendable {
         try writer.truncateLog()
         try PrivateFile.syncFolder(of: path)
         try Migrator.migrate(writer, Schema.migrations, now: clock.now().milliseconds)
-        let (keys, floor) = try identity(settings, clock, on: writer)
+        let (keys, lastSeen) = try identity(settings, clock, on: writer)
         let isChecked = try check(writer)
         let database = try Database(readerCount: readers) { isWriter throws(SQLError) in
             isWriter ? writer : try SQLiteConnection(path: path, purpose: .reader)
@@ -65,7 +65,7 @@ package struct Installation: Sendable {
         let store = Store(
             database: database,
             snapshots: cache,
-            identifiers: IdentifierSource(clock: clock, after: floor),
+            identifiers: IdentifierSource(clock: clock, after: lastSeen),
             formats: PushFormats.all,
             pushTokenKeys: keys,
             publicURL: settings.publicURL,
@@ -76,13 +76,12 @@ package struct Installation: Sendable {
 
     static func databasePath(_ settings: Settings) -> String { settings.dataDirectory + "/tocsin.db" }
 
-    /// The keys of push tokens and the time before which no new identifier may lie. Makes the installation's identity when it is new.
+    /// The keys of push tokens and the newest time that the store saw. Makes the installation's identity when it is new.
     private static func identity(
         _ settings: Settings,
         _ clock: WallClock,
         on connection: any SQLConnection
     ) throws -> (PushTokenKeys, UnixTime) {
-        let now = clock.now()
         if let row = try Deployment.find(on: connection) {
             let roots = try RootSecrets.load(settings.rootSecretFile, mayCreate: false)
             let keys = PushTokenKeys(roots: roots, deploymentID: row.id)
@@ -94,7 +93,7 @@ package struct Installation: Sendable {
                         + settings.dataDirectory
                 )
             }
-            return (keys, now < row.newestAt ? row.newestAt.adding(seconds: 2) : now)
+            return (keys, row.newestAt)
         }
         let roots = try RootSecrets.load(settings.rootSecretFile, mayCreate: true)
         let id = SecureRandom.bytes(16)
@@ -102,6 +101,7 @@ package struct Installation: Sendable {
         guard let check = keys.keyCheck(kid: keys.newestKid) else {
             throw Problem(description: "there is no root secret")
         }
+        let now = clock.now()
         try Deployment.create(id: id, keyCheck: check, at: now, on: connection)
         return (keys, now)
     }

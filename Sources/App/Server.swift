@@ -91,7 +91,7 @@ package struct Server {
             StoreCloser(installation: installation),
             usage,
             AccountPurger(store: installation.store, logger: logger),
-            RetentionPurger(store: installation.store, metrics: metrics, logger: logger),
+            retentionPurger(),
             commit,
         ]
         if !installation.isChecked {
@@ -106,6 +106,16 @@ package struct Server {
         )
         configuration.maximumGracefulShutdownDuration = .seconds(25)
         try await ServiceGroup(configuration: configuration).run()
+    }
+
+    private func retentionPurger() -> RetentionPurger {
+        let store = installation.store
+        return RetentionPurger(
+            store: store,
+            known: store.identifiers.lastSeen,
+            metrics: metrics,
+            logger: logger
+        )
     }
 
     private func httpServer(onRunning: @escaping @Sendable (Int) async -> Void) throws -> any Service {

@@ -104,10 +104,9 @@ package struct RetentionStore: Sendable {
         package let work: Duration
     }
 
-    /// What is due of the first `limit` accounts after number `account`, at the present time.
-    package func look(after account: AccountNumber, limit: Int) async throws -> Look {
-        let now = store.now
-        return try await store.database.read { connection in
+    /// What is due at `now` of the first `limit` accounts after number `account`.
+    package func look(after account: AccountNumber, limit: Int, at now: UnixTime) async throws -> Look {
+        try await store.database.read { connection in
             var due: [Due] = []
             var last: AccountNumber?
             var count = 0

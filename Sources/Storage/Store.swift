@@ -116,12 +116,21 @@ package final class IdentifierSource: Sendable {
         var behind: (since: ContinuousClock.Instant, from: UnixTime)?
     }
 
-    private let state: Lock<State>
-    private let clock: WallClock
+    /// How far the newest identifiers may be ahead of the newest time noted.
+    private static let slack: Int64 = 2
 
-    /// Continues after `floor`, the newest time in the store.
-    package init(clock: WallClock, after floor: UnixTime) {
+    private let state: Lock<State>
+    /// The system's time, which may jump.
+    package let clock: WallClock
+    /// The newest time that the store saw before this process.
+    package let lastSeen: UnixTime
+
+    /// Continues after `lastSeen`, the newest time in the store, at most some seconds behind.
+    package init(clock: WallClock, after lastSeen: UnixTime) {
         self.clock = clock
+        self.lastSeen = lastSeen
+        let now = clock.now()
+        let floor = now < lastSeen ? lastSeen.adding(seconds: Self.slack) : now
         state = Lock(State(sequence: IdentifierSequence(after: floor), newest: floor))
     }
 

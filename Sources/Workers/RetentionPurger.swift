@@ -26,10 +26,13 @@ package struct RetentionPurger: Service {
     private let store: Store
     private let logger: Logger
     private let counters: [RetentionStore.Kind: Counter]
+    private let time: Lock<(retention: RetentionTime, isDoubted: Bool)>
 
-    package init(store: Store, metrics: any MetricsFactory, logger: Logger) {
+    /// `known` is the newest time that surely was: what became due by a jump of the clock from there stays for a day.
+    package init(store: Store, known: UnixTime, metrics: any MetricsFactory, logger: Logger) {
         self.store = store
         self.logger = logger
+        time = Lock((RetentionTime(known: known, at: .now), false))
         counters = Dictionary(
             uniqueKeysWithValues: RetentionStore.Kind.allCases.map {
                 (
@@ -56,11 +59,12 @@ package struct RetentionPurger: Service {
 
     /// Goes through all accounts once. Answers whether nothing that was due at its beginning is left.
     package func sweep() async -> Bool {
+        let now = presentTime()
         var isDone = true
         var account: AccountNumber? = .installation
         while let after = account, !Task.isCancelled {
             do {
-                let look = try await store.retention.look(after: after, limit: Self.accountsPerLook)
+                let look = try await store.retention.look(after: after, limit: Self.accountsPerLook, at: now)
                 if try await !purge(look.due) { isDone = false }
                 account = look.next
             } catch is CancellationError {
@@ -71,6 +75,24 @@ package struct RetentionPurger: Service {
             }
         }
         return isDone
+    }
+
+    /// The time by which retention counts. Says once when that is not the clock's.
+    private func presentTime() -> UnixTime {
+        let wall = store.identifiers.clock.now()
+        let (reading, isNews) = time.withLock { time in
+            let reading = time.retention.read(wall, at: .now)
+            let wasDoubted = time.isDoubted
+            time.isDoubted = reading.doubt != nil
+            return (reading, time.isDoubted && !wasDoubted)
+        }
+        if let doubt = reading.doubt, isNews {
+            logger.warning(
+                "the clock is far ahead of what was stored last: what is due by it is kept for a day more",
+                metadata: ["ahead_seconds": "\(doubt)"]
+            )
+        }
+        return reading.time
     }
 
     /// Purges what is due of some accounts; whether nothing is left.

@@ -84,8 +84,9 @@ struct ReplayTests {
             let sender = try await Sender(server)
             let id = try #require(try await server.push(sender.url, Sender.body).deliveryID)
             clock.advance(seconds: 7 * 86_400 + 1)
-            let look = try await server.store.retention.look(after: .installation, limit: 10)
-            let batch = try await server.store.retention.purge(look.due, limit: 10)
+            let store = server.store.retention
+            let look = try await store.look(after: .installation, limit: 10, at: server.store.now)
+            let batch = try await store.purge(look.due, limit: 10)
             #expect(batch.counts == [.bodies: 1])
             let delivery = try await sender.delivery(id)
             #expect(delivery["body"] == .null)

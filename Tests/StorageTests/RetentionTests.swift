@@ -110,7 +110,7 @@ struct RetentionTests {
         var batches: [Int] = []
         var next: AccountNumber? = .installation
         while let account = next {
-            let look = try await test.store.retention.look(after: account, limit: 2)
+            let look = try await test.store.retention.look(after: account, limit: 2, at: test.store.now)
             var due = look.due
             while !due.isEmpty {
                 let batch = try await test.store.retention.purge(due, limit: limit)
@@ -261,7 +261,11 @@ struct RetentionTests {
                 for index in 0..<23 { try await scene.push(Text("k\(index)")) }
             }
             test.advance(seconds: 31 * Self.day)
-            let look = try await test.store.retention.look(after: .installation, limit: 10)
+            let look = try await test.store.retention.look(
+                after: .installation,
+                limit: 10,
+                at: test.store.now
+            )
             #expect(look.next == nil)
             let kinds: [RetentionStore.Kind] = [.events, .deliveries, .bodies]
             #expect(look.due.map(\.kinds) == [kinds, kinds, kinds])
@@ -304,16 +308,35 @@ struct RetentionTests {
             let last = try await Scene(test)
             try await last.push("k")
             test.advance(seconds: 31 * Self.day)
-            let purger = RetentionPurger(
-                store: test.store,
-                metrics: NOOPMetricsHandler.instance,
-                logger: Logger(label: "test")
-            )
-            #expect(await purger.sweep())
+            #expect(await purger(test, known: test.store.now).sweep())
             #expect(try await scene.rows("deliveries") == 0)
             #expect(try await last.rows("events") == 0)
             #expect(try await scene.rows("alerts") == 50)
         }
+    }
+
+    @Test("what a jump of the clock makes due stays, and goes once it is due by the time that surely was")
+    func jump() async throws {
+        try await TestInstallation.with { test in
+            let scene = try await Scene(test)
+            try await scene.push("k")
+            let known = test.store.now
+            test.advance(seconds: 400 * Self.day)
+            #expect(await purger(test, known: known).sweep())
+            #expect(try await scene.rows("deliveries") == 1)
+            #expect(try await scene.storedBytes().allSatisfy { $0 > 0 })
+            #expect(await purger(test, known: known.adding(seconds: 31 * Self.day)).sweep())
+            #expect(try await scene.rows("deliveries") == 0)
+        }
+    }
+
+    private func purger(_ test: TestInstallation, known: UnixTime) -> RetentionPurger {
+        RetentionPurger(
+            store: test.store,
+            known: known,
+            metrics: NOOPMetricsHandler.instance,
+            logger: Logger(label: "test")
+        )
     }
 
     @Test("accounts of an older database get the standard days, and their bodies are found")
