@@ -27,7 +27,7 @@ package enum RootSecrets {
             )
         }
         let secret = SecureRandom.bytes(32)
-        try PrivateFile.create(path, Array("1 \(hexadecimal(secret))\n".utf8))
+        try PrivateFile.create(path, Array("1 ".utf8) + Hexadecimal.encode(secret) + [0x0A])
         return [1: secret]
     }
 
@@ -52,14 +52,6 @@ package enum RootSecrets {
 
     private static func secret(_ text: Substring) -> [UInt8]? {
         guard text.utf8.count == 64 else { return nil }
-        let digits = Array(text)
-        let bytes = stride(from: 0, to: 64, by: 2).compactMap {
-            UInt8(String(digits[$0...$0 + 1]), radix: 16)
-        }
-        return bytes.count == 32 ? bytes : nil
-    }
-
-    private static func hexadecimal(_ bytes: [UInt8]) -> String {
-        bytes.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
+        return Hexadecimal.decode(Array(text.utf8))
     }
 }

@@ -49,6 +49,7 @@ package struct Server {
         commit = GroupCommit(
             database: store.database,
             identifiers: store.identifiers,
+            outboxSignal: store.outboxSignal,
             bounds: bounds,
             metrics: metrics,
             logger: logger,

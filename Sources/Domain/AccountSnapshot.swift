@@ -10,6 +10,7 @@ package struct AccountSnapshot: Sendable {
     package let integrations: [IntegrationNumber: IntegrationSnapshot]
     /// The account's own tables; a type without one uses its default.
     package let severityTables: [IntegrationType: SeverityTable]
+    package let notifiers: NotifierDirectory
 
     package init(
         id: AccountID,
@@ -19,7 +20,8 @@ package struct AccountSnapshot: Sendable {
         storedBytesLimit: Int64,
         channels: ChannelDirectory,
         integrations: [IntegrationNumber: IntegrationSnapshot],
-        severityTables: [IntegrationType: SeverityTable]
+        severityTables: [IntegrationType: SeverityTable],
+        notifiers: NotifierDirectory = NotifierDirectory()
     ) {
         self.id = id
         self.number = number
@@ -29,6 +31,7 @@ package struct AccountSnapshot: Sendable {
         self.channels = channels
         self.integrations = integrations
         self.severityTables = severityTables
+        self.notifiers = notifiers
     }
 
     /// The same with other severity tables.
@@ -41,7 +44,8 @@ package struct AccountSnapshot: Sendable {
             storedBytesLimit: storedBytesLimit,
             channels: channels,
             integrations: integrations,
-            severityTables: severityTables
+            severityTables: severityTables,
+            notifiers: notifiers
         )
     }
 }

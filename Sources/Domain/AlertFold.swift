@@ -43,6 +43,9 @@ package struct AlertFold: Sendable {
     /// The alerts to save, in the order in which they were first changed. A new alert comes after the one that it follows.
     package var changes: [Saved] { order.compactMap { saved[$0] } }
 
+    /// An alert that was changed, as it is now; nil for any other.
+    package func changed(_ id: AlertID) -> Alert? { saved[id]?.alert }
+
     /// Folds one event. `content` makes its packed description, link, labels and annotations, called for each alert that takes
     /// them. Channels in `applied` have had this event before and are left alone (replay).
     package mutating func apply(

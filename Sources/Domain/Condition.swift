@@ -3,6 +3,8 @@ import Native
 /// What a condition looks at.
 package enum ConditionKey: Hashable, Sendable {
     case severity
+    /// What notifiers may ask for: the severity while it fires, `Ok` once recovered.
+    case status
     case title
     case description
     case alertKey
@@ -12,6 +14,7 @@ package enum ConditionKey: Hashable, Sendable {
     package init?(_ text: Text) {
         switch text.string {
         case "severity": self = .severity
+        case "status": self = .status
         case "title": self = .title
         case "description": self = .description
         case "alert_key": self = .alertKey
@@ -28,6 +31,7 @@ package enum ConditionKey: Hashable, Sendable {
     package var name: String {
         switch self {
         case .severity: "severity"
+        case .status: "status"
         case .title: "title"
         case .description: "description"
         case .alertKey: "alert_key"
@@ -36,16 +40,26 @@ package enum ConditionKey: Hashable, Sendable {
     }
 }
 
-/// What conditions are held against: the parts of a firing event that a key can name.
+/// What conditions are held against: the parts of an event or alert that a key can name.
 package struct ConditionSubject: Sendable {
     package let severity: Severity
+    /// nil where conditions can't ask for it.
+    package let status: Text?
     package let title: Text
     package let description: Text
     package let alertKey: Text
     package let labels: Labels
 
-    package init(severity: Severity, title: Text, description: Text, alertKey: Text, labels: Labels) {
+    package init(
+        severity: Severity,
+        status: Text? = nil,
+        title: Text,
+        description: Text,
+        alertKey: Text,
+        labels: Labels
+    ) {
         self.severity = severity
+        self.status = status
         self.title = title
         self.description = description
         self.alertKey = alertKey
@@ -56,6 +70,7 @@ package struct ConditionSubject: Sendable {
     package func value(of key: ConditionKey) -> Text? {
         switch key {
         case .severity: Text(severity.name)
+        case .status: status
         case .title: title
         case .description: description
         case .alertKey: alertKey
@@ -157,14 +172,21 @@ package struct ConditionSource: Sendable, Equatable {
         self.values = values
     }
 
-    /// The compiled condition; nil when it has errors, which are added with pointers below `pointer`.
-    package func compiled(at pointer: String, errors: inout ValidationErrors) -> Condition? {
+    /// The compiled condition; nil when it has errors, which are added with pointers below `pointer`. Only notifiers may ask for the
+    /// status: routes decide firing events.
+    package func compiled(
+        at pointer: String,
+        allowsStatus: Bool = false,
+        errors: inout ValidationErrors
+    ) -> Condition? {
         let before = errors.items.count
-        let compiledKey = ConditionKey(key)
+        let found = ConditionKey(key)
+        let compiledKey = found == .status && !allowsStatus ? nil : found
         if compiledKey == nil {
+            let status = allowsStatus ? "status, " : ""
             errors.add(
                 pointer + "/key",
-                "is not a key: use severity, title, description, alert_key or labels.NAME"
+                "is not a key: use severity, \(status)title, description, alert_key or labels.NAME"
             )
         }
         let compiledOperator = Condition.Operator(rawValue: `operator`.string)

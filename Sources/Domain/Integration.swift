@@ -78,6 +78,8 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable {
     case overloaded = 8
     case storedBytesLimit = 9
     case storeUnavailable = 10
+    /// Kept, but it could not be decoded.
+    case quarantined = 11
 
     /// Stable word for the API and for metrics.
     package var name: String {
@@ -92,6 +94,7 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable {
         case .overloaded: "overloaded"
         case .storedBytesLimit: "stored_bytes_limit"
         case .storeUnavailable: "store_unavailable"
+        case .quarantined: "quarantined"
         }
     }
 }

@@ -185,6 +185,16 @@ package struct PushTokenKeys: Sendable {
         return [kid] + check.prefix(8)
     }
 
+    /// The key under which secrets of an account are kept sealed, 32 bytes; nil for a generation that is not at hand.
+    package func sealingKey(kid: UInt8, account: AccountNumber) -> [UInt8]? {
+        guard let key = pseudorandomKeys[kid] else { return nil }
+        var info = Array("tocsin/seal/v1".utf8) + [0]
+        info += deploymentID
+        info.append(kid)
+        info.appendBigEndian(UInt64(account.value), count: 4)
+        return KeyDerivation.expand(pseudorandomKey: key, info: info, length: 32)
+    }
+
     func mac(of payload: [UInt8], kid: UInt8, account: AccountNumber) -> [UInt8] {
         var info = Array("tocsin/push-url/v1".utf8) + [0]
         info += deploymentID

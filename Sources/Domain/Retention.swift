@@ -6,7 +6,7 @@
 package struct Retention: Sendable, Equatable {
     /// Raw bodies of deliveries.
     package let bodyDays: Int
-    /// Events, and deliveries without their bodies.
+    /// Events, notifications, and deliveries without their bodies.
     package let eventDays: Int
     /// Alerts after they ended; open ones stay.
     package let alertDays: Int

@@ -264,6 +264,9 @@ package struct PushIntake: Sendable {
             do throws(PushRefusal) {
                 return .success(try push.answer(stored))
             } catch {
+                if case .quarantined = error.result {
+                    usage.refused(.quarantined, integration: integration, account: account, at: admission.now)
+                }
                 return .failure(error)
             }
         case .failure(let failure):

@@ -17,7 +17,9 @@ extension AccountStore {
 
     /// In the order in which they run; `$2` is how many rows, or how many parents' rows, may go.
     static let purges: [SQLStatement] = [
-        purge("events", by: "id"), purge("alerts", by: "id"), purge("deliveries", by: "id"),
+        purge("notifications", by: "id"), purge("events", by: "id"), purge("alerts", by: "id"),
+        purge("deliveries", by: "id"), purge("notifiers", by: "id"),
+        purge("notifier_states", by: "notifier_id"),
         purge("route_channels", by: "route_id"), purge("routes", by: "id"),
         purge("integration_defaults", by: "integration_id"), purge("push_urls", by: "id"),
         purge("refusals", by: "integration_id"), purge("integration_activity", by: "integration_id"),

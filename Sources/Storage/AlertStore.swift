@@ -101,13 +101,14 @@ package struct AlertStore: Sendable {
     /// Closes an open alert. Throws `notFound`, and `conflict` when it is not open.
     package func close(_ id: AlertID, in account: AccountNumber, by actor: Actor) async throws -> Shown {
         let identifiers = store.identifiers
-        return try await store.database.transaction { connection in
+        let (closed, told) = try await store.database.transaction { connection in
             let shown = try Self.find(id, in: account, on: connection)
             guard let key = actor.key, let closed = shown.alert.closed(at: identifiers.now, by: key) else {
                 throw StoreError.conflict("The alert is not open.")
             }
             let change = AlertFold.Saved(alert: closed, isNew: false, content: nil, retires: nil)
             try AlertRows.save([change], in: account, on: connection)
+            let told = try Self.tell(closed, shown.content, account, identifiers, connection)
             try ConfigurationWrite.audit(
                 "alert.close",
                 id.description,
@@ -117,8 +118,35 @@ package struct AlertStore: Sendable {
                 id: identifiers.next(),
                 on: connection
             )
-            return Shown(alert: closed, content: shown.content)
+            return (Shown(alert: closed, content: shown.content), told)
         }
+        store.outboxSignal.raise(told)
+        return closed
+    }
+
+    /// Tells the notifiers of its channel that an alert was closed.
+    private static func tell(
+        _ alert: Alert,
+        _ content: AlertContent,
+        _ account: AccountNumber,
+        _ identifiers: IdentifierSource,
+        _ connection: any SQLConnection
+    ) throws -> Set<OutboxSignal.Key> {
+        let rules = try NotifierRows.directory(of: account, on: connection).rules(of: alert.channelID)
+        guard !rules.isEmpty else { return [] }
+        var teller = Teller(account, identifiers)
+        _ = teller.tell(
+            .closed,
+            of: alert,
+            description: content.description,
+            labels: content.labels,
+            event: nil,
+            content: Packing.pack(content),
+            notifiers: rules,
+            at: identifiers.now
+        )
+        try teller.save(on: connection)
+        return teller.takeTold()
     }
 
     /// The newest alerts of these identities, in every channel: what a simulation starts from.

@@ -48,6 +48,7 @@ package final class GroupCommit: Service, Sendable {
     private let state = Lock(State())
     private let database: Database
     private let identifiers: IdentifierSource
+    private let outboxSignal: OutboxSignal
     private let bounds: Bounds
     private let metrics: CommitMetrics
     private let logger: Logger
@@ -57,6 +58,7 @@ package final class GroupCommit: Service, Sendable {
     package init(
         database: Database,
         identifiers: IdentifierSource,
+        outboxSignal: OutboxSignal = OutboxSignal(),
         bounds: Bounds = Bounds(),
         metrics: any MetricsFactory,
         logger: Logger,
@@ -64,6 +66,7 @@ package final class GroupCommit: Service, Sendable {
     ) {
         self.database = database
         self.identifiers = identifiers
+        self.outboxSignal = outboxSignal
         self.bounds = bounds
         self.metrics = CommitMetrics(metrics)
         self.logger = logger
@@ -198,10 +201,15 @@ package final class GroupCommit: Service, Sendable {
         let start = ContinuousClock.now
         let results = commit(items.map(\.push), connection)
         metrics.committed(count: items.count, in: start.duration(to: .now))
+        var told: Set<OutboxSignal.Key> = []
         for (item, result) in zip(items, results) {
-            if case .success(let stored) = result { metrics.count(stored.outcomes) }
+            if case .success(let stored) = result {
+                metrics.count(stored.outcomes)
+                if !stored.told.isEmpty { told.formUnion(stored.told) }
+            }
             item.done(result)
         }
+        outboxSignal.raise(told)
     }
 
     private func commit(_ pushes: [PreparedPush], _ connection: any SQLConnection) -> PushWriter.Results {

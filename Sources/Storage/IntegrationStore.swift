@@ -230,6 +230,30 @@ package struct IntegrationStore: Sendable {
         }
     }
 
+    /// Makes a dedicated integration deliver to another channel of the account. Answers its id.
+    static func turn(
+        _ id: IntegrationID,
+        to channel: ChannelID,
+        _ write: ConfigurationWrite
+    ) throws -> IntegrationID {
+        guard let old = try report(id, in: write.account, on: write.connection)?.integration else {
+            throw StoreError.notFound
+        }
+        let new = Integration(
+            id: old.id,
+            number: old.number,
+            type: old.type,
+            mode: .dedicated(channel),
+            name: old.name,
+            description: old.description,
+            status: old.status,
+            rateLimit: old.rateLimit,
+            metadata: old.metadata.changed(externalID: .keep, labels: nil, at: write.now)
+        )
+        try write.connection.run(update, changedRow(new, write.account))
+        return id
+    }
+
     /// What the integration delivers to after `patch`, whose channels must be the account's.
     private static func mode(
         of old: Integration,
@@ -268,7 +292,7 @@ package struct IntegrationStore: Sendable {
     }
 
     /// A number that no integration of the account ever had.
-    private static func newNumber(_ write: ConfigurationWrite) throws -> IntegrationNumber {
+    static func newNumber(_ write: ConfigurationWrite) throws -> IntegrationNumber {
         var random = SecureRandom()
         while true {
             let number = UInt32.random(in: 1...(.max), using: &random)

@@ -26,19 +26,46 @@ enum Packing {
     /// The part of an event that an alert takes over and shows.
     static func pack(_ event: DecodedEvent) -> [UInt8] {
         pack(
+            title: event.title,
+            description: event.description,
+            link: event.link,
+            labels: event.labels,
+            annotations: event.annotations
+        )
+    }
+
+    /// The texts of an alert.
+    static func pack(_ content: AlertContent) -> [UInt8] {
+        pack(
+            title: content.title,
+            description: content.description,
+            link: content.link,
+            labels: content.labels,
+            annotations: content.annotations
+        )
+    }
+
+    private static func pack(
+        title: Text,
+        description: Text,
+        link: Text?,
+        labels: Labels,
+        annotations: Labels
+    ) -> [UInt8] {
+        pack(
             JSONWriter.encode(capacity: 2_048) { writer in
                 writer.object { object in
-                    object.field("title", utf8: event.title.bytes)
-                    object.field("description", utf8: event.description.bytes)
-                    object.field("link", utf8: event.link?.bytes)
-                    event.labels.write(to: &object, as: "labels")
-                    event.annotations.write(to: &object, as: "annotations")
+                    object.field("title", utf8: title.bytes)
+                    object.field("description", utf8: description.bytes)
+                    object.field("link", utf8: link?.bytes)
+                    labels.write(to: &object, as: "labels")
+                    annotations.write(to: &object, as: "annotations")
                 }
             }
         )
     }
 
-    /// Reads what `pack(_: DecodedEvent)` made; nil when it is damaged.
+    /// Reads the texts of an event or alert; nil when they are damaged.
     static func content(_ bytes: [UInt8]) -> AlertContent? {
         guard let json = unpack(bytes) else { return nil }
         return PackedJSON.read(json) { root in

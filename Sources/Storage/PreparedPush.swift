@@ -97,6 +97,8 @@ package struct PreparedPush: Sendable {
     package let credential: PushURLID?
     /// Of the configuration that decided.
     package let revision: Revision
+    /// Of the same configuration: who hears of what it does.
+    let notifiers: NotifierDirectory
     package let vocabulary: SeverityVocabulary
     package let receivedAt: UnixTime
     package let contentType: Text?
@@ -128,6 +130,7 @@ package struct PreparedPush: Sendable {
         self.integration = integration
         self.credential = credential
         revision = account.revision
+        notifiers = account.notifiers
         self.vocabulary = vocabulary
         self.receivedAt = receivedAt
         self.contentType = contentType?.prefix(bytes: Limits.nameBytes)
@@ -143,13 +146,14 @@ package struct PreparedPush: Sendable {
     private init(
         _ push: PreparedPush,
         integration: IntegrationSnapshot,
-        revision: Revision,
+        account: AccountSnapshot,
         content: Content
     ) {
-        account = push.account
+        self.account = push.account
         self.integration = integration
         credential = push.credential
-        self.revision = revision
+        revision = account.revision
+        notifiers = account.notifiers
         vocabulary = push.vocabulary
         receivedAt = push.receivedAt
         contentType = push.contentType
@@ -177,7 +181,7 @@ package struct PreparedPush: Sendable {
         return PreparedPush(
             self,
             integration: integration,
-            revision: account.revision,
+            account: account,
             content: .events(decided)
         )
     }
@@ -221,11 +225,19 @@ package struct StoredPush: Sendable {
     package let outcomes: [EventOutcome]
     /// How many (event, channel) pairs took effect now.
     package let applied: Int
+    /// Notifiers that have something to send by it.
+    let told: Set<OutboxSignal.Key>
 
-    package init(deliveryID: DeliveryID, outcomes: [EventOutcome], applied: Int) {
+    package init(
+        deliveryID: DeliveryID,
+        outcomes: [EventOutcome],
+        applied: Int,
+        told: Set<OutboxSignal.Key> = []
+    ) {
         self.deliveryID = deliveryID
         self.outcomes = outcomes
         self.applied = applied
+        self.told = told
     }
 }
 

@@ -39,8 +39,8 @@ struct PushWriter {
         """
         INSERT INTO events (
             account_id, id, delivery_id, position, integration_id, alert_key, severity, is_recovery, is_guessed,
-            occurred_at, received_at, content, outcome)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            occurred_at, received_at, content, outcome, tellings)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
         """
     )
     static let earlierOutcomes = SQLStatement(
@@ -135,13 +135,15 @@ private struct AccountBatch {
     var fold = AlertFold(newest: [])
     private var deliveries = SQLRows(columns: 14)
     private var replayed = SQLRows(columns: 9)
-    private var events = SQLRows(columns: 13)
+    private var events = SQLRows(columns: 14)
+    private var teller: Teller
     /// What replays in this very batch came to: not in the store yet.
     private var justReplayed: [DeliveryID: [EventOutcome]] = [:]
 
     init(writer: PushWriter, account: AccountNumber) {
         self.writer = writer
         self.account = account
+        teller = Teller(account, writer.identifiers)
     }
 
     mutating func add(_ push: PreparedPush) throws -> StoredPush {
@@ -173,11 +175,36 @@ private struct AccountBatch {
             guard news.outcome != .duplicate, push.replay == nil || news.outcome.isEffective else { continue }
             let event: EventID = writer.identifiers.next()
             lastEvent = event
-            gather(prepared, content(), news, event, delivery: id, position: position, push)
+            let tellings = push.notifiers.isEmpty ? [] : tell(prepared, news, event, push)
+            gather(prepared, content(), news, tellings, event, delivery: id, position: position, push)
         }
         if push.replay != nil { justReplayed[id] = outcomes }
         gather(push, id, outcomes, lastEvent)
-        return StoredPush(deliveryID: id, outcomes: outcomes, applied: applied)
+        return StoredPush(deliveryID: id, outcomes: outcomes, applied: applied, told: teller.takeTold())
+    }
+
+    /// Tells the notifiers of the channels in which the event changed an alert.
+    private mutating func tell(
+        _ prepared: PreparedEvent,
+        _ news: EventOutcome,
+        _ event: EventID,
+        _ push: PreparedPush
+    ) -> [Telling] {
+        news.channels.flatMap { channel -> [Telling] in
+            let rules = push.notifiers.rules(of: channel.channelID)
+            guard !rules.isEmpty, let change = AlertChange(channel.outcome),
+                let alert = channel.alertID.flatMap({ fold.changed($0) })
+            else { return [] }
+            return teller.tell(
+                change,
+                of: alert,
+                description: prepared.event.description,
+                labels: prepared.event.labels,
+                event: event,
+                notifiers: rules,
+                at: push.receivedAt
+            )
+        }
     }
 
     /// What the delivery did before, as the store has it now: two replays at the same time must not both take effect.
@@ -233,6 +260,7 @@ private struct AccountBatch {
         _ prepared: PreparedEvent,
         _ content: [UInt8],
         _ outcome: EventOutcome,
+        _ tellings: [Telling],
         _ id: EventID,
         delivery: DeliveryID,
         position: Int,
@@ -252,6 +280,7 @@ private struct AccountBatch {
         events.append(.time(push.receivedAt))
         events.append(.blob(content))
         events.append(.blob(EventOutcome.encode([outcome])))
+        events.append(tellings.isEmpty ? .null : .blob(Telling.encode(tellings)))
     }
 
     func save() throws {
@@ -259,6 +288,7 @@ private struct AccountBatch {
         try writer.connection.batch(PushWriter.updateDelivery, replayed)
         try writer.connection.batch(PushWriter.insertEvent, events)
         try AlertRows.save(fold.changes, in: account, on: writer.connection)
+        try teller.save(on: writer.connection)
     }
 }
 

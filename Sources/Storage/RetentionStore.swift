@@ -7,7 +7,7 @@ import SQL
 ///   the beginning of an account's rows by primary key. Alerts end in another order than they open: the index `alerts_ended` has them by
 ///   their end.
 /// - Deliveries without a body are an account's first ones, up to `account_usage.bodies_purged_to`: they are not looked at again.
-/// - A look that finds nothing due costs five searches of an index for each account, on a reading connection; the writer is left alone.
+/// - A look that finds nothing due costs six searches of an index for each account, on a reading connection; the writer is left alone.
 /// - Not here: deleted accounts, which `AccountStore.purgeDeleted` empties, and the installation's own audit, which stays.
 package struct RetentionStore: Sendable {
     let store: Store
@@ -22,7 +22,8 @@ package struct RetentionStore: Sendable {
                 ORDER BY b.id LIMIT 1),
             (SELECT t.ended_at FROM alerts t
                 WHERE t.account_id = a.account_id AND t.ended_at IS NOT NULL ORDER BY t.ended_at LIMIT 1),
-            (SELECT r.id FROM audit r WHERE r.account_id = a.account_id ORDER BY r.id LIMIT 1)
+            (SELECT r.id FROM audit r WHERE r.account_id = a.account_id ORDER BY r.id LIMIT 1),
+            (SELECT n.id FROM notifications n WHERE n.account_id = a.account_id ORDER BY n.id LIMIT 1)
         FROM accounts a JOIN account_usage u ON u.account_id = a.account_id
         WHERE a.deleted_at IS NULL AND a.account_id > $1 ORDER BY a.account_id LIMIT $2
         """
@@ -59,6 +60,12 @@ package struct RetentionStore: Sendable {
             AND id IN (SELECT id FROM alerts WHERE account_id = $1 AND ended_at < $2 ORDER BY ended_at LIMIT $3)
         """
     )
+    static let deleteNotifications = SQLStatement(
+        """
+        DELETE FROM notifications WHERE account_id = $1
+            AND id IN (SELECT id FROM notifications WHERE account_id = $1 AND id < $2 ORDER BY id LIMIT $3)
+        """
+    )
     static let deleteAudit = SQLStatement(
         """
         DELETE FROM audit WHERE account_id = $1
@@ -68,15 +75,16 @@ package struct RetentionStore: Sendable {
 
     static let statements = [
         look, deleteEvents, deleteDeliveries, purgedTo, bodies, clearBodies, notePurged, deleteAlerts,
-        deleteAudit,
+        deleteNotifications, deleteAudit,
     ]
 
     /// Before all deliveries.
     private static let lowest = DeliveryID(high: 0, low: 0)
 
-    /// What goes separately, in this order: an event before the delivery that has its trace.
+    /// What goes separately, in this order: a notification before the event that has its texts, an event before the delivery that has its
+    /// trace.
     package enum Kind: String, Sendable, CaseIterable {
-        case events, deliveries, bodies, alerts, audit
+        case notifications, events, deliveries, bodies, alerts, audit
     }
 
     /// What is due of one account.
@@ -144,6 +152,7 @@ package struct RetentionStore: Sendable {
     private static func due(_ row: any SQLRow, at now: UnixTime) throws(SQLError) -> Due {
         let bounds = row.retention(1).bounds(at: now)
         var kinds: [Kind] = []
+        if try row.isStored(10, before: bounds.event) { kinds.append(.notifications) }
         if try row.isStored(5, before: bounds.event) { kinds.append(.events) }
         if try row.isStored(6, before: bounds.event) { kinds.append(.deliveries) }
         if try row.isStored(7, before: bounds.body) { kinds.append(.bodies) }
@@ -162,6 +171,9 @@ package struct RetentionStore: Sendable {
     ) throws(SQLError) -> Int {
         let (key, bounds, count) = (SQLValue.account(due.account), due.bounds, SQLValue.int(limit))
         switch kind {
+        case .notifications:
+            let end = NotificationID.lowest(at: bounds.event)
+            return try connection.run(deleteNotifications, [key, .id(end), count])
         case .events:
             return try connection.run(deleteEvents, [key, .id(EventID.lowest(at: bounds.event)), count])
         case .deliveries: return try purgeDeliveries(of: due, limit: limit, on: connection)

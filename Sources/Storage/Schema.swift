@@ -12,6 +12,7 @@ package enum Schema {
     package static let migrations = [
         Migration(version: 1, script: platform + configuration + history),
         Migration(version: 2, script: retention),
+        Migration(version: 3, script: notifications),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
@@ -20,7 +21,7 @@ package enum Schema {
         "integration_activity",
         "push_urls", "routes", "route_channels", "severity_tables", "refusals", "audit", "deliveries",
         "events", "alerts",
-        "account_usage",
+        "account_usage", "notifiers", "notifier_states", "notifications",
     ]
 
     private static let metadata = """
@@ -138,5 +139,32 @@ package enum Schema {
         ALTER TABLE accounts ADD COLUMN audit_days BIGINT NOT NULL DEFAULT 400;
         ALTER TABLE account_usage ADD COLUMN bodies_purged_to BYTEA;
         CREATE INDEX alerts_ended ON alerts (account_id, ended_at) WHERE ended_at IS NOT NULL;
+        """
+
+    /// `notifications` is outbox and record at once: a row is written in the transaction that changes the alert. `change` 5 is a digest, which
+    /// has no alert; `content` is what a digest says, or the texts of an alert that a caller closed. `by` is what superseded it, or its digest.
+    /// `events.tellings` says of each notifier whether it was told, and why not. `settings` is sealed.
+    private static let notifications = """
+        ALTER TABLE accounts ADD COLUMN health_integration_id BYTEA;
+        ALTER TABLE events ADD COLUMN tellings BYTEA;
+        CREATE TABLE notifiers (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, channel_id BYTEA NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+            name_key TEXT NOT NULL, status TEXT NOT NULL, disabled_reason TEXT, conditions TEXT NOT NULL, changes BIGINT NOT NULL,
+            language TEXT NOT NULL, title_template TEXT, text_template TEXT, storm_limit BIGINT NOT NULL, settings BYTEA NOT NULL,
+            \(metadata),
+            PRIMARY KEY (account_id, id), UNIQUE (account_id, channel_id, name_key),
+            FOREIGN KEY (account_id, channel_id) REFERENCES channels (account_id, id) ON DELETE CASCADE);
+        CREATE TABLE notifier_states (
+            account_id BIGINT NOT NULL, notifier_id BYTEA NOT NULL, lease_owner BYTEA, lease_until BIGINT, failing_since BIGINT,
+            last_failure TEXT, last_failure_at BIGINT, last_sent_at BIGINT, PRIMARY KEY (account_id, notifier_id));
+        CREATE TABLE notifications (
+            account_id BIGINT NOT NULL, id BYTEA NOT NULL, notifier_id BYTEA NOT NULL, channel_id BYTEA NOT NULL,
+            change SMALLINT NOT NULL, integration_id BYTEA, alert_id BYTEA, event_id BYTEA, alert_key TEXT, title TEXT NOT NULL,
+            severity SMALLINT, max_severity SMALLINT, first_seen_at BIGINT, last_seen_at BIGINT, event_count BIGINT,
+            at BIGINT NOT NULL, content BYTEA, state SMALLINT NOT NULL, next_at BIGINT NOT NULL, attempts BIGINT NOT NULL,
+            sent_at BIGINT, by_id BYTEA, log TEXT, PRIMARY KEY (account_id, id));
+        CREATE INDEX notifications_waiting ON notifications (account_id, notifier_id, id) WHERE state = 0;
+        CREATE INDEX notifications_dead ON notifications (account_id, notifier_id, id) WHERE state = 4;
+        CREATE INDEX notifications_by_alert ON notifications (account_id, alert_id, id);
         """
 }

@@ -34,7 +34,8 @@ package enum SnapshotLoader {
                 storedBytesLimit: head.storedBytesLimit,
                 channels: ChannelDirectory(try connection.rows(channels, [.account(account)], decodeChannel)),
                 integrations: try integrations(of: account, on: connection),
-                severityTables: try SeverityTableStore.all(in: account, on: connection)
+                severityTables: try SeverityTableStore.all(in: account, on: connection),
+                notifiers: try NotifierRows.directory(of: account, on: connection)
             )
         }
     }

@@ -12,11 +12,14 @@ package enum StatementRegistry {
         + SteadyRead.statements
         + DeliveryStore.statements + EventStore.statements + AlertStore.statements + AlertRows.statements
         + PushWriter.statements + UsageTracker.statements + AccountStore.purges
-        + RetentionStore.statements
+        + RetentionStore.statements + NotifierStore.statements + NotificationRows.statements
+        + NotificationStore.statements
+        + Outbox.statements + HealthAlertStore.statements
 
     /// Look-ups of the platform, each with its reason: the key of a call is found by its public id before its account is known; the purge
     /// looks for a deleted account, and then names it; the installation's own row.
     package static let platform: [SQLStatement] =
         APIKeyStore.platformStatements + [AccountStore.nextDeleted, AccountStore.blank]
-        + Deployment.statements + [StoreProbe.touch]
+        + Deployment.statements + [StoreProbe.touch] + Outbox.platformStatements
+        + HealthAlertStore.platformStatements
 }

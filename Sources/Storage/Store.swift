@@ -16,6 +16,8 @@ package struct Store: Sendable {
     package let crashGuard: CrashGuard
     /// Spares repeats some work.
     package let knownContents = KnownContents()
+    /// Tells the workers of what was committed to the outbox.
+    package let outboxSignal = OutboxSignal()
 
     package init(
         database: Database,
@@ -45,6 +47,10 @@ package struct Store: Sendable {
     package var deliveries: DeliveryStore { DeliveryStore(store: self) }
     package var events: EventStore { EventStore(store: self) }
     package var alerts: AlertStore { AlertStore(store: self) }
+    package var notifiers: NotifierStore { NotifierStore(store: self) }
+    package var notifications: NotificationStore { NotificationStore(store: self) }
+    package var healthAlerts: HealthAlertStore { HealthAlertStore(store: self) }
+    package var outbox: Outbox { Outbox(store: self) }
     package var retention: RetentionStore { RetentionStore(store: self) }
 
     /// The format of `type`; nil for a type that does not exist.

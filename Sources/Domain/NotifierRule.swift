@@ -1,0 +1,136 @@
+/// What decides whether a notifier hears of a change: its part of the account's snapshot, compiled.
+package struct NotifierRule: Sendable {
+    package let id: NotifierID
+    private let isEnabled: Bool
+    private let changes: Set<AlertChange>
+    /// OR groups of AND conditions; empty: everything. A group whose conditions no longer compile matches nothing.
+    private let groups: [[Condition]]
+
+    /// Compiles `conditions`, which were checked when they were written.
+    package init(
+        id: NotifierID,
+        isEnabled: Bool,
+        changes: Set<AlertChange>,
+        conditions: [[ConditionSource]]
+    ) {
+        self.id = id
+        self.isEnabled = isEnabled
+        self.changes = changes
+        groups =
+            conditions.isEmpty
+            ? [[]]
+            : conditions.compactMap { group in
+                var errors = ValidationErrors()
+                let compiled = group.compactMap { $0.compiled(at: "", allowsStatus: true, errors: &errors) }
+                return errors.isEmpty ? compiled : nil
+            }
+    }
+
+    /// Whether it is told of `change` of an alert that looks like `subject`, and why not.
+    package func verdict(on change: AlertChange, of subject: ConditionSubject) -> Telling.Verdict {
+        guard isEnabled else { return .notifierDisabled }
+        guard changes.contains(change) else { return .changeNotWanted }
+        let isMet = groups.contains { group in group.allSatisfy { $0.holds(for: subject) } }
+        return isMet ? .told : .conditionsNotMet
+    }
+}
+
+/// The notifiers of an account, by channel.
+package struct NotifierDirectory: Sendable {
+    private let byChannel: [ChannelID: [NotifierRule]]
+
+    package init(_ rules: [ChannelID: [NotifierRule]] = [:]) {
+        byChannel = rules
+    }
+
+    package var isEmpty: Bool { byChannel.isEmpty }
+
+    /// The notifiers of `channel`, oldest first.
+    package func rules(of channel: ChannelID) -> [NotifierRule] { byChannel[channel] ?? [] }
+}
+
+/// Whether one notifier was told of one event, and why not.
+package struct Telling: Sendable, Equatable {
+    /// The raw value is what the database holds.
+    package enum Verdict: UInt8, Sendable, CaseIterable {
+        case told = 1
+        case conditionsNotMet = 2
+        case changeNotWanted = 3
+        case notifierDisabled = 4
+
+        /// The wire spelling.
+        package var name: String {
+            switch self {
+            case .told: "told"
+            case .conditionsNotMet: "conditions_not_met"
+            case .changeNotWanted: "change_not_wanted"
+            case .notifierDisabled: "notifier_disabled"
+            }
+        }
+    }
+
+    package let channelID: ChannelID
+    package let notifierID: NotifierID
+    package let verdict: Verdict
+    /// What it was told by; nil unless it was.
+    package let notificationID: NotificationID?
+
+    package init(
+        channelID: ChannelID,
+        notifierID: NotifierID,
+        verdict: Verdict,
+        notificationID: NotificationID?
+    ) {
+        self.channelID = channelID
+        self.notifierID = notifierID
+        self.verdict = verdict
+        self.notificationID = notificationID
+    }
+}
+
+// MARK: - Stored form
+
+extension Telling {
+    private static let size = 49
+
+    /// The bytes that an event keeps of its tellings.
+    ///
+    ///     1 byte   version, 1
+    ///     per telling: 16 bytes channel id, 16 bytes notifier id, 1 byte verdict, 16 bytes notification id (zero: none)
+    package static func encode(_ tellings: [Telling]) -> [UInt8] {
+        var bytes: [UInt8] = [1]
+        bytes.reserveCapacity(1 + tellings.count * size)
+        for telling in tellings {
+            bytes.appendBigEndian(telling.channelID.high, count: 8)
+            bytes.appendBigEndian(telling.channelID.low, count: 8)
+            bytes.appendBigEndian(telling.notifierID.high, count: 8)
+            bytes.appendBigEndian(telling.notifierID.low, count: 8)
+            bytes.append(telling.verdict.rawValue)
+            bytes.appendBigEndian(telling.notificationID?.high ?? 0, count: 8)
+            bytes.appendBigEndian(telling.notificationID?.low ?? 0, count: 8)
+        }
+        return bytes
+    }
+
+    /// Reads what `encode` wrote; nil when it is something else.
+    package static func decode(_ bytes: [UInt8]) -> [Telling]? {
+        guard bytes.first == 1, (bytes.count - 1) % size == 0 else { return nil }
+        var tellings: [Telling] = []
+        for start in stride(from: 1, to: bytes.count, by: size) {
+            guard let channel = ChannelID(bytes: bytes[start..<start + 16]),
+                let notifier = NotifierID(bytes: bytes[start + 16..<start + 32]),
+                let verdict = Verdict(rawValue: bytes[start + 32]),
+                let notification = NotificationID(bytes: bytes[start + 33..<start + 49])
+            else { return nil }
+            tellings.append(
+                Telling(
+                    channelID: channel,
+                    notifierID: notifier,
+                    verdict: verdict,
+                    notificationID: notification.high == 0 && notification.low == 0 ? nil : notification
+                )
+            )
+        }
+        return tellings
+    }
+}

@@ -1,0 +1,252 @@
+import Domain
+import Native
+import SQL
+
+/// Tocsin's own troubles with an account, told as alerts in a channel of its choice: a notifier that fails for long, pushes that are refused
+/// or quarantined.
+///
+/// They come by an integration that is made for them when a channel is first chosen. It is like any other but for having no push URL: what it
+/// brought is in deliveries, events and alerts. Deleting it ends the alerts, as choosing no channel does.
+package struct HealthAlertStore: Sendable {
+    let store: Store
+
+    static let find = SQLStatement(
+        """
+        SELECT i.id, i.channel_id FROM accounts a
+        JOIN integrations i ON i.account_id = $1 AND i.id = a.health_integration_id
+        WHERE a.account_id = $1
+        """
+    )
+    static let choose = SQLStatement("UPDATE accounts SET health_integration_id = $2 WHERE account_id = $1")
+    static let notifiers = SQLStatement(
+        """
+        SELECT n.id, n.name, s.failing_since, s.last_failure FROM notifier_states s
+        JOIN notifiers n ON n.account_id = $1 AND n.id = s.notifier_id
+        WHERE s.account_id = $1 AND s.failing_since <= $2 AND n.status = 'enabled'
+        """
+    )
+    static let refusals = SQLStatement(
+        """
+        SELECT i.id, i.name, r.reason, r.count FROM refusals r
+        JOIN integrations i ON i.account_id = $1 AND i.id = r.integration_id
+        WHERE r.account_id = $1 AND r.last_at > $2 ORDER BY i.id, r.reason
+        """
+    )
+    static let openKeys = SQLStatement(
+        """
+        SELECT alert_key FROM alerts
+        WHERE account_id = $1 AND integration_id = $2 AND is_newest = 1 AND phase = 0
+        """
+    )
+
+    static let statements = [find, choose, notifiers, refusals, openKeys]
+
+    static let chosen = SQLStatement(
+        """
+        SELECT account_id, health_integration_id FROM accounts
+        WHERE health_integration_id IS NOT NULL AND deleted_at IS NULL AND status = 'active'
+        """
+    )
+
+    static let platformStatements = [chosen]
+
+    private static let type = IntegrationType("standard")
+    /// A notifier that fails for so long is worth an alert, in seconds.
+    private static let failingFor: Int64 = 300
+    /// For how long a refusal is news, in seconds.
+    private static let refusedFor: Int64 = 900
+
+    /// The channel; nil: none is chosen.
+    package func find(in account: AccountNumber) async throws -> ChannelID? {
+        try await store.database.read { connection in try Self.find(account, connection)?.channel }
+    }
+
+    /// Chooses the channel, or none. Throws `invalid` for one that is not in the account.
+    package func put(_ channel: ChannelID?, in account: AccountNumber, by actor: Actor) async throws {
+        try await store.configure(account, by: actor) { write in
+            let present = try Self.find(account, write.connection)?.integration
+            let integration = try channel.map { try Self.integration(for: $0, present, write) }
+            try write.connection.run(Self.choose, [.account(account), .id(integration)])
+            try write.audit("health_alerts.put", integration?.description ?? "none") {
+                $0.field("channel_id", channel?.description)
+            }
+        }
+    }
+
+    private static func find(
+        _ account: AccountNumber,
+        _ connection: any SQLConnection
+    ) throws -> (integration: IntegrationID, channel: ChannelID?)? {
+        try connection.row(find, [.account(account)]) { row throws(SQLError) in
+            (try row.id(0), try row.optionalID(1))
+        }
+    }
+
+    /// The integration that tells `channel`: the present one, turned to it, or a new one.
+    private static func integration(
+        for channel: ChannelID,
+        _ present: IntegrationID?,
+        _ write: ConfigurationWrite
+    ) throws -> IntegrationID {
+        var errors = ValidationErrors()
+        try ChannelStore.checkReferences(
+            [(channel, "/channel_id")],
+            in: write.account,
+            on: write.connection,
+            errors: &errors
+        )
+        guard errors.isEmpty else { throw StoreError.invalid(errors) }
+        if let present { return try IntegrationStore.turn(present, to: channel, write) }
+        let id: IntegrationID = write.identifiers.next()
+        let number = try IntegrationStore.newNumber(write)
+        let integration = Integration(
+            id: id,
+            number: number,
+            type: type,
+            mode: .dedicated(channel),
+            name: Name(trusted: Text("Tocsin health \(id.description.suffix(6))")),
+            description: Text(
+                "Tocsin's own troubles with this account: failing notifiers, refused and quarantined pushes."
+            ),
+            status: .enabled,
+            rateLimit: .standard,
+            metadata: .new(externalID: nil, labels: Labels(), at: write.now)
+        )
+        try write.connection.run(
+            IntegrationStore.insert,
+            IntegrationStore.newRow(integration, write.account)
+        )
+        return id
+    }
+}
+
+// MARK: - Watching
+
+extension HealthAlertStore {
+    /// An account that wants to be told.
+    package struct Subject: Sendable {
+        package let account: AccountNumber
+        package let integration: IntegrationID
+    }
+
+    /// Something that goes wrong for an account.
+    package struct Trouble: Sendable, Equatable {
+        package let key: Text
+        package let title: Text
+        package let description: Text
+        package let severity: Severity
+        /// Names what it is about.
+        package let labels: [(name: StaticString, value: Text)]
+
+        package static func == (left: Trouble, right: Trouble) -> Bool { left.key == right.key }
+    }
+
+    /// What goes wrong now, and the keys of what was told and has not recovered.
+    package struct Look: Sendable {
+        package let troubles: [Trouble]
+        package let open: Set<Text>
+    }
+
+    /// The accounts that chose a channel.
+    package func subjects() async throws -> [Subject] {
+        try await store.database.read { connection in
+            try connection.rows(Self.chosen, []) { row throws(SQLError) in
+                Subject(
+                    account: AccountNumber(UInt32(truncatingIfNeeded: row.integer(0))),
+                    integration: try row.id(1)
+                )
+            }
+        }
+    }
+
+    /// What there is to tell an account.
+    package func look(at subject: Subject) async throws -> Look {
+        let now = store.now
+        let account = SQLValue.account(subject.account)
+        return try await store.database.read { connection in
+            let failing = try connection.rows(
+                Self.notifiers,
+                [account, .time(now.adding(seconds: -Self.failingFor))],
+                Self.failing
+            )
+            let refused = try connection.rows(
+                Self.refusals,
+                [account, .time(now.adding(seconds: -Self.refusedFor))],
+                Self.refused
+            )
+            let open = try connection.rows(Self.openKeys, [account, .id(subject.integration)]) {
+                row throws(SQLError) in
+                row.text(0)
+            }
+            return Look(troubles: failing + refused, open: Set(open))
+        }
+    }
+
+    private static func failing(_ row: any SQLRow) throws(SQLError) -> Trouble {
+        let (id, name, since): (NotifierID, _, _) = (try row.id(0), row.text(1).string, row.time(2))
+        return Trouble(
+            key: Text("tocsin/notifier/\(id)"),
+            title: Text("Notifier \(name) fails"),
+            description: Text(
+                "Nobody has been told by it since \(since): \(row.text(3).string). See its notifications; what is dead can be replayed."
+            ),
+            severity: .critical,
+            labels: [("notifier_id", Text(id.description)), ("notifier", row.text(1))]
+        )
+    }
+
+    private static func refused(_ row: any SQLRow) throws(SQLError) -> Trouble {
+        let (id, name): (IntegrationID, _) = (try row.id(0), row.text(1).string)
+        let reason = try row.code(2, as: RefusalReason.self)
+        let what = reason == .quarantined ? "quarantined: they can't be read" : "refused: \(reason.name)"
+        return Trouble(
+            key: Text("tocsin/integration/\(id)/\(reason.name)"),
+            title: Text("Pushes of \(name) are \(what)"),
+            description: Text(
+                "\(row.integer(3)) so far, the last within \(refusedFor / 60) minutes. See the integration's refusals and deliveries."
+            ),
+            severity: .warning,
+            labels: [
+                ("integration_id", Text(id.description)), ("integration", row.text(1)),
+                ("reason", Text(reason.name)),
+            ]
+        )
+    }
+
+    /// Stores what began and what is over as a delivery of the account's health integration. Throws `PushFailure`.
+    package func tell(
+        _ subject: Subject,
+        began: [Trouble],
+        over: [Text],
+        through commit: GroupCommit
+    ) async throws {
+        let now = store.now
+        guard let snapshot = try await store.snapshots.snapshot(of: subject.account, now: now),
+            let integration = snapshot.integrations.values.first(where: { $0.id == subject.integration }),
+            let format = store.format(of: integration.type)
+        else { return }
+        let body = HealthBody.encode(began: began, over: over)
+        guard case .events(let events) = try? store.decode(body, as: format) else { return }
+        let prepared = events.map {
+            PreparedEvent(
+                $0,
+                integration: integration,
+                account: snapshot,
+                vocabulary: format.severities,
+                known: store.knownContents
+            )
+        }
+        let push = PreparedPush(
+            account: snapshot,
+            integration: integration,
+            credential: nil,
+            vocabulary: format.severities,
+            receivedAt: now,
+            contentType: Text("application/json"),
+            remoteAddress: nil,
+            body: body,
+            content: .events(prepared)
+        )
+        _ = try await commit.store(push, arrival: .now)
+    }
+}

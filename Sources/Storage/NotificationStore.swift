@@ -1,0 +1,415 @@
+import Domain
+import Native
+import SQL
+
+/// The record of what was told, and of what was not.
+package struct NotificationStore: Sendable {
+    let store: Store
+
+    /// Notifications that one call replays, at most.
+    package static let replayLimit = 1_000
+
+    static let find = SQLStatement(
+        "SELECT \(NotificationRows.columns) FROM notifications n WHERE n.account_id = $1 AND n.id = $2"
+    )
+    static let list = SQLStatement(
+        """
+        SELECT \(NotificationRows.columns) FROM notifications n
+        WHERE n.account_id = $1 AND n.id < $2 ORDER BY n.id DESC LIMIT $3
+        """
+    )
+    static let listOfAlert = SQLStatement(
+        """
+        SELECT \(NotificationRows.columns) FROM notifications n
+        WHERE n.account_id = $1 AND n.alert_id = $4 AND n.id < $2 ORDER BY n.id DESC LIMIT $3
+        """
+    )
+    static let listDead = SQLStatement(
+        """
+        SELECT id, at FROM notifications
+        WHERE account_id = $1 AND notifier_id = $2 AND state = 4 AND id > $3 ORDER BY id LIMIT $4
+        """
+    )
+    static let replay = SQLStatement(
+        """
+        UPDATE notifications SET state = 0, next_at = $3, attempts = 0, sent_at = NULL
+        WHERE account_id = $1 AND id = $2 AND state IN (1, 4)
+        """
+    )
+    static let tellings = SQLStatement(
+        "SELECT e.outcome, e.tellings FROM events e WHERE e.account_id = $1 AND e.id = $2"
+    )
+    static let sample = SQLStatement(
+        """
+        SELECT \(AlertRows.columns), a.content, c.name, i.name, o.id, o.name
+        FROM alerts a
+        JOIN accounts o ON o.account_id = $1
+        LEFT JOIN channels c ON c.account_id = $1 AND c.id = a.channel_id
+        LEFT JOIN integrations i ON i.account_id = $1 AND i.id = a.integration_id
+        WHERE a.account_id = $1 AND a.id = $2
+        """
+    )
+    static let place = SQLStatement(
+        """
+        SELECT o.id, o.name, c.name FROM accounts o JOIN channels c ON c.account_id = $1 AND c.id = $2
+        WHERE o.account_id = $1
+        """
+    )
+
+    static let statements = [find, list, listOfAlert, listDead, replay, tellings, sample, place]
+
+    /// Which notifications a list shows; nil lets everything through.
+    package struct Filter: Sendable {
+        package var notifierID: NotifierID?
+        package var channelID: ChannelID?
+        package var alertID: AlertID?
+        package var eventID: EventID?
+        /// Those that this digest tells.
+        package var digestID: NotificationID?
+        package var state: Notification.State?
+        /// nil: any; `.some(nil)`: digests.
+        package var change: AlertChange??
+        /// At or after.
+        package var since: UnixTime?
+        /// Before.
+        package var until: UnixTime?
+
+        package init() {}
+
+        var isEmpty: Bool {
+            notifierID == nil && channelID == nil && eventID == nil && digestID == nil && state == nil
+                && change == nil && since == nil && until == nil
+        }
+
+        func matches(_ item: Notification) -> Bool {
+            if let notifierID, item.notifierID != notifierID { return false }
+            if let channelID, item.channelID != channelID { return false }
+            if let alertID, item.change?.alertID != alertID { return false }
+            if let eventID, item.change?.eventID != eventID { return false }
+            if let digestID, item.state != .digested || item.by != digestID { return false }
+            if let state, item.state != state { return false }
+            if let change, item.change?.change != change { return false }
+            if let since, item.at < since { return false }
+            if let until, item.at >= until { return false }
+            return true
+        }
+    }
+
+    /// The notification. Throws `notFound`.
+    package func find(_ id: NotificationID, in account: AccountNumber) async throws -> Notification {
+        try await store.database.read { connection in
+            guard
+                let found = try connection.row(
+                    Self.find,
+                    [.account(account), .id(id)],
+                    NotificationRows.decode
+                )
+            else { throw StoreError.notFound }
+            return found
+        }
+    }
+
+    /// A page of the notifications, the last made first.
+    package func list(
+        _ request: PageRequest<NotificationKind>,
+        filter: Filter,
+        in account: AccountNumber
+    ) async throws -> Page<Notification, NotificationKind> {
+        let statement = filter.alertID == nil ? Self.list : Self.listOfAlert
+        let key = filter.alertID.map { [SQLValue.id($0)] } ?? []
+        let oldest = filter.since.map { NotificationID.lowest(at: $0) }
+        return try await store.database.read { connection in
+            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) {
+                before,
+                limit in
+                try connection.rows(
+                    statement,
+                    [.account(account), .id(before), .int(limit)] + key,
+                    NotificationRows.decode
+                )
+            } matches: {
+                filter.matches($0)
+            }
+        }
+    }
+
+    /// Sends one that was sent or given up once more, with the same id and text. Throws `notFound`, and `conflict` when it was never to be
+    /// sent or still waits.
+    package func replay(
+        _ id: NotificationID,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> Notification {
+        let identifiers = store.identifiers
+        let found = try await store.database.transaction { connection in
+            guard
+                let found = try connection.row(
+                    Self.find,
+                    [.account(account), .id(id)],
+                    NotificationRows.decode
+                )
+            else { throw StoreError.notFound }
+            let values: [SQLValue] = [.account(account), .id(id), .time(identifiers.now)]
+            guard try connection.run(Self.replay, values) > 0 else {
+                throw StoreError.conflict(
+                    "The notification is \(found.state.name): only what was sent or is dead can be replayed."
+                )
+            }
+            try Self.audit(id.description, 1, account, actor, identifiers, connection)
+            return found
+        }
+        store.outboxSignal.raise([OutboxSignal.Key(account: account, notifier: found.notifierID)])
+        return try await find(id, in: account)
+    }
+
+    /// Sends the dead ones of a notifier once more, oldest first, at most `limit`. Answers how many.
+    package func replayDead(
+        of notifier: NotifierID,
+        since: UnixTime?,
+        until: UnixTime?,
+        limit: Int,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> Int {
+        let identifiers = store.identifiers
+        let count = try await store.database.transaction { connection in
+            let start = since.map { NotificationID.lowest(at: $0) } ?? NotificationID(high: 0, low: 0)
+            let found = try connection.rows(
+                Self.listDead,
+                [.account(account), .id(notifier), .id(start), .int(limit)]
+            ) { row throws(SQLError) in (id: try row.id(0) as NotificationID, at: row.time(1)) }
+            let chosen = found.filter { item in until.map { item.at < $0 } ?? true }
+            let now = identifiers.now
+            for item in chosen {
+                try connection.run(Self.replay, [.account(account), .id(item.id), .time(now)])
+            }
+            if !chosen.isEmpty {
+                try Self.audit(notifier.description, chosen.count, account, actor, identifiers, connection)
+            }
+            return chosen.count
+        }
+        if count > 0 { store.outboxSignal.raise([OutboxSignal.Key(account: account, notifier: notifier)]) }
+        return count
+    }
+
+    private static func audit(
+        _ resource: String,
+        _ count: Int,
+        _ account: AccountNumber,
+        _ actor: Actor,
+        _ identifiers: IdentifierSource,
+        _ connection: any SQLConnection
+    ) throws {
+        try ConfigurationWrite.audit(
+            "notification.replay",
+            resource,
+            account: account,
+            actor: actor,
+            at: identifiers.now,
+            id: identifiers.next(),
+            on: connection
+        ) { $0.field("count", count) }
+    }
+}
+
+// MARK: - Why nobody was told
+
+extension NotificationStore {
+    /// Why one notifier was told of an event, or nobody in a channel was.
+    package struct Explanation: Sendable {
+        /// The raw value is the wire form.
+        package enum Verdict: String, Sendable, CaseIterable {
+            case told
+            case noNotifier = "no_notifier"
+            case conditionsNotMet = "conditions_not_met"
+            case changeNotWanted = "change_not_wanted"
+            case notifierDisabled = "notifier_disabled"
+            /// The event changed nothing in this channel.
+            case nothingNew = "nothing_new"
+            /// The event led to no channel.
+            case noChannel = "no_channel"
+        }
+
+        package let channelID: ChannelID?
+        package let notifierID: NotifierID?
+        package let verdict: Verdict
+        /// nil unless it was told, or once that is no longer kept.
+        package let notification: Notification?
+    }
+
+    /// For each channel that an event came to, and each of its notifiers then: was it told, and why not. Throws `notFound`.
+    package func explain(_ event: EventID, in account: AccountNumber) async throws -> [Explanation] {
+        try await store.database.read { connection in
+            let found = try connection.row(Self.tellings, [.account(account), .id(event)]) {
+                row throws(SQLError) in
+                (
+                    outcome: EventOutcome.decode(row.bytes(0))?.first,
+                    tellings: Telling.decode(row.bytes(1)) ?? []
+                )
+            }
+            guard let found, let outcome = found.outcome else { throw StoreError.notFound }
+            if outcome.channels.isEmpty {
+                return [Explanation(channelID: nil, notifierID: nil, verdict: .noChannel, notification: nil)]
+            }
+            return try outcome.channels.flatMap { channel in
+                let tellings = found.tellings.filter { $0.channelID == channel.channelID }
+                if tellings.isEmpty {
+                    let verdict: Explanation.Verdict =
+                        AlertChange(channel.outcome) == nil ? .nothingNew : .noNotifier
+                    return [
+                        Explanation(
+                            channelID: channel.channelID,
+                            notifierID: nil,
+                            verdict: verdict,
+                            notification: nil
+                        )
+                    ]
+                }
+                return try tellings.map { try Self.explanation($0, account, connection) }
+            }
+        }
+    }
+
+    private static func explanation(
+        _ telling: Telling,
+        _ account: AccountNumber,
+        _ connection: any SQLConnection
+    ) throws -> Explanation {
+        let notification = try telling.notificationID.flatMap { id in
+            try connection.row(find, [.account(account), .id(id)], NotificationRows.decode)
+        }
+        let verdict: Explanation.Verdict =
+            switch telling.verdict {
+            case .told: .told
+            case .conditionsNotMet: .conditionsNotMet
+            case .changeNotWanted: .changeNotWanted
+            case .notifierDisabled: .notifierDisabled
+            }
+        return Explanation(
+            channelID: telling.channelID,
+            notifierID: telling.notifierID,
+            verdict: verdict,
+            notification: notification
+        )
+    }
+}
+
+// MARK: - Samples
+
+extension NotificationStore {
+    /// A message for trying a notifier or a template of `channel`: what `change` of the alert would say, or of one that is made up. Throws
+    /// `notFound` for a channel or an alert that is not there.
+    package func sample(
+        _ change: AlertChange,
+        of alert: AlertID?,
+        in channel: ChannelID,
+        of account: AccountNumber
+    ) async throws -> OutboundMessage {
+        let (id, now, publicURL): (NotificationID, _, _) = (
+            store.identifiers.next(), store.now, store.publicURL
+        )
+        let news = try await store.database.read { connection in
+            try alert.map { alert in
+                try connection.row(Self.sample, [.account(account), .id(alert)]) { row throws(SQLError) in
+                    try AlertNews(sampled: change, row, at: now, publicURL)
+                }
+            }
+                ?? connection.row(Self.place, [.account(account), .id(channel)]) { row throws(SQLError) in
+                    AlertNews(
+                        example: change,
+                        account: AlertNews.Place(id: try row.id(0), name: row.text(1)),
+                        channel: AlertNews.Place(id: channel, name: row.text(2)),
+                        at: now,
+                        id: AlertID(high: id.high, low: id.low),
+                        publicURL
+                    )
+                }
+        }
+        guard let news else { throw StoreError.notFound }
+        return OutboundMessage(id: id, message: .alert(news), isTest: true)
+    }
+}
+
+extension AlertNews {
+    /// What `change` of a stored alert would say: a row of `NotificationStore.sample`.
+    fileprivate init(
+        sampled change: AlertChange,
+        _ row: any SQLRow,
+        at now: UnixTime,
+        _ publicURL: PublicURL
+    ) throws(SQLError) {
+        let alert = try AlertRows.decode(row)
+        let first = AlertRows.columnCount
+        let account = AlertNews.Place<AccountID>(id: try row.id(first + 3), name: row.text(first + 4))
+        self.init(
+            Notification.Change(change, of: alert, event: nil),
+            of: Notification(sample: alert, change, at: now),
+            content: Packing.content(row.bytes(first)),
+            endedAt: change >= .recovered ? now : nil,
+            account: account,
+            channel: AlertNews.Place(id: alert.channelID, name: row.text(first + 1)),
+            integration: AlertNews.Place(id: alert.integrationID, name: row.text(first + 2)),
+            publicURL
+        )
+    }
+
+    /// An alert that is made up.
+    fileprivate init(
+        example change: AlertChange,
+        account: Place<AccountID>,
+        channel: Place<ChannelID>,
+        at now: UnixTime,
+        id: AlertID,
+        _ publicURL: PublicURL
+    ) {
+        let start = now.adding(seconds: -300)
+        self.init(
+            change: change,
+            at: now,
+            account: account,
+            channel: channel,
+            integration: Place(id: IntegrationID(high: id.high, low: id.low), name: Text("Example")),
+            alertID: id,
+            eventID: nil,
+            alertKey: Text("example"),
+            title: Text("HighCPU: example of an alert"),
+            description: Text(
+                "CPU of node-1 has been above 90 % for 5 minutes. This is an example: nothing happened."
+            ),
+            link: nil,
+            severity: .warning,
+            maxSeverity: .critical,
+            status: change == .recovered ? okStatus : Severity.warning.name,
+            labels: Labels([
+                (Text("alertname"), Text("HighCPU")), (Text("instance"), Text("node-1")),
+                (Text("namespace"), Text("default")),
+            ]),
+            annotations: Labels(),
+            firstSeenAt: start,
+            lastSeenAt: now,
+            endedAt: change >= .recovered ? now : nil,
+            eventCount: 3,
+            url: publicURL.base + "/v1/accounts/\(account.id)/alerts/\(id)"
+        )
+    }
+}
+
+extension Notification {
+    /// One that is not stored, for a sample.
+    fileprivate init(sample alert: Alert, _ change: AlertChange, at now: UnixTime) {
+        self.init(
+            id: NotificationID(high: 0, low: 0),
+            notifierID: NotifierID(high: 0, low: 0),
+            channelID: alert.channelID,
+            change: nil,
+            title: alert.title,
+            at: now,
+            state: .waiting,
+            nextAt: now,
+            attempts: 0,
+            sentAt: nil,
+            by: nil,
+            log: nil
+        )
+    }
+}

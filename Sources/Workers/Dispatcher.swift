@@ -1,0 +1,167 @@
+import Domain
+import Logging
+import Metrics
+import ServiceLifecycle
+import Storage
+
+/// Tells people: works the queue of each notifier that has something waiting.
+///
+/// - Rule: a queue is worked by one task at a time. Why: what is told of one alert stays in order, and breaker and storm gauge see everything.
+/// - Rule: what was tried is written before the queue is looked at again. Why: a crash repeats at most what was on its way, with the same id.
+/// - On shutdown what is on its way has a second to end; then it is cut off, stays waiting, and goes out after the next start.
+package final class Dispatcher: Service {
+    package typealias Key = OutboxSignal.Key
+    /// Sends a message; never throws, ends within seconds.
+    package typealias Send =
+        @Sendable (OutboundMessage, NotifierSettings, MessageTemplate, UnixTime) async -> SendResult
+
+    /// How often clocks are looked at: a queue that waits for a time is worked at most that much later.
+    private static let tick = Duration.milliseconds(200)
+    private static let leaseSeconds: Int64 = 60
+    private static let grace = Duration.seconds(1)
+    /// After which a queue is looked at again whose store or lease could not be had, in seconds.
+    private static let setback: Int64 = 2
+
+    private struct State {
+        var running: Set<Key> = []
+        /// Queues that got something new while they were worked.
+        var poked: Set<Key> = []
+        var wakeAt: [Key: UnixTime] = [:]
+        var leases: [Key: UnixTime] = [:]
+        var conditions: [Key: Lane.Condition] = [:]
+        var isStopping = false
+    }
+
+    private let state = Lock(State())
+    private let store: Store
+    private let lane: Lane
+    private let ledger: Ledger
+    private let owner: [UInt8]
+    private let isAlone: Bool
+    private let logger: Logger
+
+    /// `isAlone`: no other process works on the store, so that leases of a former one are void. `owner` is random, one for each process.
+    package init(
+        store: Store,
+        owner: [UInt8],
+        isAlone: Bool,
+        metrics: any MetricsFactory,
+        logger: Logger,
+        send: @escaping Send
+    ) {
+        self.store = store
+        self.owner = owner
+        self.isAlone = isAlone
+        self.logger = logger
+        ledger = Ledger(store.outbox)
+        lane = Lane(store: store, ledger: ledger, metrics: metrics, logger: logger, send: send)
+    }
+
+    // MARK: Service
+
+    package func run() async throws {
+        let (changes, wake) = store.outboxSignal.changes()
+        await withGracefulShutdownHandler {
+            await findQueues()
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.ledger.run() }
+                group.addTask {
+                    while (try? await Task.sleep(for: Self.tick)) != nil { wake() }
+                }
+                for await _ in changes {
+                    if isStopping { break }
+                    await startLanes(in: &group)
+                }
+                await drain()
+                group.cancelAll()
+            }
+        } onGracefulShutdown: {
+            self.state.withLock { $0.isStopping = true }
+            wake()
+        }
+    }
+
+    private var isStopping: Bool { state.withLock { $0.isStopping } || Task.isCancelled }
+
+    /// Goes on with what a former process left.
+    private func findQueues() async {
+        do {
+            if isAlone { try await store.outbox.forgetLeases() }
+            let (keys, now) = (try await store.outbox.queues(), store.now)
+            state.withLock { state in
+                for key in keys { state.wakeAt[key] = now }
+            }
+        } catch {
+            logger.error("what waits to be told could not be read", metadata: ["cause": "\(error)"])
+        }
+    }
+
+    private func drain() async {
+        let end = ContinuousClock.now.advanced(by: Self.grace)
+        while ContinuousClock.now < end, state.withLock({ !$0.running.isEmpty }) {
+            await Self.pause()
+        }
+    }
+
+    /// Sleeps also when the task is cancelled.
+    private static func pause() async {
+        await Task.detached { try? await Task.sleep(for: .milliseconds(10)) }.value
+    }
+
+    // MARK: Lanes
+
+    private func startLanes(in group: inout DiscardingTaskGroup) async {
+        let news = store.outboxSignal.take()
+        let now = store.now
+        let due = state.withLock { state -> Set<Key> in
+            var due = news
+            for (key, time) in state.wakeAt where time <= now { due.insert(key) }
+            state.poked.formUnion(due.intersection(state.running))
+            due.subtract(state.running)
+            for key in due { state.wakeAt[key] = nil }
+            return due
+        }
+        for key in await leased(due, now) {
+            state.withLock { _ = $0.running.insert(key) }
+            group.addTask { await self.work(key) }
+        }
+    }
+
+    /// Those of `keys` whose lease is ours for a while; the others are looked at again later.
+    private func leased(_ keys: Set<Key>, _ now: UnixTime) async -> Set<Key> {
+        let soon = now.adding(seconds: Self.leaseSeconds / 3)
+        let missing = state.withLock { state in keys.filter { (state.leases[$0] ?? now) <= soon } }
+        guard !missing.isEmpty else { return keys }
+        let end = now.adding(seconds: Self.leaseSeconds)
+        var held: Set<Key> = []
+        do {
+            held = try await store.outbox.lease(missing, owner: owner, now: now, until: end)
+        } catch {
+            logger.warning("queues could not be leased", metadata: ["cause": "\(error)"])
+        }
+        state.withLock { state in
+            for key in held { state.leases[key] = end }
+            for key in missing.subtracting(held) { state.wakeAt[key] = now.adding(seconds: Self.setback) }
+        }
+        return keys.subtracting(missing).union(held)
+    }
+
+    private func work(_ key: Key) async {
+        var condition = state.withLock { $0.conditions[key] } ?? Lane.Condition()
+        var wakeAt: UnixTime?
+        do {
+            wakeAt = try await lane.work(key, &condition) { self.isStopping }
+        } catch {
+            logger.warning("a queue could not be worked", metadata: ["cause": "\(error)"])
+            wakeAt = store.now.adding(seconds: Self.setback)
+        }
+        let now = store.now
+        state.withLock { state in
+            state.running.remove(key)
+            state.conditions[key] = condition.isForgettable(at: now) && wakeAt == nil ? nil : condition
+            if state.poked.remove(key) != nil { wakeAt = now }
+            if let wakeAt { state.wakeAt[key] = wakeAt }
+            if wakeAt == nil, let end = state.leases[key], end <= now { state.leases[key] = nil }
+        }
+    }
+}
