@@ -148,6 +148,10 @@ package enum DeliveryKind: IdentifierKind { package static let prefix = "dlvr" }
 package enum EventKind: IdentifierKind { package static let prefix = "evnt" }
 /// Alerts.
 package enum AlertKind: IdentifierKind { package static let prefix = "alrt" }
+/// Notifiers.
+package enum NotifierKind: IdentifierKind { package static let prefix = "ntfr" }
+/// Notifications.
+package enum NotificationKind: IdentifierKind { package static let prefix = "ntfn" }
 /// Rows of the audit.
 package enum AuditKind: IdentifierKind { package static let prefix = "audt" }
 
@@ -161,6 +165,8 @@ package typealias RouteID = Identifier<RouteKind>
 package typealias DeliveryID = Identifier<DeliveryKind>
 package typealias EventID = Identifier<EventKind>
 package typealias AlertID = Identifier<AlertKind>
+package typealias NotifierID = Identifier<NotifierKind>
+package typealias NotificationID = Identifier<NotificationKind>
 package typealias AuditID = Identifier<AuditKind>
 
 /// An account inside the installation: the number in its push tokens and the `account_id` of every tenant table.
