@@ -38,6 +38,7 @@ let package = Package(
         ),
         .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
@@ -103,6 +104,18 @@ let package = Package(
             swiftSettings: safe
         ),
         .target(
+            name: "Outbound",
+            dependencies: [
+                "Domain", "Native", nioCore, nioPosix,
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Mustache", package: "swift-mustache"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+            ],
+            swiftSettings: safe
+        ),
+        .target(
             name: "App",
             dependencies: [
                 "Domain", "Native", "Formats", "SQL", "Storage", "Web", "Ingest", "API", "Workers",
@@ -150,6 +163,15 @@ let package = Package(
             dependencies: [
                 "Storage", "Workers", "Formats", "Domain", "Native", "SQL", logging,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
+            ],
+            swiftSettings: safe
+        ),
+        .testTarget(
+            name: "OutboundTests",
+            dependencies: [
+                "Outbound", "Domain", "Native", nioCore, nioPosix,
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: safe
         ),

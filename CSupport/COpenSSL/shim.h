@@ -1,5 +1,5 @@
 // The parts of libcrypto 3 that Native uses: SHA-256 on a plain struct, random bytes, constant-time
-// comparison.
+// comparison, AES-GCM.
 //
 // Why the SHA256_* functions that OpenSSL 3 marks as deprecated: their state is a plain C struct, so a keyed
 // state can be prepared once and copied on the stack, without the locks, look-ups and allocations of
@@ -13,6 +13,7 @@
 #endif
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 

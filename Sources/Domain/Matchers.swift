@@ -131,10 +131,15 @@ package struct Network: Sendable, Equatable {
 }
 
 /// An IPv4 or IPv6 address.
-package struct IPAddress: Sendable, Equatable {
+package struct IPAddress: Sendable, Hashable {
     /// 32 or 128 bits, the first byte highest.
     package let value: UInt128
     package let isIPv4: Bool
+
+    init(value: UInt128, isIPv4: Bool) {
+        self.value = value
+        self.isIPv4 = isIPv4
+    }
 
     /// Reads dotted-quad IPv4 (four decimal parts, no leading zeros) or IPv6 (RFC 4291, no zone).
     package init?(_ bytes: [UInt8]) {

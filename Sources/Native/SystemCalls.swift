@@ -25,3 +25,11 @@ package func systemMilliseconds() -> Int64 {
 package func keepFilesPrivate() {
     umask(0o077)
 }
+
+/// Seconds that the machine's local time is ahead of UTC at a moment, by the time zone of the process.
+package func localOffsetSeconds(atSecond second: Int64) -> Int {
+    var time = time_t(second)
+    var parts = tm()
+    guard localtime_r(&time, &parts) != nil else { return 0 }
+    return parts.tm_gmtoff
+}

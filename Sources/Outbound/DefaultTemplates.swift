@@ -1,0 +1,68 @@
+import Domain
+
+/// The templates of those who wrote none: short, and the same order for every receiver: what, where, since when, how often, what it is
+/// about, where to look.
+enum DefaultTemplates {
+    /// The title of a message about one alert, or of a digest.
+    static func title(_ language: MessageTemplate.Language, isDigest: Bool) -> String {
+        switch (language, isDigest) {
+        case (_, false): "[{{state_text}}] {{title}}"
+        case (.english, true): "[Digest] {{channel_name}}: {{changes}} changes of {{alerts}} alerts"
+        case (.chinese, true): "[汇总] {{channel_name}}：{{alerts}} 个告警的 {{changes}} 次变化"
+        }
+    }
+
+    /// The text of a message about one alert, or of a digest, in a kind's markup.
+    static func text(_ kind: Notifier.Kind, _ language: MessageTemplate.Language, isDigest: Bool) -> String {
+        let lines = Lines(markup: Markup.of(kind), isChinese: language == .chinese)
+        return isDigest ? lines.digest : lines.alert
+    }
+
+    private struct Lines {
+        let markup: Markup
+        let isChinese: Bool
+
+        var alert: String {
+            let labels = "{{#main_labels}}{{name}}={{value}}{{^last()}}, {{/last()}}{{/main_labels}}"
+            return line("Severity", "级别", "{{severity_text}}{{#is_recovered}} → Ok{{/is_recovered}}")
+                + line("Channel", "协作空间", "{{channel_name}}")
+                + line("Source", "集成", "{{integration_name}}", onlyIf: "integration_name")
+                + line("Since", "开始时间", "{{first_seen_at}}")
+                + line("Until", "结束时间", "{{ended_at}}", onlyIf: "ended_at")
+                + line("Lasts", "持续", "{{duration}}")
+                + line("Events", "事件数", "{{event_count}}")
+                + line("Labels", "标签", labels, onlyIf: "has_labels")
+                + "{{#description}}\(markup.lineEnd){{description}}\(markup.lineEnd){{/description}}"
+                + "\(markup.lineEnd)\(link("Alert", "查看告警", "{{url}}"))"
+                + "{{#link}}\(separator)\(link("Source", "来源", "{{link}}")){{/link}}"
+        }
+
+        var digest: String {
+            let count = "\n- {{change_text}} · {{severity_text}}: {{alerts}}"
+            let title = "\n- {{alerts}} × [{{severity_text}}] {{title}}"
+            return line("Channel", "协作空间", "{{channel_name}}")
+                + line("From", "开始", "{{since}}")
+                + line("To", "结束", "{{until}}")
+                + "\(bold("Latest states", "最新状态"))\(markup.lineEnd == "\n" ? "" : "\n"){{#counts}}\(count){{/counts}}\n\n"
+                + "{{#has_titles}}\(bold("Most frequent", "最多的告警"))\(markup.lineEnd == "\n" ? "" : "\n"){{/has_titles}}"
+                + "{{#titles}}\(title){{/titles}}\n\n"
+                + link("All of it", "查看全部", "{{url}}")
+        }
+
+        private var separator: String { markup.link == nil ? markup.lineEnd : " · " }
+
+        private func line(_ english: String, _ chinese: String, _ value: String, onlyIf name: String? = nil) -> String {
+            let line = bold(english, chinese) + (isChinese ? "：" : ": ") + value + markup.lineEnd
+            return name.map { "{{#\($0)}}\(line){{/\($0)}}" } ?? line
+        }
+
+        private func bold(_ english: String, _ chinese: String) -> String {
+            markup.bold + (isChinese ? chinese : english) + markup.bold
+        }
+
+        private func link(_ english: String, _ chinese: String, _ address: String) -> String {
+            let text = isChinese ? chinese : english
+            return markup.link?(text, address) ?? text + (isChinese ? "：" : ": ") + address
+        }
+    }
+}

@@ -1,0 +1,124 @@
+import Domain
+import Native
+import NIOCore
+import NIOPosix
+import NIOSSL
+
+/// What a mail server made of a message.
+struct MailResult: Sendable {
+    let code: Int
+    /// Its words, and how many receivers it refused.
+    let text: String
+}
+
+/// Hands mails to a server by SMTP, always inside TLS, at a checked address.
+///
+/// A server that takes the mail for some receivers and not for others has taken it: a retry would come to the former again and again.
+struct MailSender: Sendable {
+    private typealias Connection = NIOAsyncChannel<MailBytes, ByteBuffer>
+
+    private let guardian: AddressGuard
+    private let context: NIOSSLContext
+    private let limits: SendLimits
+
+    init(guardian: AddressGuard, roots: TrustRoots, limits: SendLimits) throws {
+        self.guardian = guardian
+        self.limits = limits
+        var configuration = roots.clientConfiguration
+        // A server that has taken the mail need not say good-bye in form.
+        configuration.shutdownTimeout = .milliseconds(200)
+        context = try NIOSSLContext(configuration: configuration)
+    }
+
+    /// Hands over one mail: whole lines, dots not doubled yet. Throws `SendFailure` or `CancellationError`.
+    func send(_ message: [UInt8], by settings: NotifierSettings.Mail) async throws -> MailResult {
+        do {
+            return try await within(limits.mail) { try await attempt(message, settings) }
+        } catch {
+            throw Self.failure(of: error)
+        }
+    }
+
+    private func attempt(_ message: [UInt8], _ settings: NotifierSettings.Mail) async throws -> MailResult {
+        guard let (host, literal) = try? EndpointURL.host(settings.host.bytes) else {
+            throw SendFailure(.unresolved, "The host of the mail server is not valid.")
+        }
+        let isTLS = settings.security == .tls
+        let address = try await guardian.address(
+            of: .init(host: host, literal: literal, port: settings.port, isTLS: isTLS, isMail: true)
+        )
+        // For an address there is no name to ask for; the certificate must then hold the address.
+        let name = literal == nil ? host : nil
+        let connection = try await connect(to: address, port: settings.port, tlsName: isTLS ? .some(name) : nil)
+        let sent = ResultBox()
+        do {
+            try await connection.executeThenClose { inbound, outbound in
+                var session = MailSession(
+                    talk: MailConversation(inbound: inbound.makeAsyncIterator(), outbound: outbound, isProtected: isTLS),
+                    settings: settings,
+                    ourName: Self.ourName(connection.channel)
+                )
+                try await session.begin { try await protect(connection.channel, name: name) }
+                sent.result = try await session.deliver(message)
+                try? await session.end()
+            }
+        } catch {
+            guard let result = sent.result else { throw error }
+            return result
+        }
+        guard let result = sent.result else { throw SendFailure(.broken, "The mail server closed the connection.") }
+        return result
+    }
+
+    /// - Parameter tlsName: nil when TLS comes later; else the name for the certificate, nil for an address.
+    private func connect(to address: IPAddress, port: Int, tlsName: String??) async throws -> Connection {
+        let context = context
+        return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connectTimeout(TimeAmount(limits.connect))
+            .connect(to: SocketAddress(ipAddress: address.text, port: port)) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let tlsName {
+                        let handler = try NIOSSLClientHandler(context: context, serverHostname: tlsName)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
+                    try channel.pipeline.syncOperations.addHandler(MailProtection(isProtected: tlsName != nil))
+                    return try Connection(wrappingChannelSynchronously: channel)
+                }
+            }
+    }
+
+    /// Begins TLS; what came before is marked so.
+    private func protect(_ channel: any NIOCore.Channel, name: String?) async throws {
+        let context = context
+        try await channel.eventLoop.submit {
+            let handler = try NIOSSLClientHandler(context: context, serverHostname: name)
+            channel.pipeline.fireUserInboundEventTriggered(MailUpgrade())
+            try channel.pipeline.syncOperations.addHandler(handler, position: .first)
+        }.get()
+    }
+
+    /// Our end of the connection as an address literal (RFC 5321, 4.1.3): a machine need not have a name.
+    private static func ourName(_ channel: any NIOCore.Channel) -> String {
+        let address = channel.localAddress?.ipAddress ?? "127.0.0.1"
+        return address.contains(":") ? "[IPv6:\(address)]" : "[\(address)]"
+    }
+
+    private static func failure(of error: any Error) -> any Error {
+        switch error {
+        case is SendFailure, is CancellationError: error
+        case is TimeIsUp: SendFailure(.timeout, "The mail server did not answer in time.")
+        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
+            SendFailure(.tls, "No secure connection: the certificate was not accepted, or TLS was refused.")
+        case is NIOConnectionError, ChannelError.connectTimeout:
+            SendFailure(.connect, "No connection to the mail server could be made.")
+        case let error as IOError where error.errnoCode == 111 || error.errnoCode == 113 || error.errnoCode == 101:
+            SendFailure(.connect, "No connection to the mail server could be made.")
+        default: SendFailure(.broken, "The mail server closed the connection.")
+        }
+    }
+
+    /// What the conversation came to, although closing the connection may fail after it.
+    private final class ResultBox {
+        var result: MailResult?
+    }
+}

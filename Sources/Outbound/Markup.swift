@@ -1,0 +1,151 @@
+import Domain
+import Mustache
+import Native
+
+/// How a kind of receiver writes bold, links and lines, and what must not come to life in a value that a sender chose.
+struct Markup: Sendable {
+    /// The name under which Mustache knows the escaping.
+    let contentType: String
+    /// What is set before and after bold text.
+    let bold: String
+    /// What ends a line.
+    let lineEnd: String
+    /// A link in the template's own words; nil: the address alone.
+    let link: (@Sendable (_ text: String, _ address: String) -> String)?
+    /// Makes a value harmless.
+    let escape: @Sendable (String) -> String
+
+    static func of(_ kind: Notifier.Kind) -> Markup {
+        _ = registered
+        return switch kind {
+        case .webhook, .email: plain
+        case .dingtalk: dingtalk
+        case .feishu: feishu
+        case .wecom: wecom
+        case .slack: slack
+        }
+    }
+
+    static let plain = Markup(contentType: "TOCSIN-PLAIN", bold: "", lineEnd: "\n", link: nil, escape: { $0 })
+
+    private static let dingtalk = Markup(
+        contentType: "TOCSIN-DINGTALK",
+        bold: "**",
+        lineEnd: "  \n",
+        link: { "[\($0)](\($1))" },
+        escape: { withoutMarkdown($0, lineEnd: "  \n") }
+    )
+
+    private static let wecom = Markup(
+        contentType: "TOCSIN-WECOM",
+        bold: "**",
+        lineEnd: "\n",
+        link: { "[\($0)](\($1))" },
+        escape: { withoutMarkdown($0, lineEnd: "\n") }
+    )
+
+    private static let feishu = Markup(
+        contentType: "TOCSIN-FEISHU",
+        bold: "**",
+        lineEnd: "\n",
+        link: { "[\($0)](\($1))" },
+        escape: { replacing(feishuEntities, in: $0) }
+    )
+
+    private static let slack = Markup(
+        contentType: "TOCSIN-SLACK",
+        bold: "*",
+        lineEnd: "\n",
+        link: { "<\($1)|\($0)>" },
+        escape: { replacing(slackEntities, in: $0) }
+    )
+
+    /// Mustache's list of escapings belongs to the process.
+    private static let registered: Void = {
+        for markup in [plain, dingtalk, wecom, feishu, slack] {
+            MustacheContentTypes.register(Escaping(escape: markup.escape), named: markup.contentType)
+        }
+    }()
+
+    private struct Escaping: MustacheContentType {
+        let escape: @Sendable (String) -> String
+
+        func escapeText(_ text: String) -> String { escape(text) }
+    }
+
+    /// Slack's three (https://api.slack.com/reference/surfaces/formatting#escaping): without `<` there is neither mention nor link.
+    private static let slackEntities: [UInt8: StaticString] = [
+        UInt8(ascii: "&"): "&amp;", UInt8(ascii: "<"): "&lt;", UInt8(ascii: ">"): "&gt;",
+    ]
+
+    /// Feishu's cards show these for what its markdown would take for tags, links and emphasis.
+    private static let feishuEntities: [UInt8: StaticString] = [
+        UInt8(ascii: "&"): "&#38;", UInt8(ascii: "<"): "&#60;", UInt8(ascii: ">"): "&#62;",
+        UInt8(ascii: "["): "&#91;", UInt8(ascii: "]"): "&#93;", UInt8(ascii: "*"): "&#42;",
+        UInt8(ascii: "~"): "&#126;", UInt8(ascii: "`"): "&#96;", UInt8(ascii: "\\"): "&#92;",
+    ]
+
+    private static func replacing(_ entities: [UInt8: StaticString], in text: String) -> String {
+        guard text.utf8.contains(where: { entities[$0] != nil }) else { return text }
+        var result: [UInt8] = []
+        for byte in text.utf8 {
+            if let entity = entities[byte] { result += [UInt8](entity) } else { result.append(byte) }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    /// For the dialects of DingTalk and WeCom, which know no escapes: a blank after `]` where `(` follows or nothing (a link, an image)
+    /// and after `<` where a tag, an address or a mention could begin.
+    private static func withoutMarkdown(_ text: String, lineEnd: String) -> String {
+        let bytes = Array(text.utf8)
+        var result: [UInt8] = []
+        result.reserveCapacity(bytes.count + 8)
+        for (index, byte) in bytes.enumerated() {
+            if byte == 0x0A {
+                result += lineEnd.utf8
+                continue
+            }
+            result.append(byte)
+            let next = index + 1 < bytes.count ? bytes[index + 1] : nil
+            if byte == UInt8(ascii: "]"), next == nil || next == UInt8(ascii: "(") { result.append(0x20) }
+            if byte == UInt8(ascii: "<"), !isHarmlessAfterLess(next) { result.append(0x20) }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static func isHarmlessAfterLess(_ byte: UInt8?) -> Bool {
+        guard let byte else { return false }
+        return byte == 0x20 || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "<") || (0x30...0x39).contains(byte)
+    }
+}
+
+/// Addresses as a message may hold them.
+enum SafeLink {
+    /// An address of http or https in which nothing can end a link early: what is not plain in a URL is percent-encoded. Nil for any
+    /// other text.
+    static func text(_ link: Text, kind: Notifier.Kind) -> String? {
+        let folded = link.prefix(bytes: 8).folded.bytes
+        guard folded.starts(with: "https://".utf8) || folded.starts(with: "http://".utf8),
+            link.bytes.count <= Limits.linkBytes
+        else { return nil }
+        var result: [UInt8] = []
+        for byte in link.bytes {
+            if byte == UInt8(ascii: "&"), kind == .slack {
+                result += [UInt8]("&amp;" as StaticString)
+            } else if isPlain(byte) {
+                result.append(byte)
+            } else {
+                let digits = Array("0123456789ABCDEF".utf8)
+                result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+        default: "-._~:/?#@!$&'*+,;=%".utf8.contains(byte)
+        }
+    }
+}

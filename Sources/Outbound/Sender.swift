@@ -1,0 +1,142 @@
+import Domain
+import Native
+
+/// Sends messages to people's receivers: renders, signs, finds a checked address, posts or mails, and reads the answer.
+package struct Sender: Sendable {
+    private let policy: AddressPolicy
+    private let renderer: Renderer
+    private let http: HTTPSender
+    private let mail: MailSender
+
+    /// - Parameters:
+    ///   - policy: which addresses may be reached.
+    ///   - resolver: finds the addresses of names.
+    ///   - trustRoots: whose certificates are believed.
+    ///   - limits: how long things may take.
+    ///   - renderer: puts messages into words.
+    ///   - version: of this program, for `User-Agent`.
+    package init(
+        policy: AddressPolicy,
+        resolver: Resolver = .system(),
+        trustRoots: TrustRoots,
+        limits: SendLimits = SendLimits(),
+        renderer: Renderer = Renderer(),
+        version: String = "0"
+    ) throws {
+        let guardian = AddressGuard(policy: policy, resolver: resolver)
+        self.policy = policy
+        self.renderer = renderer
+        http = HTTPSender(guardian: guardian, roots: trustRoots, limits: limits, userAgent: "Tocsin/\(version)")
+        mail = try MailSender(guardian: guardian, roots: trustRoots, limits: limits)
+    }
+
+    /// Sends once, and says what came of it. Takes at most the time limits; ends early when the task is cancelled.
+    package func send(
+        _ message: OutboundMessage,
+        to settings: NotifierSettings,
+        template: MessageTemplate,
+        at now: UnixTime
+    ) async -> SendResult {
+        let rendered = renderer.render(message, kind: settings.kind, template: template)
+        let start = ContinuousClock.now
+        let outcome: Outcome
+        do {
+            outcome = try await attempt(message, rendered, to: settings, at: now)
+        } catch let failure as SendFailure {
+            outcome = Outcome(failure)
+        } catch {
+            outcome = Outcome(SendFailure(.broken, "This service was stopped while it sent."))
+        }
+        return SendResult(
+            failure: outcome.verdict.failure,
+            detail: outcome.verdict.detail,
+            statusCode: outcome.code,
+            response: Excerpt.text(of: Array(outcome.response.utf8), hiding: settings.secrets),
+            latency: start.duration(to: .now),
+            retryAfter: outcome.retryAfter,
+            templateProblem: rendered.problem
+        )
+    }
+
+    /// What would be sent, without signature.
+    package func preview(_ message: OutboundMessage, kind: Notifier.Kind, template: MessageTemplate) -> Preview {
+        let rendered = renderer.render(message, kind: kind, template: template)
+        let body =
+            switch kind {
+            case .webhook: WebhookFormat.body(message, rendered)
+            case .dingtalk: DingTalkFormat.body(message, rendered)
+            case .feishu: FeishuFormat.body(message, rendered)
+            case .wecom: WeComFormat.body(message, rendered)
+            case .slack: SlackFormat.body(message, rendered)
+            case .email: Array(MailFormat.text(message, rendered).utf8)
+            }
+        return Preview(rendered: rendered, body: String(decoding: body, as: UTF8.self))
+    }
+
+    /// What is wrong with a notifier's settings, as far as it can be told without a look-up of names.
+    package func check(_ settings: NotifierSettings) -> [FieldError] {
+        SettingsCheck(policy: policy).problems(in: settings)
+    }
+
+    /// Closes all connections; what is under way fails. Afterwards nothing can be sent.
+    package func shutdown() async { await http.shutdown() }
+
+    /// What became of one attempt.
+    private struct Outcome {
+        let verdict: Verdict
+        let code: Int?
+        let response: String
+        let retryAfter: Int64?
+
+        init(verdict: Verdict, code: Int?, response: String, retryAfter: Int64?) {
+            self.verdict = verdict
+            self.code = code
+            self.response = response
+            self.retryAfter = retryAfter
+        }
+
+        init(_ failure: SendFailure) {
+            verdict = Verdict(failure: failure.failure, detail: failure.detail)
+            code = failure.code
+            response = failure.response
+            retryAfter = nil
+        }
+    }
+
+    private func attempt(
+        _ message: OutboundMessage,
+        _ rendered: Rendered,
+        to settings: NotifierSettings,
+        at now: UnixTime
+    ) async throws -> Outcome {
+        if let format = settings.format {
+            let answer = try await http.post(format.request(message, rendered, at: now), at: now)
+            return Outcome(
+                verdict: format.verdict(on: answer),
+                code: answer.status,
+                response: answer.excerpt(hiding: format.secrets),
+                retryAfter: answer.retryAfter
+            )
+        }
+        guard case .email(let settings) = settings else { preconditionFailure("a kind that is neither posted nor mailed") }
+        let result = try await mail.send(MailFormat(settings: settings).message(message, rendered, at: now), by: settings)
+        return Outcome(verdict: .taken, code: result.code, response: result.text, retryAfter: nil)
+    }
+}
+
+/// What a message would look like.
+package struct Preview: Sendable, Equatable {
+    package let rendered: Rendered
+    /// The body as it would be sent, but for a signature in it; of a mail its text.
+    package let body: String
+}
+
+extension NotifierSettings {
+    /// What must not be shown when a receiver repeats it.
+    fileprivate var secrets: [String] {
+        if let format { return format.secrets }
+        guard case .email(let mail) = self, let login = mail.login else { return [] }
+        let plain = Base64.text([0] + login.name.bytes + [0] + login.password.bytes)
+        return [login.password.string, Base64.text(login.password.bytes), plain]
+    }
+}
