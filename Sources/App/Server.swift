@@ -10,6 +10,7 @@ import Logging
 import NIOCore
 import NIOSSL
 import Native
+import Outbound
 import ServiceLifecycle
 import Storage
 import UnixSignals
@@ -28,9 +29,10 @@ package struct Server {
     private let usage: UsageTracker
     private let metrics: PrometheusMetrics
     private let health: Health
+    private let sender: Sender
     private let logger: Logger
 
-    /// Builds it over an opened installation.
+    /// Builds it over an opened installation. Throws when `outbound-trust` can't be read.
     ///
     /// `socket`: to serve on instead of the address of the settings. `failStop` ends the process when the disk can't be trusted any more.
     package init(
@@ -39,8 +41,9 @@ package struct Server {
         logger: Logger,
         bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
         failStop: @escaping @Sendable (String) -> Void
-    ) {
+    ) throws {
         let store = installation.store
+        sender = try Self.sender(installation.settings)
         self.installation = installation
         self.socket = socket
         self.logger = logger
@@ -68,6 +71,22 @@ package struct Server {
         router = Self.router(installation, commit: commit, usage: usage, metrics: metrics, health: health)
     }
 
+    private static func sender(_ settings: Settings) throws -> Sender {
+        let roots: TrustRoots
+        do {
+            roots = try TrustRoots(file: settings.outboundTrust)
+        } catch {
+            throw Settings.Problems(lines: [
+                "outbound-trust: \(settings.outboundTrust ?? "") can't be read as PEM certificates"
+            ])
+        }
+        return try Sender(
+            policy: AddressPolicy(allowed: settings.outboundAllow),
+            trustRoots: roots,
+            version: Build.version
+        )
+    }
+
     /// Everything mounted but the pushes, which have a door of their own.
     private static func router(
         _ installation: Installation,
@@ -90,9 +109,12 @@ package struct Server {
         WrongMethod.install(on: router)
         var services: [any Service] = [
             StoreCloser(installation: installation),
+            SenderCloser(sender: sender),
             usage,
             AccountPurger(store: installation.store, logger: logger),
             retentionPurger(),
+            dispatcher(),
+            HealthWatch(store: installation.store, commit: commit, logger: logger),
             commit,
         ]
         if !installation.isChecked {
@@ -107,6 +129,19 @@ package struct Server {
         )
         configuration.maximumGracefulShutdownDuration = .seconds(25)
         try await ServiceGroup(configuration: configuration).run()
+    }
+
+    private func dispatcher() -> Dispatcher {
+        let sender = sender
+        return Dispatcher(
+            store: installation.store,
+            owner: SecureRandom.bytes(16),
+            isAlone: true,
+            metrics: metrics,
+            logger: logger
+        ) { message, settings, template, now in
+            await sender.send(message, to: settings, template: template, at: now)
+        }
     }
 
     private func retentionPurger() -> RetentionPurger {
@@ -184,6 +219,16 @@ private struct StoreCloser: Service {
     func run() async throws {
         try? await gracefulShutdown()
         try await installation.close()
+    }
+}
+
+/// Closes the connections to receivers when nobody sends any more.
+private struct SenderCloser: Service {
+    let sender: Sender
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await sender.shutdown()
     }
 }
 

@@ -15,6 +15,8 @@ import SystemPackage
 ///     trusted-proxies    CIDRs whose X-Forwarded-For is believed                   none
 ///     metrics-listen     HOST:PORT of /metrics and nothing else                    on listen
 ///     root-secret-file   lines of `kid hex`                                        data-dir/root.secret
+///     outbound-allow     CIDRs that notifiers may reach though private, by any port   none
+///     outbound-trust     PEM file of authorities that notifiers believe, too       none
 ///     insecure-http      plain HTTP on any address                                 false
 ///     log-level          trace .. critical                                         info
 package struct Settings: Sendable {
@@ -25,6 +27,9 @@ package struct Settings: Sendable {
     package let trustedProxies: [Network]
     package let metricsListen: HostPort?
     package let rootSecretFile: String
+    package let outboundAllow: [Network]
+    /// Path; nil: the system's authorities alone.
+    package let outboundTrust: String?
     package let logLevel: Logger.Level
 
     /// PEM files of the server's certificate.
@@ -83,7 +88,7 @@ package struct Settings: Sendable {
     /// The text of an option as the type of its key.
     private static func content(_ key: String, _ text: String) -> ConfigContent {
         switch key {
-        case "trusted-proxies": .stringArray(text.split(separator: ",").map(String.init))
+        case "trusted-proxies", "outbound-allow": .stringArray(text.split(separator: ",").map(String.init))
         case "insecure-http": .bool(text == "true")
         default: .string(text)
         }
@@ -105,7 +110,9 @@ package struct Settings: Sendable {
         let key = config.string(forKey: "tls-key")
         tls = if let certificate, let key { TLSFiles(certificate: certificate, key: key) } else { nil }
         if (certificate == nil) != (key == nil) { problems.append("tls-certificate and tls-key go together") }
-        trustedProxies = Self.networks(config, &problems)
+        trustedProxies = Self.networks("trusted-proxies", config, &problems)
+        outboundAllow = Self.networks("outbound-allow", config, &problems)
+        outboundTrust = config.string(forKey: "outbound-trust")
         let level = config.string(forKey: "log-level", default: "info")
         logLevel = Logger.Level(rawValue: level) ?? .info
         if Logger.Level(rawValue: level) == nil {
@@ -136,12 +143,15 @@ package struct Settings: Sendable {
         }
     }
 
-    private static func networks(_ config: ConfigReader, _ problems: inout [String]) -> [Network] {
-        let key: ConfigKey = "trusted-proxies"
+    private static func networks(
+        _ key: ConfigKey,
+        _ config: ConfigReader,
+        _ problems: inout [String]
+    ) -> [Network] {
         let list = config.stringArray(forKey: key) ?? []
         return list.flatMap { $0.split(separator: ",") }.compactMap { part in
             let network = Network(Text(String(part)).trimmed)
-            if network == nil { problems.append("trusted-proxies: \"\(part)\" is not a CIDR") }
+            if network == nil { problems.append("\(key): \"\(part)\" is not a CIDR") }
             return network
         }
     }

@@ -3,7 +3,8 @@
 /// - Closed: everything is sent. It opens after ten failures in a row, or when at least 70 % of the 20 or more attempts of the last minute
 ///   failed.
 /// - Open: nothing is sent, for 30 s, then twice as long each time, up to 10 minutes.
-/// - After that one message is sent: its success closes the breaker, its failure opens it again.
+/// - What was on its way when it opened changes nothing by failing.
+/// - After the pause one message is sent: its success closes the breaker, its failure opens it again.
 package struct EndpointBreaker: Sendable, Equatable {
     private static let failuresInARow = 10
     private static let window: Int64 = 60_000
@@ -53,6 +54,7 @@ package struct EndpointBreaker: Sendable, Equatable {
         }
         inARow += 1
         count(failed: true, at: now)
+        if let openUntil, now < openUntil { return }
         if openUntil != nil {
             pause = min(pause * 2, Self.pauses.upperBound)
             openUntil = now.adding(milliseconds: pause)

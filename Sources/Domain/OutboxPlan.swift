@@ -35,6 +35,10 @@ package struct OutboxPlan: Sendable, Equatable {
     package struct NewDigest: Sendable, Equatable {
         /// The digest that it takes the place of.
         package let replaces: Item?
+
+        package init(replaces: Item?) {
+            self.replaces = replaces
+        }
     }
 
     package private(set) var superseded: [Superseded] = []

@@ -4,8 +4,9 @@ package enum RetrySchedule {
     package static let pauses: [Int64] = [5, 30, 120, 600, 1_800, 3_600, 7_200, 14_400, 28_800, 43_200]
     /// What a receiver may ask for, in seconds.
     package static let retryAfter: ClosedRange<Int64> = 5...3_600
-    /// Seconds after which a message that could not be sent is given up, when its attempts waited for the receiver to come back.
-    package static let lifetime: Int64 = 28 * 3_600
+    /// Seconds after which a message that could not be sent is given up, however few attempts the receiver's breaker let through: longer
+    /// than all pauses.
+    package static let lifetime: Int64 = 36 * 3_600
 
     /// When to try again after `attempts` failed ones (1 or more), the last at `now`; nil: never.
     ///

@@ -14,7 +14,10 @@ enum Cutting {
         let tail = Array(("\n" + line).utf8)
         let tailEnd = end(of: tail, limit: limit, cost: cost)
         guard tailEnd == tail.count else {
-            return String(decoding: bytes[..<whole(bytes, upTo: end(of: bytes, limit: limit, cost: cost))], as: UTF8.self)
+            return String(
+                decoding: bytes[..<whole(bytes, upTo: end(of: bytes, limit: limit, cost: cost))],
+                as: UTF8.self
+            )
         }
         let room = limit - tail.reduce(0) { $0 + cost($1) }
         let kept = bytes[..<whole(bytes, upTo: end(of: bytes, limit: room, cost: cost))]
@@ -47,7 +50,9 @@ enum Cutting {
                     next = end
                 }
             }
-            if end > rest.startIndex { pieces.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self)) }
+            if end > rest.startIndex {
+                pieces.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
+            }
             rest = rest[next...]
         }
         return pieces

@@ -51,7 +51,12 @@ enum DefaultTemplates {
 
         private var separator: String { markup.link == nil ? markup.lineEnd : " · " }
 
-        private func line(_ english: String, _ chinese: String, _ value: String, onlyIf name: String? = nil) -> String {
+        private func line(
+            _ english: String,
+            _ chinese: String,
+            _ value: String,
+            onlyIf name: String? = nil
+        ) -> String {
             let line = bold(english, chinese) + (isChinese ? "：" : ": ") + value + markup.lineEnd
             return name.map { "{{#\($0)}}\(line){{/\($0)}}" } ?? line
         }

@@ -75,7 +75,11 @@ struct HTTPSender: Sendable {
         return client
     }
 
-    private func exchange(_ request: OutboundRequest, by client: PinnedClient, at now: UnixTime) async throws -> Answer {
+    private func exchange(
+        _ request: OutboundRequest,
+        by client: PinnedClient,
+        at now: UnixTime
+    ) async throws -> Answer {
         let made = client.connectionsMade
         do {
             return try await answer(to: request, by: client, at: now)
@@ -86,7 +90,11 @@ struct HTTPSender: Sendable {
         }
     }
 
-    private func answer(to request: OutboundRequest, by client: PinnedClient, at now: UnixTime) async throws -> Answer {
+    private func answer(
+        to request: OutboundRequest,
+        by client: PinnedClient,
+        at now: UnixTime
+    ) async throws -> Answer {
         var message = HTTPClientRequest(url: request.url.origin + request.target)
         message.method = .POST
         for (name, value) in request.headers { message.headers.add(name: name, value: value) }
@@ -118,7 +126,10 @@ struct HTTPSender: Sendable {
         case is TimeIsUp: return SendFailure(.timeout, "The receiver did not answer in time.")
         case let error as HTTPClientError: return failure(of: error)
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            return SendFailure(.tls, "No secure connection: the certificate was not accepted, or TLS was refused.")
+            return SendFailure(
+                .tls,
+                "No secure connection: the certificate was not accepted, or TLS was refused."
+            )
         case let error as IOError where isReset(error.errnoCode):
             return SendFailure(.broken, "The receiver closed the connection before it had answered.")
         case is IOError, is NIOConnectionError, is ChannelError:

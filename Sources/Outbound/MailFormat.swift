@@ -122,7 +122,9 @@ enum MailText {
 enum MailAddress {
     /// Whether it is `NAME@HOST`: a name of at most 64 letters, digits, inner single dots and ``!#$%&'*+/=?^_`{|}~-``, a host as in a URL.
     static func isValid(_ text: Text) -> Bool {
-        guard text.bytes.count <= 254, let at = text.bytes.lastIndex(of: UInt8(ascii: "@")) else { return false }
+        guard text.bytes.count <= 254, let at = text.bytes.lastIndex(of: UInt8(ascii: "@")) else {
+            return false
+        }
         let name = text.bytes[..<at]
         let host = try? EndpointURL.host(Array(text.bytes[(at + 1)...]))
         let parts = name.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)

@@ -1,8 +1,8 @@
 import Domain
-import Native
 import NIOCore
 import NIOPosix
 import NIOSSL
+import Native
 
 /// What a mail server made of a message.
 struct MailResult: Sendable {
@@ -49,12 +49,20 @@ struct MailSender: Sendable {
         )
         // For an address there is no name to ask for; the certificate must then hold the address.
         let name = literal == nil ? host : nil
-        let connection = try await connect(to: address, port: settings.port, tlsName: isTLS ? .some(name) : nil)
+        let connection = try await connect(
+            to: address,
+            port: settings.port,
+            tlsName: isTLS ? .some(name) : nil
+        )
         let sent = ResultBox()
         do {
             try await connection.executeThenClose { inbound, outbound in
                 var session = MailSession(
-                    talk: MailConversation(inbound: inbound.makeAsyncIterator(), outbound: outbound, isProtected: isTLS),
+                    talk: MailConversation(
+                        inbound: inbound.makeAsyncIterator(),
+                        outbound: outbound,
+                        isProtected: isTLS
+                    ),
                     settings: settings,
                     ourName: Self.ourName(connection.channel)
                 )
@@ -66,7 +74,9 @@ struct MailSender: Sendable {
             guard let result = sent.result else { throw error }
             return result
         }
-        guard let result = sent.result else { throw SendFailure(.broken, "The mail server closed the connection.") }
+        guard let result = sent.result else {
+            throw SendFailure(.broken, "The mail server closed the connection.")
+        }
         return result
     }
 
@@ -81,7 +91,9 @@ struct MailSender: Sendable {
                         let handler = try NIOSSLClientHandler(context: context, serverHostname: tlsName)
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
-                    try channel.pipeline.syncOperations.addHandler(MailProtection(isProtected: tlsName != nil))
+                    try channel.pipeline.syncOperations.addHandler(
+                        MailProtection(isProtected: tlsName != nil)
+                    )
                     return try Connection(wrappingChannelSynchronously: channel)
                 }
             }
@@ -111,7 +123,8 @@ struct MailSender: Sendable {
             SendFailure(.tls, "No secure connection: the certificate was not accepted, or TLS was refused.")
         case is NIOConnectionError, ChannelError.connectTimeout:
             SendFailure(.connect, "No connection to the mail server could be made.")
-        case let error as IOError where error.errnoCode == 111 || error.errnoCode == 113 || error.errnoCode == 101:
+        case let error as IOError
+        where error.errnoCode == 111 || error.errnoCode == 113 || error.errnoCode == 101:
             SendFailure(.connect, "No connection to the mail server could be made.")
         default: SendFailure(.broken, "The mail server closed the connection.")
         }

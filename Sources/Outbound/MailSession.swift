@@ -49,8 +49,12 @@ struct MailSession {
         let reply = try await talk.reply()
         try Self.accept(reply, to: "the mail")
         guard let refusal = refusals.first else { return MailResult(code: reply.code, text: reply.text) }
-        let note = "Refused: \(refusals.count) of \(settings.to.count) receivers (\(refusal.code) \(refusal.text)). "
-        return MailResult(code: reply.code, text: Text(note + reply.text).prefix(bytes: SendLimits.excerptBytes).string)
+        let note =
+            "Refused: \(refusals.count) of \(settings.to.count) receivers (\(refusal.code) \(refusal.text)). "
+        return MailResult(
+            code: reply.code,
+            text: Text(note + reply.text).prefix(bytes: SendLimits.excerptBytes).string
+        )
     }
 
     /// Says good-bye.
@@ -91,8 +95,17 @@ struct MailSession {
         if !reply.isPositive { throw Self.failure(reply, what, failure) }
     }
 
-    private static func failure(_ reply: MailReply, _ what: String, _ failure: SendResult.Failure) -> SendFailure {
-        SendFailure(failure, "The mail server answered \(reply.code) to \(what).", code: reply.code, response: reply.text)
+    private static func failure(
+        _ reply: MailReply,
+        _ what: String,
+        _ failure: SendResult.Failure
+    ) -> SendFailure {
+        SendFailure(
+            failure,
+            "The mail server answered \(reply.code) to \(what).",
+            code: reply.code,
+            response: reply.text
+        )
     }
 
     /// Lines that begin with a dot get another one (RFC 5321, 4.5.2). Ends with CR LF.

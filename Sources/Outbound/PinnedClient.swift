@@ -42,7 +42,10 @@ final class PinnedClient: Sendable {
         }
         self.key = key
         self.connections = connections
-        http = HTTPClient(eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
+        http = HTTPClient(
+            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton),
+            configuration: configuration
+        )
     }
 
     /// Whether a connection stands.

@@ -30,7 +30,11 @@ struct WebhookFormat: MessageFormat {
     var secrets: [String] { url.secrets + headers.map(\.value.string) }
 
     static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
-        MessageJSON.body(message, title: rendered.title, text: Cutting.fit(rendered.text, line: rendered.cutLine, limit: textBytes))
+        MessageJSON.body(
+            message,
+            title: rendered.title,
+            text: Cutting.fit(rendered.text, line: rendered.cutLine, limit: textBytes)
+        )
     }
 
     /// Bytes of the text for people in a body; the fields hold everything anyway.

@@ -23,6 +23,10 @@ struct Serve: AsyncParsableCommand {
     var trustedProxies: String?
     @Option(help: "HOST:PORT of /metrics, to keep it off the main address.")
     var metricsListen: String?
+    @Option(help: "CIDRs that notifiers may reach though they are private, with commas between.")
+    var outboundAllow: String?
+    @Option(help: "PEM file of certificate authorities that notifiers believe besides the system's.")
+    var outboundTrust: String?
     @Flag(help: "Allow plain HTTP on any address.")
     var insecureHTTP = false
 
@@ -33,6 +37,7 @@ struct Serve: AsyncParsableCommand {
                 "listen": socket?.address ?? listen, "role": role, "tls-certificate": tlsCertificate,
                 "tls-key": tlsKey,
                 "trusted-proxies": trustedProxies, "metrics-listen": metricsListen,
+                "outbound-allow": outboundAllow, "outbound-trust": outboundTrust,
                 "insecure-http": insecureHTTP ? "true" : nil,
             ])
             let level = settings.logLevel
@@ -48,7 +53,7 @@ struct Serve: AsyncParsableCommand {
                     metadata: ["file": "\(path)"]
                 )
             }
-            let server = Server(installation, on: socket, logger: logger, failStop: failStop)
+            let server = try Server(installation, on: socket, logger: logger, failStop: failStop)
             try await server.run { port in
                 logger.notice("listening", metadata: ["address": "\(settings.listen)", "port": "\(port)"])
             }

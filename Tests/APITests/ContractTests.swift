@@ -15,7 +15,8 @@ struct ContractTests {
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let settings = try await Settings.read(options: ["data-dir": folder], file: nil)
         let installation = try Installation.open(settings)
-        let server = Server(installation, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) {
+        let server = try Server(installation, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        {
             _ in
         }
         let routed = server.router.routes.map { "\($0.method.rawValue) \($0.path)" }

@@ -21,6 +21,7 @@ struct Site: Sendable {
     let port: Int
     private let group: ServiceGroup
     private let isStopped: Lock<Bool>
+    private let isLate: Bool
 
     /// Runs `body` while it serves, and returns when it has stopped, which is for `body` to say.
     ///
@@ -55,7 +56,7 @@ struct Site: Sendable {
             tasks.addTask { try await group.run() }
             var iterator = ports.stream.makeAsyncIterator()
             let port = try #require(await iterator.next())
-            try await body(Site(port: port, group: group, isStopped: isStopped))
+            try await body(Site(port: port, group: group, isStopped: isStopped, isLate: late))
             try await tasks.waitForAll()
         }
     }
@@ -63,8 +64,8 @@ struct Site: Sendable {
     /// Stops it in good order; returns at once.
     func stop() async {
         await group.triggerGracefulShutdown()
-        // The connections are told on their event loops, a moment later.
-        try? await Task.sleep(for: .milliseconds(100))
+        // The connections are told on their event loops, a moment later; on a machine under load that takes a while.
+        try? await Task.sleep(for: .milliseconds(isLate ? 1_500 : 100))
         isStopped.withLock { $0 = true }
     }
 }

@@ -11,7 +11,9 @@ struct RetryScheduleTests {
         var random = SeededRandom(7)
         var seen: Set<Int64> = []
         for _ in 0..<200 {
-            let next = try #require(RetrySchedule.next(after: attempts, at: at(0), asked: nil, random: &random))
+            let next = try #require(
+                RetrySchedule.next(after: attempts, at: at(0), asked: nil, random: &random)
+            )
             let waited = next.milliseconds - at(0).milliseconds
             #expect((pause * 800...pause * 1_200).contains(waited))
             seen.insert(waited)
@@ -45,6 +47,13 @@ struct EndpointBreakerTests {
         for _ in 0..<9 { breaker.failed(at: at(0)) }
         #expect(breaker.allowance(at: at(0)) == .all)
         breaker.failed(at: at(0))
+        #expect(breaker.allowance(at: at(0)) == .none(until: at(30)))
+    }
+
+    @Test("what was on its way when it opened does not make the pause longer")
+    func stragglers() {
+        var breaker = EndpointBreaker()
+        for _ in 0..<13 { breaker.failed(at: at(0)) }
         #expect(breaker.allowance(at: at(0)) == .none(until: at(30)))
     }
 
@@ -121,7 +130,7 @@ struct StormGaugeTests {
         var gauge = StormGauge(limit: 1)
         gauge.told(at: at(0))
         #expect(gauge.advice(waiting: 5, at: at(1)) == .hold(until: at(11)))
-        #expect(gauge.advice(waiting: 5, at: at(-3_600)) == .single(5))
+        #expect(gauge.advice(waiting: 5, at: at(-3_600)) == .digest)
     }
 }
 
@@ -160,7 +169,9 @@ struct NotifierRuleTests {
         #expect(rule().verdict(on: .opened, of: subject(.info, status: "Info")) == .told)
     }
 
-    @Test("one that is disabled, or does not want the change, or whose conditions are not met is not told, and why")
+    @Test(
+        "one that is disabled, or does not want the change, or whose conditions are not met is not told, and why"
+    )
     func refusals() {
         let info = subject(.info, status: "Info")
         #expect(rule(isEnabled: false).verdict(on: .opened, of: info) == .notifierDisabled)

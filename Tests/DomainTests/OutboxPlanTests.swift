@@ -7,7 +7,12 @@ struct OutboxPlanTests {
 
     private func id(_ number: UInt64) -> NotificationID { NotificationID(high: 11 << 16, low: number) }
 
-    private func item(_ number: UInt64, of alertNumber: UInt64?, at time: Int64 = 0, attempts: Int = 0) -> Item {
+    private func item(
+        _ number: UInt64,
+        of alertNumber: UInt64?,
+        at time: Int64 = 0,
+        attempts: Int = 0
+    ) -> Item {
         Item(id: id(number), alertID: alertNumber.map { alert($0) }, nextAt: at(time), attempts: attempts)
     }
 

@@ -6,7 +6,7 @@ import Storage
 
 /// Two accounts in which everything that a push can do is about to happen.
 ///
-/// `many` has a shared integration that is routed to two channels, with an open alert `old` in both, and an unrouted delivery whose
+/// `many` has a shared integration that is routed to two channels, one of them with a notifier, with an open alert `old` in both, and an unrouted delivery whose
 /// channel takes alerts by now. `small` may keep few bytes and has an open alert `old`.
 struct FaultScene: Sendable {
     struct Source: Sendable {
@@ -42,6 +42,7 @@ struct FaultScene: Sendable {
         first = try await test.channel("First", in: account).id
         second = try await test.channel("Second", in: account).id
         third = try await test.channel("Third", in: account).id
+        for channel in [first, third] { _ = try await test.webhook("People", of: channel, in: account) }
         let shared = try await test.shared("Shared", defaults: [third], in: account)
         _ = try await test.route(to: [first, second], of: shared.id, in: account)
         many = Source(account: account, integration: shared.id)

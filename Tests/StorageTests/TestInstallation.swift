@@ -165,6 +165,32 @@ struct TestInstallation: Sendable {
         return try await store.apiKeys.insert(draft, for: .account(account, .viewer), by: actor)
     }
 
+    func webhook(
+        _ name: Text,
+        of channel: ChannelID,
+        in account: AccountNumber,
+        changes: Set<AlertChange> = Set(AlertChange.allCases),
+        conditions: [[ConditionSource]] = [],
+        stormLimit: Int = 20
+    ) async throws -> NotifierStore.Report {
+        let draft = NotifierStore.Draft(
+            name: Name(trusted: name),
+            status: .enabled,
+            conditions: conditions,
+            changes: changes,
+            template: MessageTemplate(language: .english, title: nil, text: nil),
+            stormLimit: stormLimit,
+            settings: .webhook(
+                url: try EndpointURL("https://hooks.example.com/secret-path"),
+                headers: [],
+                secrets: []
+            ),
+            externalID: nil,
+            labels: Labels()
+        )
+        return try await store.notifiers.insert(draft, of: channel, in: account, by: actor)
+    }
+
     struct NewIntegration: Sendable {
         let report: IntegrationReport
         let first: IssuedPushURL

@@ -69,7 +69,7 @@ package struct TestServer: Sendable {
         let ports = AsyncStream<Int>.makeStream()
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                let server = Server(installation, logger: logger, bounds: bounds) { _ in }
+                let server = try Server(installation, logger: logger, bounds: bounds) { _ in }
                 do {
                     try await server.run { ports.continuation.yield($0) }
                 } catch is CancellationError {}
