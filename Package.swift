@@ -118,7 +118,8 @@ let package = Package(
         .target(
             name: "App",
             dependencies: [
-                "Domain", "Native", "Formats", "SQL", "Storage", "Outbound", "Web", "Ingest", "API", "Workers",
+                "Domain", "Native", "Formats", "SQL", "Storage", "Outbound", "Web", "Ingest", "API",
+                "Workers",
                 hummingbird, logging, lifecycle, nioCore, nioPosix,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
