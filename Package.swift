@@ -93,7 +93,7 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Domain", "Formats", "Native", "Storage", "Web", hummingbird,
+                "Domain", "Formats", "Native", "Outbound", "Storage", "Web", hummingbird,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: safe
@@ -183,7 +183,7 @@ let package = Package(
         ),
         .testTarget(
             name: "APITests",
-            dependencies: ["TestSupport", "Web", "App", "Ingest"],
+            dependencies: ["TestSupport", "Domain", "Storage", "Web", "App", "Ingest"],
             swiftSettings: safe
         ),
         .testTarget(

@@ -1,4 +1,5 @@
 import Hummingbird
+import Outbound
 import Storage
 import Web
 
@@ -9,6 +10,7 @@ package enum API {
         on router: Router<AppContext>,
         store: Store,
         commit: GroupCommit,
+        sender: Sender,
         usage: UsageTracker
     ) {
         let limiter = CallLimiter(perSecond: 500, burst: 1_000)
@@ -30,5 +32,9 @@ package enum API {
         DeliveryEndpoints(store: store, commit: commit).add(to: account)
         EventEndpoints(store: store).add(to: account)
         AlertEndpoints(store: store).add(to: account)
+        NotifierEndpoints(store: store, sender: sender).add(to: account)
+        NotifierTrialEndpoints(store: store, sender: sender).add(to: account)
+        NotificationEndpoints(store: store).add(to: account)
+        HealthAlertEndpoints(store: store).add(to: account)
     }
 }

@@ -47,12 +47,14 @@ extension Field {
             ? level : refuse("is in the list already; letter case does not count")
     }
 
-    /// OR groups of conditions, checked: they compile.
-    func conditions() -> [[ConditionSource]]? {
-        array(count: 0...20) { group in group.array(count: 1...20) { $0.condition() } }
+    /// OR groups of conditions, checked: they compile. Only notifiers may ask for the status.
+    func conditions(allowsStatus: Bool = false) -> [[ConditionSource]]? {
+        array(count: 0...20) { group in
+            group.array(count: 1...20) { $0.condition(allowsStatus: allowsStatus) }
+        }
     }
 
-    private func condition() -> ConditionSource? {
+    private func condition(allowsStatus: Bool) -> ConditionSource? {
         let source = object { fields -> ConditionSource? in
             let key = fields.required("key") { $0.text(bytes: 7 + Labels.Limits.nameBytes) }
             let word = fields.required("operator") { $0.text() }
@@ -64,7 +66,7 @@ extension Field {
         }
         guard let source else { return nil }
         var found = ValidationErrors()
-        _ = source.compiled(at: pointer, errors: &found)
+        _ = source.compiled(at: pointer, allowsStatus: allowsStatus, errors: &found)
         errors.add(found)
         return found.isEmpty ? source : nil
     }

@@ -68,7 +68,14 @@ package struct Server {
             },
             metrics: metrics
         )
-        router = Self.router(installation, commit: commit, usage: usage, metrics: metrics, health: health)
+        router = Self.router(
+            installation,
+            commit: commit,
+            sender: sender,
+            usage: usage,
+            metrics: metrics,
+            health: health
+        )
     }
 
     private static func sender(_ settings: Settings) throws -> Sender {
@@ -91,6 +98,7 @@ package struct Server {
     private static func router(
         _ installation: Installation,
         commit: GroupCommit,
+        sender: Sender,
         usage: UsageTracker,
         metrics: PrometheusMetrics,
         health: Health
@@ -100,7 +108,7 @@ package struct Server {
         router.add(middleware: ErrorMiddleware())
         health.add(to: router)
         if settings.metricsListen == nil { health.addMetrics(to: router) }
-        API.mount(on: router, store: store, commit: commit, usage: usage)
+        API.mount(on: router, store: store, commit: commit, sender: sender, usage: usage)
         return router
     }
 

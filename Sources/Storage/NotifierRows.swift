@@ -34,12 +34,13 @@ enum NotifierRows {
     static let count = SQLStatement(
         "SELECT COUNT(*) FROM notifiers WHERE account_id = $1 AND channel_id = $2"
     )
+    static let exists = SQLStatement("SELECT 1 FROM notifiers WHERE account_id = $1 AND id = $2")
     static let delete = SQLStatement("DELETE FROM notifiers WHERE account_id = $1 AND id = $2")
     static let rules = SQLStatement(
         "SELECT id, channel_id, status, changes, conditions FROM notifiers WHERE account_id = $1 ORDER BY id"
     )
 
-    static let statements = [insert, update, find, list, count, delete, rules]
+    static let statements = [insert, update, find, list, count, exists, delete, rules]
 
     /// The notifiers of an account, compiled.
     static func directory(
@@ -116,5 +117,17 @@ enum NotifierRows {
 
     private static func changes(_ mask: Int64) -> Set<AlertChange> {
         Set(AlertChange.allCases.filter { mask & 1 << Int64($0.rawValue) != 0 })
+    }
+}
+
+extension NotifierStore {
+    /// Throws `invalid` unless the account has the notifier, which stands in a body at `pointer`.
+    package func check(_ id: NotifierID, at pointer: String, in account: AccountNumber) async throws {
+        let found = try await store.database.read { connection in
+            try connection.row(NotifierRows.exists, [.account(account), .id(id)]) { _ throws(SQLError) in true
+            }
+        }
+        guard found == nil else { return }
+        throw StoreError.invalid(ValidationErrors([FieldError(pointer, "is not a notifier of this account")]))
     }
 }

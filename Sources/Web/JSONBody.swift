@@ -155,7 +155,7 @@ package final class Fields {
     }
 
     /// A member name as a part of a JSON pointer, cut to 64 characters.
-    static func escaped(_ name: String) -> String {
+    package static func escaped(_ name: String) -> String {
         var text = ""
         for scalar in name.unicodeScalars.prefix(64) {
             switch scalar {

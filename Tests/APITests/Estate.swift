@@ -42,7 +42,10 @@ struct Estate: Sendable {
         path["integration_id"] = shared.id
         path["route_id"] = try await maker.route(to: payments, path)
         path["push_url_id"] = try await maker.pushURL(path)
+        path["notifier_id"] = try await maker.notifier(path)
         try await maker.push(to: dedicated.url, &path, key: viewer)
+        path["notification_id"] = try await maker.deadNotification(path, key: viewer)
+        path["digest_id"] = path["notification_id"]
         operatorKeyID = try await maker.operatorKey()
         self.path = path
     }
@@ -72,6 +75,8 @@ struct Estate: Sendable {
             case _ where text.hasPrefix("chan_"): path["channel_id"] ?? text
             case _ where text.hasPrefix("intg_"): shared.id
             case _ where text.hasPrefix("rout_"): path["route_id"] ?? text
+            case _ where text.hasPrefix("ntfr_"): path["notifier_id"] ?? text
+            case _ where text.hasPrefix("alrt_"): path["alert_id"] ?? text
             default: text
             }
         }
@@ -170,5 +175,28 @@ private struct EstateMaker {
             let list = try await server.call(operation, path, key: key)
             path[name] = try #require(list.json["items"]?[0]?["id"]?.string)
         }
+    }
+
+    /// One whose receiver is never reached: `localhost` leads to where messages must not go.
+    func notifier(_ path: [String: String]) async throws -> String {
+        let body: JSON = [
+            "name": .string("\(owner) notifier"), "kind": "webhook",
+            "settings": [
+                "url": .string("https://localhost/\(secretPath)"),
+                "headers": ["Authorization": .string("Bearer \(owner)")],
+            ],
+            "template": ["title": .string("{{title}} for \(owner)")],
+        ]
+        return try id(try await create("createNotifier", path, body))
+    }
+
+    private var secretPath: String { owner.filter { $0 != " " } }
+
+    /// The notification of what was pushed, given up, so that it stays as it is.
+    func deadNotification(_ path: [String: String], key: String) async throws -> String {
+        let list = try await server.call("listNotifications", path, key: key)
+        let id = try #require(list.json["items"]?[0]?["id"]?.string, "\(list.text)")
+        try await server.giveUp(path)
+        return id
     }
 }

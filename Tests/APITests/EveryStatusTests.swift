@@ -17,7 +17,9 @@ struct EveryStatusTests {
             let estate = try await Estate(server)
             for operation in server.spec.management { try await walk.refusals(of: operation, estate) }
             for operation in server.spec.management {
-                let changes = ["PATCH", "PUT", "DELETE"].contains(operation.method)
+                let changes =
+                    ["PATCH", "PUT", "DELETE"].contains(operation.method)
+                    || operation.id == "replayNotification"
                 try await walk.success(of: operation, changes ? try await Estate(server) : estate)
             }
             try await walk.namesTaken()
@@ -142,6 +144,7 @@ private struct StatusWalk: Sendable {
             ("createAPIKey", "updateAPIKey", "api_key_id"),
             ("createChannel", "updateChannel", "channel_id"),
             ("createIntegration", "updateIntegration", "integration_id"),
+            ("createNotifier", "updateNotifier", "notifier_id"),
             ("createOperatorKey", "updateOperatorKey", "api_key_id"),
         ] {
             let estate = try await Estate(server)
@@ -172,6 +175,14 @@ private struct StatusWalk: Sendable {
             let operation = try server.spec.operation(id)
             try await expect(409, operation, dedicated, body: estate.body(for: operation), key: key)
         }
+        try await expect(202, "replayNotification", estate.path, key: key)
+        try await expect(409, "replayNotification", estate.path, key: key)
+        var mail = estate.path
+        let operation = try server.spec.operation("createNotifier")
+        let example = try #require(operation.requestBody?.examples.first { $0.name == "email" })
+        let made = try await server.call("createNotifier", mail, body: example.value, key: key)
+        mail["notifier_id"] = made.json["id"]?.string
+        try await expect(409, "rotateNotifierSecret", mail, key: key)
         try await expect(204, "deleteIntegration", dedicated, key: key)
         try await expect(409, "replayDelivery", estate.path, key: key)
     }
@@ -226,6 +237,8 @@ enum Unknown {
             case "route_id": "rout"
             case "delivery_id": "dlvr"
             case "event_id": "evnt"
+            case "notifier_id": "ntfr"
+            case "notification_id", "digest_id": "ntfn"
             default: "alrt"
             }
         return "\(prefix)_01m7vw4by8es8r65rzyjka792g"

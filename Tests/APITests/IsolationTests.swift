@@ -110,7 +110,7 @@ struct IsolationTests {
                     slots += 1
                 }
             }
-            #expect(slots == 8)
+            #expect(slots == 13)
         }
     }
 
@@ -121,7 +121,7 @@ struct IsolationTests {
             for operation in server.spec.management where operation.isInAccount {
                 for example in Self.bodies(of: operation) {
                     for place in example.idPlaces {
-                        let ids = [charlie.id(like: place.id), Unknown.id(place.kind)]
+                        let ids = [charlie.id(for: place), Unknown.id(place.kind)]
                         let answers = try await ids.asyncMap { id in
                             var path = alice.path
                             if example["channel_id"] != nil, operation.method == "PATCH" {
@@ -197,7 +197,14 @@ private struct IDPlace: Sendable {
     let id: String
 
     /// The path parameter of ids of its kind.
-    var kind: String { id.hasPrefix("chan_") ? "channel_id" : "route_id" }
+    var kind: String {
+        switch id.prefix(4) {
+        case "chan": "channel_id"
+        case "ntfr": "notifier_id"
+        case "alrt": "alert_id"
+        default: "route_id"
+        }
+    }
 }
 
 extension JSON {
@@ -207,7 +214,7 @@ extension JSON {
     private func places(at pointer: String) -> [IDPlace] {
         switch self {
         case .string(let text):
-            ["chan_", "rout_", "intg_"].contains { text.hasPrefix($0) }
+            ["chan_", "rout_", "intg_", "ntfr_", "alrt_"].contains { text.hasPrefix($0) }
                 ? [IDPlace(pointer: pointer, id: text)] : []
         case .array(let items): items.enumerated().flatMap { $1.places(at: "\(pointer)/\($0)") }
         case .object(let members):
@@ -236,7 +243,7 @@ extension JSON {
 
     /// What is written lazily after pushes and calls.
     private static let lazyFields: Set<String> = [
-        "last_used_at", "last_used_address", "use_count", "last_delivery_at",
+        "last_used_at", "last_used_address", "use_count", "last_delivery_at", "health",
     ]
 
     /// The same without what moves by itself.
@@ -251,10 +258,8 @@ extension JSON {
 }
 
 extension Estate {
-    /// The id of the same kind as `id`.
-    fileprivate func id(like id: String) -> String {
-        id.hasPrefix("chan_") ? path["channel_id"] ?? "" : path["route_id"] ?? ""
-    }
+    /// The id that stands for `place`.
+    fileprivate func id(for place: IDPlace) -> String { path[place.kind] ?? "" }
 
     /// `example` with this account's ids, but `id` at `place`.
     fileprivate func filled(_ example: JSON, except place: IDPlace, _ id: String) -> JSON {

@@ -1,3 +1,5 @@
+import Domain
+import Storage
 import TestSupport
 import Testing
 
@@ -28,6 +30,37 @@ extension TestServer {
             )
         }
         return answer
+    }
+
+    /// Gives up what waits for the notifier in `path`.
+    func giveUp(_ path: [String: String]) async throws {
+        let account = try #require(path["account_id"].flatMap { AccountID($0) })
+        let notifier = try #require(path["notifier_id"].flatMap { NotifierID($0) })
+        var work = Outbox.Work(
+            OutboxSignal.Key(account: try await store.accounts.find(account).number, notifier: notifier)
+        )
+        work.givesUp = true
+        try await store.outbox.write([work])
+    }
+
+    /// What `read` answers once it fits `isDone`; fails after 15 s.
+    func eventually<Value: Sendable>(
+        _ what: String,
+        sourceLocation: SourceLocation = #_sourceLocation,
+        _ read: () async throws -> Value,
+        until isDone: (Value) -> Bool
+    ) async throws -> Value {
+        let end = ContinuousClock.now.advanced(by: .seconds(15))
+        var value = try await read()
+        while !isDone(value) {
+            guard ContinuousClock.now < end else {
+                Issue.record("\(what): still \(value)", sourceLocation: sourceLocation)
+                return value
+            }
+            try await Task.sleep(for: .milliseconds(20))
+            value = try await read()
+        }
+        return value
     }
 }
 

@@ -1,0 +1,215 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Outbound
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/channels/{channel_id}/notifiers`
+struct NotifierEndpoints {
+    let store: Store
+    let sender: Sender
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("channels/{channel_id}/notifiers")
+            .operation(.post, .configuration(.editor), use: createNotifier)
+            .operation(.get, .configuration(.viewer), use: listNotifiers)
+        account.group("channels/{channel_id}/notifiers/{notifier_id}")
+            .operation(.get, .configuration(.viewer), use: getNotifier)
+            .operation(.patch, .configuration(.editor), use: updateNotifier)
+            .operation(.delete, .configuration(.editor), use: deleteNotifier)
+        account.group("channels/{channel_id}/notifiers/{notifier_id}/rotate-secret")
+            .operation(.post, .configuration(.editor), use: rotateNotifierSecret)
+    }
+
+    @Sendable
+    func createNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let channel = try context.id("channel_id", ChannelKind.self)
+        let draft = try await JSONBody.decode(request, fields.draft)
+        let report = try await store.notifiers.insert(
+            draft,
+            of: channel,
+            in: context.account.number,
+            by: context.actor
+        )
+        let notifier = report.notifier
+        let location = "/v1/accounts/\(context.account.id)/channels/\(channel)/notifiers/\(notifier.id)"
+        return Answer.object(.created, version: notifier.metadata.version, location: location) { object in
+            object.notifier(report, of: context.account.id, at: store.now)
+            if case .webhook(_, _, let secrets) = notifier.settings, let secret = secrets.first {
+                object.field("signing_secret", secret.text)
+            }
+        }
+    }
+
+    @Sendable
+    func listNotifiers(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let (page, filter) = (query.page(NotifierKind.self), query.configurationFilter())
+        try query.finish()
+        let reports = try await store.notifiers.list(
+            page,
+            filter: filter,
+            of: context.id("channel_id"),
+            in: context.account.number
+        )
+        let now = store.now
+        return Answer.page(reports) { $1.notifier($0, of: context.account.id, at: now) }
+    }
+
+    @Sendable
+    func getNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        return answer(try await find(context), context)
+    }
+
+    @Sendable
+    func updateNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let precondition = try ETag.precondition(of: request)
+        // The kind says how settings are read; it never changes.
+        let old = try await find(context).notifier
+        let patch = try await JSONBody.decode(request) { fields.patch($0, of: old.kind) }
+        let report = try await store.notifiers.update(
+            old.id,
+            patch,
+            if: precondition,
+            of: old.channelID,
+            in: context.account.number,
+            by: context.actor
+        )
+        return answer(report, context)
+    }
+
+    @Sendable
+    func deleteNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        try await store.notifiers.delete(
+            context.id("notifier_id"),
+            if: ETag.precondition(of: request),
+            of: context.id("channel_id"),
+            in: context.account.number,
+            by: context.actor
+        )
+        return Answer.empty
+    }
+
+    @Sendable
+    func rotateNotifierSecret(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let new = try await store.notifiers.rotateSecret(
+            of: context.id("notifier_id"),
+            of: context.id("channel_id"),
+            in: context.account.number,
+            by: context.actor
+        )
+        return Answer.object { object in
+            object.field("signing_secret", new.secret.text)
+            object.field("previous_ends_at", new.previousEndsAt)
+        }
+    }
+
+    private var fields: NotifierFields { NotifierFields(sender: sender) }
+
+    private func find(_ context: AccountContext) async throws -> NotifierStore.Report {
+        try await store.notifiers.find(
+            context.id("notifier_id"),
+            of: context.id("channel_id"),
+            in: context.account.number
+        )
+    }
+
+    private func answer(_ report: NotifierStore.Report, _ context: AccountContext) -> Response {
+        Answer.object(version: report.notifier.metadata.version) {
+            $0.notifier(report, of: context.account.id, at: store.now)
+        }
+    }
+}
+
+extension NotifierSettings.SigningSecret {
+    /// As Standard Webhooks spells it: `whsec_` and base64.
+    fileprivate var text: String { "whsec_" + Base64.text(bytes) }
+}
+
+// MARK: - What is shown
+
+extension JSONWriter {
+    /// A notifier without its secrets.
+    fileprivate mutating func notifier(
+        _ report: NotifierStore.Report,
+        of account: AccountID,
+        at now: UnixTime
+    ) {
+        let notifier = report.notifier
+        field("id", notifier.id)
+        field("account_id", account)
+        field("channel_id", notifier.channelID)
+        field("kind", notifier.kind.rawValue)
+        field("name", notifier.name.text)
+        field("status", notifier.status.rawValue)
+        field("disabled_reason", notifier.disabledReason?.rawValue)
+        conditions(notifier.conditions)
+        array("changes") { list in for change in notifier.changes.sorted() { list.value(change.name) } }
+        object("template") {
+            $0.field("language", notifier.template.language.rawValue)
+            $0.field("title", notifier.template.title)
+            $0.field("text", notifier.template.text)
+        }
+        field("storm_limit", notifier.stormLimit)
+        object("settings") { $0.shown(notifier.settings, at: now) }
+        object("health") {
+            $0.field("failing_since", report.health.failingSince)
+            $0.field("last_failure", report.health.lastFailure)
+            $0.field("last_failure_at", report.health.lastFailureAt)
+            $0.field("last_sent_at", report.health.lastSentAt)
+        }
+        metadata(notifier.metadata)
+    }
+
+    private mutating func conditions(_ groups: [[ConditionSource]]) {
+        array("conditions") { list in
+            for group in groups {
+                list.array { conditions in
+                    for condition in group {
+                        conditions.object { object in
+                            object.field("key", condition.key)
+                            object.field("operator", condition.operator)
+                            object.array("values") { values in
+                                for value in condition.values { values.value(utf8: value.bytes) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The part of the settings that is no secret.
+    private mutating func shown(_ settings: NotifierSettings, at now: UnixTime) {
+        switch settings {
+        case .webhook(let url, let headers, let secrets):
+            field("origin", url.origin)
+            array("headers") { list in for header in headers { list.value(utf8: header.name.bytes) } }
+            array("signing_secrets") { list in
+                for secret in secrets where secret.endsAt.map({ $0 > now }) ?? true {
+                    list.object { $0.field("ends_at", secret.endsAt) }
+                }
+            }
+        case .dingtalk(let url, let secret), .feishu(let url, let secret):
+            field("origin", url.origin)
+            field("has_secret", secret != nil)
+        case .wecom(let url), .slack(let url):
+            field("origin", url.origin)
+        case .email(let mail):
+            field("host", mail.host)
+            field("port", mail.port)
+            field("security", mail.security.rawValue)
+            field("username", mail.login?.name)
+            field("has_password", mail.login != nil)
+            field("from", mail.from)
+            array("to") { list in for address in mail.to { list.value(utf8: address.bytes) } }
+        }
+    }
+}
