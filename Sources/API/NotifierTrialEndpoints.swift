@@ -55,12 +55,14 @@ struct NotifierTrialEndpoints {
         _ = try await store.channels.find(channel, in: account)
         let trial = try await JSONBody.decode(request, trial)
         if let alert = trial.alert { try await check(alert, in: channel, of: account) }
-        let message = try await store.notifications.sample(
+        let sample = try await store.notifications.sample(
             trial.change,
             of: trial.alert,
             in: channel,
             of: account
         )
+        // Without the marks of a test: what would really be sent.
+        let message = OutboundMessage(id: sample.id, message: sample.message)
         let shown = sender.preview(message, kind: trial.kind, template: trial.template)
         return Answer.object { object in
             object.field("title", shown.rendered.title)

@@ -153,8 +153,8 @@ struct NotifierTrialTests {
                     "template": ["title": "T {{severity}}", "text": "in {{channel_name}}"],
                 ]
             )
-            #expect(answer.json["title"]?.string?.hasSuffix("T Warning") == true, "\(answer.text)")
-            #expect(answer.json["text"]?.string?.hasSuffix("in Payments") == true)
+            #expect(answer.json["title"] == "T Warning", "\(answer.text)")
+            #expect(answer.json["text"] == "in Payments")
             #expect(answer.json["template_problem"] == .null)
             #expect(answer.json["body"]?.string?.contains("in Payments") == true)
             #expect(scene.receiver.posts.isEmpty)
@@ -203,7 +203,7 @@ struct NotifierTrialTests {
                 "previewNotification",
                 ["kind": "webhook", "alert_id": .string(here), "change": "recovered"]
             )
-            #expect(shown.json["title"]?.string?.hasSuffix("Here") == true, "\(shown.text)")
+            #expect(shown.json["title"]?.string?.hasSuffix("] Here") == true, "\(shown.text)")
             #expect(shown.json["body"]?.string?.contains(#""change":"recovered""#) == true)
             let refused = try await scene.call(
                 "previewNotification",

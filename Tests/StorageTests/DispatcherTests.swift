@@ -172,8 +172,10 @@ struct DispatcherTests {
             receiver.answer(.failed(.connect))
             try await scene.dispatching(to: receiver) {
                 try await scene.push((0..<15).map { .firing(Text("k\($0)")) })
-                try await scene.until { receiver.ids.count >= 10 }
-                try await Task.sleep(for: .milliseconds(500))
+                try await scene.until {
+                    let recorded = try await scene.notifications().map(\.attempts).reduce(0, +)
+                    return recorded >= 10 && recorded == receiver.ids.count
+                }
                 // Up to four were on their way when it opened.
                 let count = receiver.ids.count
                 #expect((10...13).contains(count))

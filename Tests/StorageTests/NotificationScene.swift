@@ -141,12 +141,16 @@ extension NotificationScene {
     }
 
     /// Waits until `condition` holds; throws after forty seconds.
-    func until(_ condition: () async throws -> Bool) async throws {
+    func until(
+        _ condition: () async throws -> Bool,
+        at place: SourceLocation = #_sourceLocation
+    ) async throws {
         let end = ContinuousClock.now.advanced(by: .seconds(40))
         while ContinuousClock.now < end {
             if try await condition() { return }
             try await Task.sleep(for: .milliseconds(5))
         }
+        Issue.record("did not come true; the record is \(try await record())", sourceLocation: place)
         throw TestInstallation.Missing()
     }
 }
