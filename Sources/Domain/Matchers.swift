@@ -8,6 +8,11 @@ package struct Wildcard: Sendable {
         case anyRun
         case anyOne
         case one(UInt8)
+
+        /// nil for a sign that stands for something else.
+        var byte: UInt8? {
+            if case .one(let byte) = self { byte } else { nil }
+        }
     }
 
     private let pieces: [Piece]
@@ -38,6 +43,14 @@ package struct Wildcard: Sendable {
             expression += piece == .anyRun ? Array(".*".utf8) : Array(".".utf8)
         }
         return expression + Pattern.literal(escaping: literal) + Array("$".utf8)
+    }
+
+    /// What every text that matches begins with, else what it ends in; nil when it begins and ends with a sign of its own.
+    var literal: LiteralIndex.Literal? {
+        let prefix = pieces.prefix { $0.byte != nil }.compactMap(\.byte)
+        if !prefix.isEmpty { return .prefix(prefix) }
+        let suffix = pieces.reversed().prefix { $0.byte != nil }.compactMap(\.byte).reversed()
+        return suffix.isEmpty ? nil : .suffix(Array(suffix))
     }
 
     /// Whether the whole of `value` matches. On a mismatch only the last `*` takes one character more.

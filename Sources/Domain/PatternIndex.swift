@@ -8,41 +8,65 @@ struct PatternIndex: Sendable {
     private static let memory = 16 << 20
 
     private let key: ConditionKey
-    private let set: PatternSet
-    /// The group that each expression belongs to.
+    /// Those with a literal at one end.
+    private let literals: LiteralIndex
+    /// The others; nil when there are none.
+    private let set: PatternSet?
+    /// The group that each expression of the set belongs to.
     private let groups: [Int]
 
     /// Makes the indices of those `groups` that can be found so, and answers the others. `conditions` are those of all groups.
     static func make(of groups: [Int], conditions: [[Condition]]) -> (indices: [PatternIndex], rest: [Int]) {
-        var sources: [ConditionKey: [(group: Int, expression: [UInt8])]] = [:]
+        var entries: [ConditionKey: [Entry]] = [:]
         var rest: [Int] = []
         for group in groups {
             let found = conditions[group].lazy.compactMap { condition in
-                condition.expressions.map { (condition.key, $0) }
+                condition.expressions.map { (condition.key, zip($0, condition.values)) }
             }.first
             guard let (key, expressions) = found else {
                 rest.append(group)
                 continue
             }
-            sources[key, default: []] += expressions.map { (group, $0) }
+            entries[key, default: []] += expressions.map {
+                Entry(group: group, expression: $0, literal: $1.literal)
+            }
         }
         var indices: [PatternIndex] = []
-        for (key, entries) in sources {
-            let isWorthIt = entries.count >= least
-            if isWorthIt, let set = PatternSet(entries.map(\.expression), maximumMemory: memory) {
-                indices.append(PatternIndex(key: key, set: set, groups: entries.map(\.group)))
-            } else {
-                rest += Set(entries.map(\.group))
-            }
+        for (key, entries) in entries {
+            let (index, tooMuch) = make(of: key, entries)
+            indices.append(index)
+            rest += tooMuch
         }
         return (indices, rest.sorted())
     }
 
-    /// The groups whose condition holds for `subject`; all of them when it takes too much memory to find out.
+    private struct Entry {
+        let group: Int
+        let expression: [UInt8]
+        let literal: LiteralIndex.Literal?
+    }
+
+    /// The index of one key, and the groups that it does not have: those of few expressions, or of more than fit.
+    private static func make(of key: ConditionKey, _ entries: [Entry]) -> (PatternIndex, rest: Set<Int>) {
+        var literals = LiteralIndex()
+        for entry in entries {
+            if let literal = entry.literal { literals.add(literal, entry.group) }
+        }
+        let others = entries.filter { $0.literal == nil }
+        let set =
+            others.count < least ? nil : PatternSet(others.map(\.expression), maximumMemory: memory)
+        let index = PatternIndex(key: key, literals: literals, set: set, groups: others.map(\.group))
+        return (index, set == nil ? Set(others.map(\.group)) : [])
+    }
+
+    /// The groups whose condition may hold for `subject`; all of them when it takes too much memory to find out.
     func candidates(for subject: ConditionSubject) -> Set<Int> {
         guard let value = subject.value(of: key) else { return [] }
-        var found: Set<Int> = []
-        return set.forEachMatch(in: value.bytes) { found.insert(groups[$0]) } ? found : Set(groups)
+        var found = Set(literals.candidates(for: value))
+        guard let set else { return found }
+        let isWhole = set.forEachMatch(in: value.bytes) { found.insert(groups[$0]) }
+        if !isWhole { found.formUnion(groups) }
+        return found
     }
 }
 

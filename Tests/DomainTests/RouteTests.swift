@@ -1,4 +1,5 @@
 import Domain
+import Native
 import Testing
 
 @Suite("RouteTable")
@@ -63,6 +64,37 @@ struct RouteTests {
     func stop(position: Int?, result: [UInt64]) {
         let conditions = [[[Self.yes]], [[Self.no]], [[Self.yesSlow]], [[Self.yes]]]
         #expect(matched(conditions, stopAfter: position) == result.map(route))
+    }
+
+    @Test(
+        "an expression matches in a route what it matches alone, whatever it begins with",
+        arguments: [
+            "^abc", "^abc*", "^ab|cd", "^a(b|c)d", "^ab{0}c", "^[a|b]c", "^[ab]|cd", "^(?i)abc", "^a\\.b",
+            "^ab+?c", "^a\\Qb|c\\E",
+            "^ab?$", "^", "abc", "^abc.*cd$", "^a\\|b", "(^ab)", "^日本", "^a b-c", "^x|", "^ab(?:c|)",
+        ]
+    )
+    func anchored(expression: String) throws {
+        let pattern = try Pattern(Array(expression.utf8))
+        let source = ConditionSource(key: "title", operator: "in", values: [Text("/" + expression + "/")])
+        let table = RouteTable([
+            Route(id: route(1), conditions: [[source]], target: .channels([channel(1)]), onMatch: .stop)
+        ])
+        let titles: [Text] = [
+            "a", "ab", "abc", "abcd", "ABC", "xcd", "cd", "acd", "abd", "ac", "bc", "a.b", "a.bc", "ab|c",
+            "a|b", "abcxcd", "x", "日本語",
+            "a b-c d", "b", "abbc", "a", "", "xabc",
+        ]
+        for title in titles {
+            let subject = ConditionSubject(
+                severity: .info,
+                title: title,
+                description: "",
+                alertKey: "k",
+                labels: Labels()
+            )
+            #expect(table.matches(for: subject).isEmpty == !pattern.matches(title.bytes), "\(title.string)")
+        }
     }
 
     @Test("no routes match nothing")
