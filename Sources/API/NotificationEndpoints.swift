@@ -52,7 +52,7 @@ struct NotificationEndpoints {
             context.id("notification_id"),
             in: context.account.number
         )
-        return Answer.object { $0.detail(found, of: context.account.id) }
+        return Answer.object { $0.detail(found, context) }
     }
 
     @Sendable
@@ -63,7 +63,7 @@ struct NotificationEndpoints {
             in: context.account.number,
             by: context.actor
         )
-        return Answer.object(.accepted) { $0.detail(replayed, of: context.account.id) }
+        return Answer.object(.accepted) { $0.detail(replayed, context) }
     }
 
     @Sendable

@@ -30,10 +30,12 @@ extension JSONWriter {
         field("digest_id", item.state == .digested ? item.by : nil)
     }
 
-    /// A notification with its attempts, oldest first.
-    mutating func detail(_ item: Notification, of account: AccountID) {
-        notification(item, of: account)
-        rawField("attempts", AttemptLog.array(item.log))
+    /// A notification with its attempts, oldest first; what receivers answered is not for viewers.
+    mutating func detail(_ item: Notification, _ context: AccountContext) {
+        notification(item, of: context.account.id)
+        let isViewer = context.caller.roleName == Role.viewer.name
+        let log = item.log
+        rawField("attempts", isViewer ? AttemptLog.arrayWithoutResponses(log) : AttemptLog.array(log))
     }
 
     /// Whether one notifier was told of an event, and why not. `failingSince`: since when nothing reaches it.

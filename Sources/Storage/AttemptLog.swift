@@ -19,6 +19,29 @@ package enum AttemptLog {
         [0x5B] + Array((log.map { Self.lines(of: $0) } ?? []).joined(separator: [0x2C])) + [0x5D]
     }
 
+    /// The same without what the receivers answered, for those who may only look.
+    package static func arrayWithoutResponses(_ log: Text?) -> [UInt8] {
+        let attempts = (log.map { lines(of: $0) } ?? []).map { line in
+            PackedJSON.read(Array(line)) { root in
+                JSONWriter.encode { writer in
+                    writer.object { object in
+                        object.field("at", utf8: PackedJSON.text(root, "at")?.bytes)
+                        object.field("failure", utf8: PackedJSON.text(root, "failure")?.bytes)
+                        object.field("detail", utf8: PackedJSON.text(root, "detail")?.bytes)
+                        object.field("status_code", root.member("status_code")?.int64Value.map { Int($0) })
+                        object.field("latency_ms", Int(root.member("latency_ms")?.int64Value ?? 0))
+                        object.field("response", String?.none)
+                        object.field(
+                            "template_problem",
+                            utf8: PackedJSON.text(root, "template_problem")?.bytes
+                        )
+                    }
+                }
+            } ?? Array(line)
+        }
+        return [0x5B] + Array(attempts.joined(separator: [0x2C])) + [0x5D]
+    }
+
     /// What the last attempt came to; nil when there was none.
     package static func last(_ log: Text?) -> (failure: Text?, statusCode: Int?, latency: Int)? {
         guard let log, let line = lines(of: log).last else { return nil }

@@ -28,6 +28,12 @@ package struct ChannelStore: Sendable {
         """
     )
     static let delete = SQLStatement("DELETE FROM channels WHERE account_id = $1 AND id = $2")
+    static let deleteNotifierStates = SQLStatement(
+        """
+        DELETE FROM notifier_states WHERE account_id = $1
+            AND notifier_id IN (SELECT id FROM notifiers WHERE account_id = $1 AND channel_id = $2)
+        """
+    )
     static let dedicatedReferences = SQLStatement(
         "SELECT id, name FROM integrations WHERE account_id = $1 AND channel_id = $2 ORDER BY id LIMIT 20"
     )
@@ -47,7 +53,8 @@ package struct ChannelStore: Sendable {
 
     /// All statements, for the plan test.
     static let statements = [
-        insert, find, list, update, delete, dedicatedReferences, defaultReferences, routeReferences,
+        insert, find, list, update, delete, deleteNotifierStates, dedicatedReferences, defaultReferences,
+        routeReferences,
     ]
 
     /// What a new channel is made of.
@@ -166,7 +173,7 @@ package struct ChannelStore: Sendable {
     /// Deletes a channel. Throws `notFound`, `preconditionFailed`, and `referenced` while an integration or a route names it.
     ///
     /// With `cascade` it is taken out of routes and default channels first, and a route that is left without a channel goes too; a
-    /// dedicated integration stands in the way even so.
+    /// dedicated integration stands in the way even so. Its notifiers go with it.
     package func delete(
         _ id: ChannelID,
         cascade: Bool,
@@ -180,6 +187,7 @@ package struct ChannelStore: Sendable {
             if cascade { try RouteStore.removeChannel(id, write) }
             let references = try Self.references(to: id, in: account, on: write.connection)
             guard references.isEmpty else { throw StoreError.referenced(references) }
+            try write.connection.run(Self.deleteNotifierStates, [.account(account), .id(id)])
             try write.connection.run(Self.delete, [.account(account), .id(id)])
             try write.audit("channel.delete", id.description) { $0.field("cascade", cascade) }
         }

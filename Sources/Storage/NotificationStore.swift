@@ -24,9 +24,18 @@ package struct NotificationStore: Sendable {
         WHERE n.account_id = $1 AND n.alert_id = $4 AND n.id < $2 ORDER BY n.id DESC LIMIT $3
         """
     )
+    static let later = SQLStatement(
+        """
+        SELECT id FROM notifications
+        WHERE account_id = $1 AND alert_id = $2 AND notifier_id = $3 AND id > $4 ORDER BY id DESC LIMIT 1
+        """
+    )
+    static let outdated = SQLStatement(
+        "UPDATE notifications SET state = 2, by_id = $3 WHERE account_id = $1 AND id = $2 AND state = 4"
+    )
     static let listDead = SQLStatement(
         """
-        SELECT id, at FROM notifications
+        SELECT id, at, alert_id FROM notifications
         WHERE account_id = $1 AND notifier_id = $2 AND state = 4 AND id > $3 ORDER BY id LIMIT $4
         """
     )
@@ -56,7 +65,9 @@ package struct NotificationStore: Sendable {
         """
     )
 
-    static let statements = [find, list, listOfAlert, listDead, replay, tellings, sample, place]
+    static let statements = [
+        find, list, listOfAlert, later, outdated, listDead, replay, tellings, sample, place,
+    ]
 
     /// Which notifications a list shows; nil lets everything through.
     package struct Filter: Sendable {
@@ -134,7 +145,7 @@ package struct NotificationStore: Sendable {
     }
 
     /// Sends one that was sent or given up once more, with the same id and text. Throws `notFound`, and `conflict` when it was never to be
-    /// sent or still waits.
+    /// sent or still waits, or when the alert has changed since: nobody is to read "firing" after "recovered".
     package func replay(
         _ id: NotificationID,
         in account: AccountNumber,
@@ -149,6 +160,17 @@ package struct NotificationStore: Sendable {
                     NotificationRows.decode
                 )
             else { throw StoreError.notFound }
+            if let later = try Self.later(
+                than: id,
+                of: found.change?.alertID,
+                found.notifierID,
+                account,
+                connection
+            ) {
+                throw StoreError.conflict(
+                    "The alert has changed since: notification \(later) says how it stands."
+                )
+            }
             let values: [SQLValue] = [.account(account), .id(id), .time(identifiers.now)]
             guard try connection.run(Self.replay, values) > 0 else {
                 throw StoreError.conflict(
@@ -162,7 +184,27 @@ package struct NotificationStore: Sendable {
         return try await find(id, in: account)
     }
 
-    /// Sends the dead ones of a notifier once more, oldest first, at most `limit`. Answers how many.
+    private struct Dead {
+        let id: NotificationID
+        let at: UnixTime
+        let alertID: AlertID?
+    }
+
+    /// The newest notification of the same alert to the same notifier, when it is later than `id`; nil for a digest.
+    private static func later(
+        than id: NotificationID,
+        of alert: AlertID?,
+        _ notifier: NotifierID,
+        _ account: AccountNumber,
+        _ connection: any SQLConnection
+    ) throws -> NotificationID? {
+        guard let alert else { return nil }
+        let values: [SQLValue] = [.account(account), .id(alert), .id(notifier), .id(id)]
+        return try connection.row(later, values) { row throws(SQLError) in try row.id(0) }
+    }
+
+    /// Sends the dead ones of a notifier once more, oldest first, of at most `limit`. Answers how many: those whose alert has changed since
+    /// are superseded instead.
     package func replayDead(
         of notifier: NotifierID,
         since: UnixTime?,
@@ -177,11 +219,19 @@ package struct NotificationStore: Sendable {
             let found = try connection.rows(
                 Self.listDead,
                 [.account(account), .id(notifier), .id(start), .int(limit)]
-            ) { row throws(SQLError) in (id: try row.id(0) as NotificationID, at: row.time(1)) }
-            let chosen = found.filter { item in until.map { item.at < $0 } ?? true }
+            ) { row throws(SQLError) in
+                Dead(id: try row.id(0), at: row.time(1), alertID: try row.optionalID(2))
+            }
             let now = identifiers.now
-            for item in chosen {
-                try connection.run(Self.replay, [.account(account), .id(item.id), .time(now)])
+            let chosen = try found.filter { dead in
+                guard until.map({ dead.at < $0 }) ?? true else { return false }
+                let later = try Self.later(than: dead.id, of: dead.alertID, notifier, account, connection)
+                if let later {
+                    try connection.run(Self.outdated, [.account(account), .id(dead.id), .id(later)])
+                } else {
+                    try connection.run(Self.replay, [.account(account), .id(dead.id), .time(now)])
+                }
+                return later == nil
             }
             if !chosen.isEmpty {
                 try Self.audit(notifier.description, chosen.count, account, actor, identifiers, connection)

@@ -167,6 +167,8 @@ private struct StatusWalk: Sendable {
         try await expect(409, "deleteChannel", estate.path, key: key)
         try await expect(204, "deletePushURL", estate.path, key: key)
         try await expect(409, "revealPushURL", estate.path, key: key)
+        try await expect(202, "replayNotification", estate.path, key: key)
+        try await expect(409, "replayNotification", estate.path, key: key)
         try await expect(200, "closeAlert", estate.path, key: key)
         try await expect(409, "closeAlert", estate.path, key: key)
         var dedicated = estate.path
@@ -175,8 +177,6 @@ private struct StatusWalk: Sendable {
             let operation = try server.spec.operation(id)
             try await expect(409, operation, dedicated, body: estate.body(for: operation), key: key)
         }
-        try await expect(202, "replayNotification", estate.path, key: key)
-        try await expect(409, "replayNotification", estate.path, key: key)
         var mail = estate.path
         let operation = try server.spec.operation("createNotifier")
         let example = try #require(operation.requestBody?.examples.first { $0.name == "email" })

@@ -28,6 +28,38 @@ struct NotificationReplayTests {
         }
     }
 
+    @Test("what was told before a later change of its alert is not told again")
+    func replayOutdated() async throws {
+        try await NotificationScene.with { scene in
+            _ = try await scene.notifier("relay")
+            try await scene.fire("a")
+            let opened = try #require(try await scene.list(1, [("state", "sent")]).first)
+            try await scene.recover("a")
+            let recovered = try #require(
+                try await scene.list(1, [("change", "recovered"), ("state", "sent")]).first
+            )
+            #expect(try await scene.replay(opened["id"]).status == 409)
+            #expect(try await scene.replay(recovered["id"]).status == 202)
+        }
+    }
+
+    @Test("a viewer sees attempts without what the receiver answered")
+    func viewer() async throws {
+        try await NotificationScene.with { scene in
+            scene.receiver.answers(200, "taken by 10.1.2.3")
+            _ = try await scene.notifier("relay")
+            try await scene.fire("a")
+            let id = try await scene.list(1, [("state", "sent")]).first?["id"]
+            let editor = try await scene.get(id)["attempts"]?.array?.first
+            let viewer = try await scene.get(id, key: scene.people.bob)["attempts"]?.array?.first
+            #expect(editor?["response"] == "taken by 10.1.2.3")
+            #expect(viewer?["response"] == .null)
+            for field in ["at", "failure", "detail", "status_code", "latency_ms", "template_problem"] {
+                #expect(viewer?[field] == editor?[field], "\(field)")
+            }
+        }
+    }
+
     @Test("what waits, was superseded or is told in a digest is not replayed")
     func replayRefused() async throws {
         try await NotificationScene.with { scene in

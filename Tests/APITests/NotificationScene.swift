@@ -60,9 +60,9 @@ struct NotificationScene: Sendable {
         try await server.eventually("\(query)", { try await list(query) }, until: { $0.count == count })
     }
 
-    func get(_ id: JSON?) async throws -> JSON {
+    func get(_ id: JSON?, key: String? = nil) async throws -> JSON {
         let path = path.merging(["notification_id": id?.string ?? ""]) { $1 }
-        return try await server.call("getNotification", path, key: people.bob).json
+        return try await server.call("getNotification", path, key: key ?? people.erin).json
     }
 
     func replay(_ id: JSON?) async throws -> SpecAnswer {
