@@ -83,20 +83,14 @@ extension Pattern {
         }
     }
 
-    /// Whether there is a `|` outside of all parentheses, or something that this look can't judge.
+    /// Whether there is a `|` outside of all parentheses and classes, or a `\Q`, which this look can't judge.
     private var hasAlternatives: Bool {
+        var rest = source[...]
         var depth = 0
-        var isEscaped = false
-        for byte in source {
-            if isEscaped {
-                isEscaped = false
-                // `\Q` quotes what follows.
-                if byte == UInt8(ascii: "Q") { return true }
-                continue
-            }
+        while let byte = rest.popFirst() {
             switch byte {
-            case UInt8(ascii: "\\"): isEscaped = true
-            case UInt8(ascii: "["): return source.contains(UInt8(ascii: "|"))
+            case UInt8(ascii: "\\"): if rest.popFirst() == UInt8(ascii: "Q") { return true }
+            case UInt8(ascii: "["): Self.skipClass(&rest)
             case UInt8(ascii: "("): depth += 1
             case UInt8(ascii: ")"): depth -= 1
             case UInt8(ascii: "|"): if depth == 0 { return true }
@@ -104,5 +98,16 @@ extension Pattern {
             }
         }
         return false
+    }
+
+    /// Drops the rest of a class: a `]` ends it unless it comes first, is escaped, or ends a name such as `[:alpha:]`.
+    private static func skipClass(_ rest: inout ArraySlice<UInt8>) {
+        if rest.first == UInt8(ascii: "^") { rest.removeFirst() }
+        if rest.first == UInt8(ascii: "]") { rest.removeFirst() }
+        while let byte = rest.popFirst(), byte != UInt8(ascii: "]") {
+            if byte == UInt8(ascii: "\\") { _ = rest.popFirst() }
+            guard byte == UInt8(ascii: "["), rest.first == UInt8(ascii: ":") else { continue }
+            while let next = rest.popFirst(), next != UInt8(ascii: "]") {}
+        }
     }
 }

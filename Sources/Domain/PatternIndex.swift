@@ -20,14 +20,13 @@ struct PatternIndex: Sendable {
         var entries: [ConditionKey: [Entry]] = [:]
         var rest: [Int] = []
         for group in groups {
-            let found = conditions[group].lazy.compactMap { condition in
-                condition.expressions.map { (condition.key, zip($0, condition.values)) }
-            }.first
-            guard let (key, expressions) = found else {
+            let candidates = conditions[group].filter { $0.expressions != nil }
+            let best = candidates.first(where: \.isFoundByLiterals) ?? candidates.first
+            guard let best, let expressions = best.expressions else {
                 rest.append(group)
                 continue
             }
-            entries[key, default: []] += expressions.map {
+            entries[best.key, default: []] += zip(expressions, best.values).map {
                 Entry(group: group, expression: $0, literal: $1.literal)
             }
         }
@@ -71,6 +70,13 @@ struct PatternIndex: Sendable {
 }
 
 extension Condition {
+    /// Whether it asks for texts that are no plain values, and each of them has a literal at one end.
+    var isFoundByLiterals: Bool {
+        guard `operator` == .anyOf else { return false }
+        let isPlain = values.allSatisfy { if case .exact = $0 { true } else { false } }
+        return !isPlain && values.allSatisfy { $0.literal != nil }
+    }
+
     /// Regular expressions of which one must match; nil when it does not ask for that.
     fileprivate var expressions: [[UInt8]]? {
         guard `operator` == .anyOf else { return nil }

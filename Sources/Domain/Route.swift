@@ -72,6 +72,9 @@ package struct RouteTable: Sendable {
         package let onMatch: Route.OnMatch
     }
 
+    /// A value that more groups ask for, such as a severity, tells less than the beginning of another one.
+    private static let commonValue = 16
+
     private let routes: [Match]
     private let groups: [Group]
     private let byExactValue: [ConditionKey: [Text: [Int]]]
@@ -138,7 +141,9 @@ package struct RouteTable: Sendable {
                 let cost = values.map { frequency[condition.key]?[$0] ?? 0 }.max() ?? 0
                 return (condition.key, Set(values), cost)
             }.min { $0.cost < $1.cost }
-            guard let best else {
+            let isBetterByLiterals =
+                (best?.cost ?? .max) > commonValue && group.conditions.contains(where: \.isFoundByLiterals)
+            guard let best, !isBetterByLiterals else {
                 rest.append(index)
                 continue
             }

@@ -72,6 +72,7 @@ struct RouteTests {
             "^abc", "^abc*", "^ab|cd", "^a(b|c)d", "^ab{0}c", "^[a|b]c", "^[ab]|cd", "^(?i)abc", "^a\\.b",
             "^ab+?c", "^a\\Qb|c\\E",
             "^ab?$", "^", "abc", "^abc.*cd$", "^a\\|b", "(^ab)", "^日本", "^a b-c", "^x|", "^ab(?:c|)",
+            "^[]|]c", "^a[^]]|cd", "^ab[[:alpha:]|]*$", "^b[\\]|]?|cd", "^a(b|[c|])d", "^ab[0-9]|x",
         ]
     )
     func anchored(expression: String) throws {
