@@ -1,7 +1,9 @@
 /// Tells when changes become a digest: more than `limit` a minute to one notifier.
 ///
 /// - Calm: what comes is told one by one, up to `limit` in any minute.
-/// - A change beyond that begins a storm: ten seconds later everything that waits goes into one digest, and again every minute.
+/// - When more waits than fits a storm begins: the last place is kept for a digest of everything that waits, ten seconds later; the next
+///   one comes a minute after it.
+/// - No more than `limit` messages in any minute, digests among them: robots of vendors refuse what is beyond.
 /// - It ends when what waits then fits into the minute again.
 package struct StormGauge: Sendable, Equatable {
     /// From the first change that is held back to the first digest: enough to see how large it is, short enough to be of use.
@@ -37,18 +39,21 @@ package struct StormGauge: Sendable, Equatable {
             // A clock that went back must not hold a storm for longer than it lasts.
             let isDue = now >= digestAt || digestAt.milliseconds - now.milliseconds > Self.minute
             guard isDue else { return .hold(until: digestAt) }
+            if free < 1, let oldest = sent.first {
+                return .hold(until: oldest.adding(milliseconds: Self.minute))
+            }
             if waiting > free, waiting > 1 { return .digest }
             self.digestAt = nil
             return .single(waiting)
         }
         if waiting <= free { return .single(waiting) }
-        if free > 0 { return .single(free) }
+        if free > 1 { return .single(free - 1) }
         let first = now.adding(milliseconds: Self.firstPause)
         digestAt = first
         return .hold(until: first)
     }
 
-    /// A single message went out.
+    /// A message went out, a digest or not.
     package mutating func told(at now: UnixTime) {
         sent.append(now)
         if sent.count > limit { sent.removeFirst(sent.count - limit) }

@@ -33,9 +33,15 @@ package struct Outbox: Sendable {
         WHERE n.account_id = $1 AND n.id = $2
         """
     )
+    /// Those that were not told of an alert since something was: all that `$4` says instead, whichever of them took whose place.
     static let supersededBy = SQLStatement(
         """
-        SELECT id FROM notifications WHERE account_id = $1 AND alert_id = $2 AND by_id = $3 AND state = 2 ORDER BY id
+        SELECT id FROM notifications
+        WHERE account_id = $1 AND alert_id = $2 AND notifier_id = $3 AND state = 2 AND id < $4 AND id > COALESCE(
+            (SELECT MAX(l.id) FROM notifications l
+                WHERE l.account_id = $1 AND l.alert_id = $2 AND l.notifier_id = $3 AND l.state IN (1, 3, 4) AND l.id < $4),
+            $5::BYTEA)
+        ORDER BY id
         """
     )
     static let firstOfQueue = SQLStatement(
@@ -217,7 +223,10 @@ package struct Outbox: Sendable {
                 return (notification, try MessageSource.message(of: notification, row, publicURL))
             }
             guard let (notification, message) = found else { return nil }
-            let key = [SQLValue.account(account), .id(notification.change?.alertID), .id(id)]
+            let key: [SQLValue] = [
+                .account(account), .id(notification.change?.alertID), .id(notification.notifierID), .id(id),
+                .id(NotificationID(high: 0, low: 0)),
+            ]
             let superseded = try connection.rows(Self.supersededBy, key) { row throws(SQLError) in
                 try row.id(0) as NotificationID
             }

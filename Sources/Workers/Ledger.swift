@@ -1,9 +1,9 @@
 import Domain
 import Storage
 
-/// Writes what was done with many queues in one transaction, at most every 20 ms: pushes wait for the writer less often.
+/// Writes what was done with many queues in one transaction, at most ten times a second: pushes wait for the writer less often.
 final class Ledger: Sendable {
-    private static let pace = Duration.milliseconds(20)
+    private static let pace = Duration.milliseconds(100)
 
     private struct Entry {
         let work: Outbox.Work

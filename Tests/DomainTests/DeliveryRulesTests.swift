@@ -112,17 +112,32 @@ struct StormGaugeTests {
 
     @Test("a digest ten seconds after the first that is held, then every minute while more comes than fits")
     func storm() {
-        var gauge = StormGauge(limit: 2)
+        var gauge = StormGauge(limit: 3)
+        #expect(gauge.advice(waiting: 9, at: at(0)) == .single(2))
         for _ in 0..<2 { gauge.told(at: at(0)) }
-        #expect(gauge.advice(waiting: 5, at: at(5)) == .hold(until: at(15)))
-        #expect(gauge.advice(waiting: 9, at: at(14)) == .hold(until: at(15)))
-        #expect(gauge.advice(waiting: 9, at: at(15)) == .digest)
-        gauge.digested(at: at(15))
-        #expect(gauge.advice(waiting: 1, at: at(20)) == .hold(until: at(75)))
-        #expect(gauge.advice(waiting: 30, at: at(75)) == .digest)
-        gauge.digested(at: at(75))
-        #expect(gauge.advice(waiting: 2, at: at(135)) == .single(2))
-        #expect(gauge.advice(waiting: 2, at: at(136)) == .single(2))
+        #expect(gauge.advice(waiting: 7, at: at(0)) == .hold(until: at(10)))
+        #expect(gauge.advice(waiting: 9, at: at(9)) == .hold(until: at(10)))
+        #expect(gauge.advice(waiting: 9, at: at(10)) == .digest)
+        gauge.digested(at: at(10))
+        gauge.told(at: at(10))
+        #expect(gauge.advice(waiting: 1, at: at(20)) == .hold(until: at(70)))
+        #expect(gauge.advice(waiting: 30, at: at(70)) == .digest)
+        gauge.digested(at: at(70))
+        gauge.told(at: at(70))
+        #expect(gauge.advice(waiting: 2, at: at(130)) == .single(2))
+        #expect(gauge.advice(waiting: 2, at: at(131)) == .single(2))
+    }
+
+    @Test("changes that come one after the other: the first too many waits until there is room")
+    func trickle() {
+        var gauge = StormGauge(limit: 2)
+        for second in [0, 5] as [Int64] {
+            #expect(gauge.advice(waiting: 1, at: at(second)) == .single(1))
+            gauge.told(at: at(second))
+        }
+        #expect(gauge.advice(waiting: 1, at: at(9)) == .hold(until: at(19)))
+        #expect(gauge.advice(waiting: 2, at: at(19)) == .hold(until: at(60)))
+        #expect(gauge.advice(waiting: 2, at: at(60)) == .digest)
     }
 
     @Test("a clock that goes back holds nothing for longer than a minute")
