@@ -14,6 +14,8 @@ extension IPAddress {
         if isIPv4 {
             return [24, 16, 8, 0].map { String(value >> UInt128($0) & 0xFF) }.joined(separator: ".")
         }
-        return (0..<8).map { String(value >> UInt128(112 - 16 * $0) & 0xFFFF, radix: 16) }.joined(separator: ":")
+        return (0..<8).map { String(value >> UInt128(112 - 16 * $0) & 0xFFFF, radix: 16) }.joined(
+            separator: ":"
+        )
     }
 }

@@ -38,9 +38,15 @@ package struct AESGCM: Sendable {
     package func seal(_ text: [UInt8], context: [UInt8], nonce: [UInt8]) -> [UInt8] {
         precondition(nonce.count == Self.nonceBytes, "a nonce has 12 bytes")
         var tag = [UInt8](repeating: 0, count: Self.tagBytes)
-        let ciphertext = run(text, context: context, nonce: nonce, encrypts: true, finish: { cipher in
-            EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, Int32(Self.tagBytes), &tag) == 1
-        })
+        let ciphertext = run(
+            text,
+            context: context,
+            nonce: nonce,
+            encrypts: true,
+            finish: { cipher in
+                EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, Int32(Self.tagBytes), &tag) == 1
+            }
+        )
         guard let ciphertext else { preconditionFailure("libcrypto can't encrypt") }
         return nonce + ciphertext + tag
     }
@@ -51,9 +57,15 @@ package struct AESGCM: Sendable {
         var tag = Array(sealed.suffix(Self.tagBytes))
         let ciphertext = Array(sealed[Self.nonceBytes..<(sealed.count - Self.tagBytes)])
         let nonce = Array(sealed.prefix(Self.nonceBytes))
-        return run(ciphertext, context: context, nonce: nonce, encrypts: false, prepare: { cipher in
-            EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagBytes), &tag) == 1
-        })
+        return run(
+            ciphertext,
+            context: context,
+            nonce: nonce,
+            encrypts: false,
+            prepare: { cipher in
+                EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagBytes), &tag) == 1
+            }
+        )
     }
 
     /// One pass of the cipher. `prepare` runs before the last step, `finish` after it. Nil: a step failed, on opening because of the tag.
@@ -71,7 +83,9 @@ package struct AESGCM: Sendable {
             EVP_CipherInit_ex(cipher, EVP_aes_256_gcm(), nil, key, nonce, encrypts ? 1 : 0) == 1
         else { return nil }
         var written: Int32 = 0
-        if contextLength > 0, EVP_CipherUpdate(cipher, nil, &written, context, contextLength) != 1 { return nil }
+        if contextLength > 0, EVP_CipherUpdate(cipher, nil, &written, context, contextLength) != 1 {
+            return nil
+        }
         var output = [UInt8](repeating: 0, count: input.count + Self.tagBytes)
         var total: Int32 = 0
         if length > 0 {

@@ -1,6 +1,8 @@
 /// Base64 (RFC 4648, section 4) with padding, on one line.
 package enum Base64 {
-    private static let digits = [UInt8]("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" as StaticString)
+    private static let digits = [UInt8](
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/" as StaticString
+    )
 
     /// The text of some bytes.
     package static func encode(_ bytes: [UInt8]) -> [UInt8] {

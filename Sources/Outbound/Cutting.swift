@@ -3,18 +3,17 @@ enum Cutting {
     /// The text, or as much of its beginning as leaves room for `line` below it.
     ///
     /// Cut before a scalar that would not fit whole, and not inside an escape (`&amp;`, `\*`). Never costs more than `limit`.
-    ///
-    /// - Parameters:
-    ///   - line: what says that it was cut and where the whole is.
-    ///   - limit: what it may cost.
-    ///   - cost: of one byte in the final form.
+    /// `line` says that it was cut and where the whole is; `cost` is that of one byte in the final form.
     static func fit(_ text: String, line: String, limit: Int, cost: (UInt8) -> Int = { _ in 1 }) -> String {
         let bytes = Array(text.utf8)
         if end(of: bytes, limit: limit, cost: cost) == bytes.count { return text }
         let tail = Array(("\n" + line).utf8)
         let tailEnd = end(of: tail, limit: limit, cost: cost)
         guard tailEnd == tail.count else {
-            return String(decoding: bytes[..<whole(bytes, upTo: end(of: bytes, limit: limit, cost: cost))], as: UTF8.self)
+            return String(
+                decoding: bytes[..<whole(bytes, upTo: end(of: bytes, limit: limit, cost: cost))],
+                as: UTF8.self
+            )
         }
         let room = limit - tail.reduce(0) { $0 + cost($1) }
         let kept = bytes[..<whole(bytes, upTo: end(of: bytes, limit: room, cost: cost))]
@@ -47,7 +46,9 @@ enum Cutting {
                     next = end
                 }
             }
-            if end > rest.startIndex { pieces.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self)) }
+            if end > rest.startIndex {
+                pieces.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
+            }
             rest = rest[next...]
         }
         return pieces

@@ -44,7 +44,10 @@ struct DingTalkFormat: MessageFormat {
     static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
         let text = "#### \(rendered.markupTitle)\n\n\(rendered.text)"
         let room = bodyLimit - encode(rendered.title, "").count
-        return encode(rendered.title, Cutting.fit(text, line: "\n" + rendered.cutLine, limit: room, cost: Cutting.inJSON))
+        return encode(
+            rendered.title,
+            Cutting.fit(text, line: "\n" + rendered.cutLine, limit: room, cost: Cutting.inJSON)
+        )
     }
 
     private static func encode(_ title: String, _ text: String) -> [UInt8] {

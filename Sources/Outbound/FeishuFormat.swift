@@ -18,7 +18,10 @@ struct FeishuFormat: MessageFormat {
         let signature = secret.map { secret in
             let timestamp = String(now.milliseconds / 1_000)
             let key = Array("\(timestamp)\n".utf8) + secret.bytes
-            return Signature(timestamp: timestamp, sign: Base64.text(HMACSHA256.authenticate([UInt8](), key: key).bytes))
+            return Signature(
+                timestamp: timestamp,
+                sign: Base64.text(HMACSHA256.authenticate([UInt8](), key: key).bytes)
+            )
         }
         return OutboundRequest(
             url: url,
@@ -52,7 +55,11 @@ struct FeishuFormat: MessageFormat {
         static let bytes = 100
     }
 
-    private static func body(_ message: OutboundMessage, _ rendered: Rendered, signature: Signature?) -> [UInt8] {
+    private static func body(
+        _ message: OutboundMessage,
+        _ rendered: Rendered,
+        signature: Signature?
+    ) -> [UInt8] {
         let room = bodyLimit - Signature.bytes - encode(message, rendered.title, "", nil).count
         let text = Cutting.fit(rendered.text, line: rendered.cutLine, limit: room, cost: Cutting.inJSON)
         return encode(message, rendered.title, text, signature)

@@ -65,17 +65,22 @@ struct HTTPSender: Sendable {
     }
 
     private func client(for url: EndpointURL) async throws -> PinnedClient {
-        if url.address == nil, let client = clients.recent(url.host) { return client }
+        let site = ClientCache.Site(host: url.host, isTLS: url.isTLS)
+        if url.address == nil, let client = clients.recent(site) { return client }
         let address = try await guardian.address(
             of: .init(host: url.host, literal: url.address, port: url.port, isTLS: url.isTLS, isMail: false)
         )
-        guard let client = clients.client(.init(host: url.host, address: address)) else {
+        guard let client = clients.client(.init(site: site, address: address)) else {
             throw CancellationError()
         }
         return client
     }
 
-    private func exchange(_ request: OutboundRequest, by client: PinnedClient, at now: UnixTime) async throws -> Answer {
+    private func exchange(
+        _ request: OutboundRequest,
+        by client: PinnedClient,
+        at now: UnixTime
+    ) async throws -> Answer {
         let made = client.connectionsMade
         do {
             return try await answer(to: request, by: client, at: now)
@@ -86,7 +91,11 @@ struct HTTPSender: Sendable {
         }
     }
 
-    private func answer(to request: OutboundRequest, by client: PinnedClient, at now: UnixTime) async throws -> Answer {
+    private func answer(
+        to request: OutboundRequest,
+        by client: PinnedClient,
+        at now: UnixTime
+    ) async throws -> Answer {
         var message = HTTPClientRequest(url: request.url.origin + request.target)
         message.method = .POST
         for (name, value) in request.headers { message.headers.add(name: name, value: value) }
@@ -105,8 +114,12 @@ struct HTTPSender: Sendable {
     }
 
     private static func isClosed(_ error: any Error) -> Bool {
-        if let error = error as? HTTPClientError { return error == .remoteConnectionClosed }
-        return (error as? IOError).map { isReset($0.errnoCode) } ?? false
+        switch error {
+        case let error as HTTPClientError: error == .remoteConnectionClosed
+        case let error as IOError: isReset(error.errnoCode)
+        case ChannelError.connectTimeout: false
+        default: error is ChannelError
+        }
     }
 
     /// EPIPE and ECONNRESET of Linux.
@@ -118,8 +131,11 @@ struct HTTPSender: Sendable {
         case is TimeIsUp: return SendFailure(.timeout, "The receiver did not answer in time.")
         case let error as HTTPClientError: return failure(of: error)
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            return SendFailure(.tls, "No secure connection: the certificate was not accepted, or TLS was refused.")
-        case let error as IOError where isReset(error.errnoCode):
+            return SendFailure(
+                .tls,
+                "No secure connection: the certificate was not accepted, or TLS was refused."
+            )
+        case _ where isClosed(error):
             return SendFailure(.broken, "The receiver closed the connection before it had answered.")
         case is IOError, is NIOConnectionError, is ChannelError:
             return SendFailure(.connect, "No connection to the receiver could be made.")

@@ -1,6 +1,6 @@
 import Domain
-import Native
 import NIOCore
+import Native
 
 /// A reply of a mail server (RFC 5321, 4.2).
 struct MailReply: Sendable {
@@ -90,8 +90,10 @@ struct MailConversation {
         while true {
             let line = try await line()
             size += line.count
-            guard line.count >= 3, let code = Int(String(decoding: line[..<3], as: UTF8.self)), (200..<600).contains(code),
-                line.count == 3 || line[3] == UInt8(ascii: " ") || line[3] == UInt8(ascii: "-"), size <= Self.replyLimit
+            guard line.count >= 3, let code = Int(String(decoding: line[..<3], as: UTF8.self)),
+                (200..<600).contains(code),
+                line.count == 3 || line[3] == UInt8(ascii: " ") || line[3] == UInt8(ascii: "-"),
+                size <= Self.replyLimit
             else { throw SendFailure(.broken, "The mail server answered with something that is not SMTP.") }
             lines.append(UTF8Scan.repairedText(Array(line.dropFirst(4))))
             if line.count == 3 || line[3] == UInt8(ascii: " ") { return MailReply(code: code, lines: lines) }

@@ -1,8 +1,8 @@
 import Domain
-import Native
 import NIOCore
 import NIOPosix
 import NIOSSL
+import Native
 
 /// What a mail server made of a message.
 struct MailResult: Sendable {
@@ -49,28 +49,48 @@ struct MailSender: Sendable {
         )
         // For an address there is no name to ask for; the certificate must then hold the address.
         let name = literal == nil ? host : nil
-        let connection = try await connect(to: address, port: settings.port, tlsName: isTLS ? .some(name) : nil)
-        let sent = ResultBox()
+        let connection = try await connect(
+            to: address,
+            port: settings.port,
+            tlsName: isTLS ? .some(name) : nil
+        )
+        return try await converse(message, settings, over: connection, name: name)
+    }
+
+    /// Runs the session; an error after the mail was taken, in saying good-bye, is none.
+    private func converse(
+        _ message: [UInt8],
+        _ settings: NotifierSettings.Mail,
+        over connection: Connection,
+        name: String?
+    ) async throws -> MailResult {
+        let channel = connection.channel
+        let taken = ResultBox()
         do {
             try await connection.executeThenClose { inbound, outbound in
-                var session = MailSession(
-                    talk: MailConversation(inbound: inbound.makeAsyncIterator(), outbound: outbound, isProtected: isTLS),
-                    settings: settings,
-                    ourName: Self.ourName(connection.channel)
+                let talk = MailConversation(
+                    inbound: inbound.makeAsyncIterator(),
+                    outbound: outbound,
+                    isProtected: settings.security == .tls
                 )
-                try await session.begin { try await protect(connection.channel, name: name) }
-                sent.result = try await session.deliver(message)
+                var session = MailSession(talk: talk, settings: settings, ourName: Self.ourName(channel))
+                try await session.begin {
+                    try await protect(channel, name: name)
+                } verify: {
+                    let check = channel.eventLoop.submit { try CertificateName.check(channel, name: name) }
+                    try await check.get()
+                }
+                taken.result = try await session.deliver(message)
                 try? await session.end()
             }
-        } catch {
-            guard let result = sent.result else { throw error }
-            return result
+        } catch  where taken.result != nil {}
+        guard let result = taken.result else {
+            throw SendFailure(.broken, "The mail server closed the connection.")
         }
-        guard let result = sent.result else { throw SendFailure(.broken, "The mail server closed the connection.") }
         return result
     }
 
-    /// - Parameter tlsName: nil when TLS comes later; else the name for the certificate, nil for an address.
+    /// `tlsName` is nil when TLS comes later; else the name for the certificate, nil for an address.
     private func connect(to address: IPAddress, port: Int, tlsName: String??) async throws -> Connection {
         let context = context
         return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -81,7 +101,9 @@ struct MailSender: Sendable {
                         let handler = try NIOSSLClientHandler(context: context, serverHostname: tlsName)
                         try channel.pipeline.syncOperations.addHandler(handler)
                     }
-                    try channel.pipeline.syncOperations.addHandler(MailProtection(isProtected: tlsName != nil))
+                    try channel.pipeline.syncOperations.addHandler(
+                        MailProtection(isProtected: tlsName != nil)
+                    )
                     return try Connection(wrappingChannelSynchronously: channel)
                 }
             }
@@ -111,7 +133,8 @@ struct MailSender: Sendable {
             SendFailure(.tls, "No secure connection: the certificate was not accepted, or TLS was refused.")
         case is NIOConnectionError, ChannelError.connectTimeout:
             SendFailure(.connect, "No connection to the mail server could be made.")
-        case let error as IOError where error.errnoCode == 111 || error.errnoCode == 113 || error.errnoCode == 101:
+        case let error as IOError
+        where error.errnoCode == 111 || error.errnoCode == 113 || error.errnoCode == 101:
             SendFailure(.connect, "No connection to the mail server could be made.")
         default: SendFailure(.broken, "The mail server closed the connection.")
         }

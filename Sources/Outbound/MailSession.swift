@@ -16,7 +16,9 @@ struct MailSession {
     }
 
     /// From the greeting to the point where mail may be handed over: inside TLS and authenticated.
-    mutating func begin(protect: () async throws -> Void) async throws {
+    ///
+    /// `protect` begins TLS; `verify` throws unless the server is the one that was meant, and is called when TLS stands.
+    mutating func begin(protect: () async throws -> Void, verify: () async throws -> Void) async throws {
         try Self.accept(try await talk.reply(), to: "the connection")
         try await hello()
         if settings.security == .starttls {
@@ -29,6 +31,7 @@ struct MailSession {
             // What it offered before is forgotten: it may have been somebody else who offered it.
             try await hello()
         }
+        try await verify()
         if let login = settings.login { try await authenticate(login) }
     }
 
@@ -49,8 +52,12 @@ struct MailSession {
         let reply = try await talk.reply()
         try Self.accept(reply, to: "the mail")
         guard let refusal = refusals.first else { return MailResult(code: reply.code, text: reply.text) }
-        let note = "Refused: \(refusals.count) of \(settings.to.count) receivers (\(refusal.code) \(refusal.text)). "
-        return MailResult(code: reply.code, text: Text(note + reply.text).prefix(bytes: SendLimits.excerptBytes).string)
+        let note =
+            "Refused: \(refusals.count) of \(settings.to.count) receivers (\(refusal.code) \(refusal.text)). "
+        return MailResult(
+            code: reply.code,
+            text: Text(note + reply.text).prefix(bytes: SendLimits.excerptBytes).string
+        )
     }
 
     /// Says good-bye.
@@ -91,8 +98,17 @@ struct MailSession {
         if !reply.isPositive { throw Self.failure(reply, what, failure) }
     }
 
-    private static func failure(_ reply: MailReply, _ what: String, _ failure: SendResult.Failure) -> SendFailure {
-        SendFailure(failure, "The mail server answered \(reply.code) to \(what).", code: reply.code, response: reply.text)
+    private static func failure(
+        _ reply: MailReply,
+        _ what: String,
+        _ failure: SendResult.Failure
+    ) -> SendFailure {
+        SendFailure(
+            failure,
+            "The mail server answered \(reply.code) to \(what).",
+            code: reply.code,
+            response: reply.text
+        )
     }
 
     /// Lines that begin with a dot get another one (RFC 5321, 4.5.2). Ends with CR LF.

@@ -115,7 +115,8 @@ struct Markup: Sendable {
 
     private static func isHarmlessAfterLess(_ byte: UInt8?) -> Bool {
         guard let byte else { return false }
-        return byte == 0x20 || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "<") || (0x30...0x39).contains(byte)
+        return byte == 0x20 || byte == UInt8(ascii: "=") || byte == UInt8(ascii: "<")
+            || (0x30...0x39).contains(byte)
     }
 }
 

@@ -29,7 +29,11 @@ struct Verdict: Sendable, Equatable {
     static func status(_ status: Int) -> Verdict {
         switch status {
         case 200..<300: .taken
-        case 300..<400: Verdict(failure: .status, detail: "It answered with a redirect (\(status)), which is not followed.")
+        case 300..<400:
+            Verdict(
+                failure: .status,
+                detail: "It answered with a redirect (\(status)), which is not followed."
+            )
         case 410: Verdict(failure: .gone, detail: "It answered that it is gone for good (410).")
         case 429: Verdict(failure: .limited, detail: "It asked for fewer messages (429).")
         default: Verdict(failure: .status, detail: "It answered with status \(status).")
@@ -41,7 +45,8 @@ extension NotifierSettings {
     /// The format of a kind that is posted to; nil for mail.
     var format: (any MessageFormat)? {
         switch self {
-        case .webhook(let url, let headers, let secrets): WebhookFormat(url: url, headers: headers, signers: secrets)
+        case .webhook(let url, let headers, let secrets):
+            WebhookFormat(url: url, headers: headers, signers: secrets)
         case .dingtalk(let url, let secret): DingTalkFormat(url: url, secret: secret)
         case .feishu(let url, let secret): FeishuFormat(url: url, secret: secret)
         case .wecom(let url): WeComFormat(url: url)
@@ -54,9 +59,13 @@ extension NotifierSettings {
 extension EndpointURL {
     /// What must not be shown of it: path and query, and the values in the query.
     var secrets: [String] {
-        let values = target.split(separator: "?", maxSplits: 1).dropFirst().flatMap { $0.split(separator: "&") }
-            .compactMap { $0.split(separator: "=", maxSplits: 1).last.map(String.init) }
-        let lastPart = target.split(separator: "?", maxSplits: 1).first?.split(separator: "/").last.map(String.init)
+        let values = target.split(separator: "?", maxSplits: 1).dropFirst().flatMap {
+            $0.split(separator: "&")
+        }
+        .compactMap { $0.split(separator: "=", maxSplits: 1).last.map(String.init) }
+        let lastPart = target.split(separator: "?", maxSplits: 1).first?.split(separator: "/").last.map(
+            String.init
+        )
         return [target] + values + (lastPart.map { [$0] } ?? [])
     }
 }
@@ -71,7 +80,8 @@ struct VendorAnswer {
     /// Nil when there is no such object, or it has none of the code's names. The first name that is there counts.
     init?(_ body: [UInt8], code names: [StaticString], text textNames: [StaticString]) {
         let found = Self.parsers.parse(body, maximumDepth: 16) { root -> (Int64, String)? in
-            guard root.isObject, let code = names.lazy.compactMap({ root.member($0)?.int64Value }).first else {
+            guard root.isObject, let code = names.lazy.compactMap({ root.member($0)?.int64Value }).first
+            else {
                 return nil
             }
             let text = textNames.lazy.compactMap { name -> String? in
@@ -93,9 +103,13 @@ struct VendorAnswer {
         limited: Set<Int64>
     ) -> Verdict {
         let status = Verdict.status(answer.status)
-        guard let vendor = VendorAnswer(answer.body, code: names, text: textNames).map({ ($0, vendor) }) else {
+        guard let vendor = VendorAnswer(answer.body, code: names, text: textNames).map({ ($0, vendor) })
+        else {
             if status.failure != nil { return status }
-            return Verdict(failure: .refused, detail: "\(vendor) answered without the code that says it took the message.")
+            return Verdict(
+                failure: .refused,
+                detail: "\(vendor) answered without the code that says it took the message."
+            )
         }
         let (said, name) = vendor
         if said.code == 0 { return status }

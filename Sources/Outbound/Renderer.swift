@@ -1,7 +1,7 @@
 import Domain
 import Mustache
-import Native
 import NIOConcurrencyHelpers
+import Native
 
 /// A message in words, not yet cut to what its receiver takes.
 package struct Rendered: Sendable, Equatable {
@@ -26,7 +26,11 @@ package struct Renderer: Sendable {
     private let time: LocalTime
 
     /// - Parameter offset: seconds that local time is ahead of UTC at a moment.
-    package init(offset: @escaping @Sendable (UnixTime) -> Int = { localOffsetSeconds(atSecond: $0.milliseconds / 1_000) }) {
+    package init(
+        offset: @escaping @Sendable (UnixTime) -> Int = {
+            localOffsetSeconds(atSecond: $0.milliseconds / 1_000)
+        }
+    ) {
         time = LocalTime(offset: offset)
     }
 
@@ -34,7 +38,11 @@ package struct Renderer: Sendable {
     ///
     /// The same message and template give the same words at any time. A digest is put by the owner's template only if that names
     /// `is_digest`: one that was written for an alert would say nothing.
-    package func render(_ message: OutboundMessage, kind: Notifier.Kind, template: MessageTemplate) -> Rendered {
+    package func render(
+        _ message: OutboundMessage,
+        kind: Notifier.Kind,
+        template: MessageTemplate
+    ) -> Rendered {
         let words = Words(language: template.language)
         let context = TemplateContext(message: message, kind: kind, words: words, time: time)
         let markup = Markup.of(kind)
@@ -65,7 +73,9 @@ package struct Renderer: Sendable {
     }
 
     private static func own(_ template: Text?, _ isDigest: Bool) -> Text? {
-        guard let template, !isDigest || TemplateSource.mentions("is_digest", in: template) else { return nil }
+        guard let template, !isDigest || TemplateSource.mentions("is_digest", in: template) else {
+            return nil
+        }
         return template
     }
 

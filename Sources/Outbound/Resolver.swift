@@ -1,8 +1,8 @@
 import Domain
-import Native
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
+import Native
 
 /// Finds the addresses of a name. Passed as a value, so that a test can answer what it likes.
 package struct Resolver: Sendable {
@@ -48,7 +48,9 @@ package struct Resolver: Sendable {
                 return answer.fail(CancellationError())
             }
             do throws(HostLookupError) {
-                let addresses = try lookUpHost(name).prefix(maximumAnswers).compactMap { IPAddress(octets: $0) }
+                let addresses = try lookUpHost(name).prefix(maximumAnswers).compactMap {
+                    IPAddress(octets: $0)
+                }
                 answer.succeed(addresses)
             } catch .unknown {
                 answer.succeed([])

@@ -15,6 +15,7 @@ package struct Sender: Sendable {
     ///   - limits: how long things may take.
     ///   - renderer: puts messages into words.
     ///   - version: of this program, for `User-Agent`.
+    /// - Throws: when TLS can't be set up with these roots.
     package init(
         policy: AddressPolicy,
         resolver: Resolver = .system(),
@@ -26,7 +27,12 @@ package struct Sender: Sendable {
         let guardian = AddressGuard(policy: policy, resolver: resolver)
         self.policy = policy
         self.renderer = renderer
-        http = HTTPSender(guardian: guardian, roots: trustRoots, limits: limits, userAgent: "Tocsin/\(version)")
+        http = HTTPSender(
+            guardian: guardian,
+            roots: trustRoots,
+            limits: limits,
+            userAgent: "Tocsin/\(version)"
+        )
         mail = try MailSender(guardian: guardian, roots: trustRoots, limits: limits)
     }
 
@@ -59,7 +65,11 @@ package struct Sender: Sendable {
     }
 
     /// What would be sent, without signature.
-    package func preview(_ message: OutboundMessage, kind: Notifier.Kind, template: MessageTemplate) -> Preview {
+    package func preview(
+        _ message: OutboundMessage,
+        kind: Notifier.Kind,
+        template: MessageTemplate
+    ) -> Preview {
         let rendered = renderer.render(message, kind: kind, template: template)
         let body =
             switch kind {
@@ -118,8 +128,13 @@ package struct Sender: Sendable {
                 retryAfter: answer.retryAfter
             )
         }
-        guard case .email(let settings) = settings else { preconditionFailure("a kind that is neither posted nor mailed") }
-        let result = try await mail.send(MailFormat(settings: settings).message(message, rendered, at: now), by: settings)
+        guard case .email(let settings) = settings else {
+            preconditionFailure("a kind that is neither posted nor mailed")
+        }
+        let result = try await mail.send(
+            MailFormat(settings: settings).message(message, rendered, at: now),
+            by: settings
+        )
         return Outcome(verdict: .taken, code: result.code, response: result.text, retryAfter: nil)
     }
 }

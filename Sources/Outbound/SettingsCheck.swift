@@ -55,7 +55,9 @@ struct SettingsCheck: Sendable {
                 errors.append(FieldError("/headers/\(index)/name", "is there twice"))
             }
             let isVisible = header.value.bytes.allSatisfy { (0x20..<0x7F).contains($0) }
-            if !isVisible || header.value.bytes.count > Self.maximumValueBytes || header.value.trimmed != header.value {
+            if !isVisible || header.value.bytes.count > Self.maximumValueBytes
+                || header.value.trimmed != header.value
+            {
                 let detail = "must be at most 2,048 visible ASCII characters, without blanks at the ends"
                 errors.append(FieldError("/headers/\(index)/value", detail))
             }
@@ -81,7 +83,8 @@ struct SettingsCheck: Sendable {
     }
 
     private static let ownNames: Set = [
-        "host", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "cookie", "user-agent", "accept",
+        "host", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "cookie", "user-agent",
+        "accept",
         "accept-encoding", "forwarded", "via", "http2-settings", "date",
     ]
 
@@ -102,7 +105,9 @@ struct SettingsCheck: Sendable {
             errors.append(FieldError("/host", error.detail))
         }
         if !MailAddress.isValid(mail.from) { errors.append(FieldError("/from", Self.badAddress)) }
-        if !Self.receivers.contains(mail.to.count) { errors.append(FieldError("/to", "must have 1 to 20 addresses")) }
+        if !Self.receivers.contains(mail.to.count) {
+            errors.append(FieldError("/to", "must have 1 to 20 addresses"))
+        }
         for (index, address) in mail.to.enumerated() where !MailAddress.isValid(address) {
             errors.append(FieldError("/to/\(index)", Self.badAddress))
         }

@@ -31,7 +31,10 @@ struct SlackFormat: MessageFormat {
             return Verdict(failure: failure, detail: status.detail + (isWord ? " It said: \(excerpt)" : ""))
         }
         if excerpt.isEmpty || excerpt == "ok" || Self.isYes(answer.body) { return .taken }
-        return Verdict(failure: .refused, detail: "It answered \(answer.status), but not that it took the message.")
+        return Verdict(
+            failure: .refused,
+            detail: "It answered \(answer.status), but not that it took the message."
+        )
     }
 
     var secrets: [String] { url.secrets }
@@ -80,9 +83,14 @@ struct SlackFormat: MessageFormat {
 
     /// Whether it is an object that says yes, as relatives of Slack answer: `{"ok":true}`, `{"success":true}`, `{"result":"success"}`.
     private static func isYes(_ body: [UInt8]) -> Bool {
-        let answer = JSONParserPool(maximumBytes: SendLimits.answerBytes, maximumIdle: 1).parse(body, maximumDepth: 8) {
+        let answer = JSONParserPool(maximumBytes: SendLimits.answerBytes, maximumIdle: 1).parse(
+            body,
+            maximumDepth: 8
+        ) {
             root in
-            if root.member("ok")?.boolValue == true || root.member("success")?.boolValue == true { return true }
+            if root.member("ok")?.boolValue == true || root.member("success")?.boolValue == true {
+                return true
+            }
             guard case .string(let result)? = root.member("result")?.kind else { return false }
             return result.equals("success")
         }

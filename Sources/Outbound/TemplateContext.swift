@@ -35,7 +35,10 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
 
     /// Text on one line.
     static func line(_ text: Text, bytes limit: Int = .max) -> String {
-        String(decoding: text.prefix(bytes: limit).bytes.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 }, as: UTF8.self)
+        String(
+            decoding: text.prefix(bytes: limit).bytes.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 },
+            as: UTF8.self
+        )
     }
 
     /// Text that may have line feeds; nil when blank, so that a section over it is left out.
@@ -98,7 +101,10 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
         case "first_seen_at": time.text(news.firstSeenAt)
         case "last_seen_at": time.text(news.lastSeenAt)
         case "ended_at": news.endedAt.map { time.text($0) }
-        case "duration": words.duration(milliseconds: (news.endedAt ?? news.at).milliseconds - news.firstSeenAt.milliseconds)
+        case "duration":
+            words.duration(
+                milliseconds: (news.endedAt ?? news.at).milliseconds - news.firstSeenAt.milliseconds
+            )
         default: nil
         }
     }
@@ -128,9 +134,13 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
     /// The labels that tell people something: not those that the title, the severity or the sender's machinery hold already.
     private func mainLabels(_ labels: Labels) -> [TemplatePair] {
         let others: Set<Text> = ["alertname", "severity", "priority", "level", "fingerprint", "alertgroup"]
-        return labels.all.filter { !$0.name.bytes.starts(with: "_".utf8) && !others.contains($0.name) && !$0.value.isBlank }
-            .prefix(Self.mainLabels)
-            .map { TemplatePair(name: Self.line($0.name), value: Self.line($0.value, bytes: Self.mainValueBytes)) }
+        return labels.all.filter {
+            !$0.name.bytes.starts(with: "_".utf8) && !others.contains($0.name) && !$0.value.isBlank
+        }
+        .prefix(Self.mainLabels)
+        .map {
+            TemplatePair(name: Self.line($0.name), value: Self.line($0.value, bytes: Self.mainValueBytes))
+        }
     }
 
     // MARK: A digest
@@ -160,7 +170,8 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
         case "titles":
             digest.titles.map { title in
                 TemplateRow(values: [
-                    "title": Self.line(title.title, bytes: Self.listValueBytes), "severity": title.severity.name,
+                    "title": Self.line(title.title, bytes: Self.listValueBytes),
+                    "severity": title.severity.name,
                     "severity_text": words.severity(title.severity), "alerts": String(title.alerts),
                 ])
             }

@@ -44,7 +44,8 @@ package enum TemplateSource {
         switch error as? MustacheTemplate.Error {
         case .sectionCloseNameIncorrect: "a section is closed under another name than it was opened"
         case .expectedSectionEnd: "a section is not closed"
-        case .unfinishedName: "a tag is not closed, or has a name with something else than letters, digits and . - _"
+        case .unfinishedName:
+            "a tag is not closed, or has a name with something else than letters, digits and . - _"
         default: "a tag is not closed"
         }
     }
@@ -75,11 +76,13 @@ package enum TemplateSource {
                 case UInt8(ascii: "^"): openLists.append(false)
                 case UInt8(ascii: "/"): _ = openLists.popLast()
                 case 0 where isList && !tag.transforms.contains(where: listTransforms.contains):
-                    return "shows the list \(tag.name), which needs a section: {{#\(tag.name)}}...{{/\(tag.name)}}"
+                    return
+                        "shows the list \(tag.name), which needs a section: {{#\(tag.name)}}...{{/\(tag.name)}}"
                 default: break
                 }
             }
-            return inLists > maximumTagsInLists ? "has more than \(maximumTagsInLists) tags in sections over lists" : nil
+            return inLists > maximumTagsInLists
+                ? "has more than \(maximumTagsInLists) tags in sections over lists" : nil
         }
 
         static func names(in bytes: [UInt8]) -> Set<String> { Set(tags(in: bytes).map(\.name)) }

@@ -30,7 +30,11 @@ struct WebhookFormat: MessageFormat {
     var secrets: [String] { url.secrets + headers.map(\.value.string) }
 
     static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
-        MessageJSON.body(message, title: rendered.title, text: Cutting.fit(rendered.text, line: rendered.cutLine, limit: textBytes))
+        MessageJSON.body(
+            message,
+            title: rendered.title,
+            text: Cutting.fit(rendered.text, line: rendered.cutLine, limit: textBytes)
+        )
     }
 
     /// Bytes of the text for people in a body; the fields hold everything anyway.
@@ -39,9 +43,7 @@ struct WebhookFormat: MessageFormat {
 
 /// The signature of Standard Webhooks, version 1.
 package enum StandardWebhook {
-    /// `v1,` and base64 of HMAC-SHA-256 over `ID.TIMESTAMP.BODY`.
-    ///
-    /// - Parameter timestamp: seconds since 1970 of the attempt.
+    /// `v1,` and base64 of HMAC-SHA-256 over `ID.TIMESTAMP.BODY`; `timestamp` is that of the attempt, in seconds since 1970.
     package static func signature(id: String, timestamp: Int64, body: [UInt8], key: [UInt8]) -> String {
         let signed = Array("\(id).\(timestamp).".utf8) + body
         return "v1," + Base64.text(HMACSHA256.authenticate(signed, key: key).bytes)

@@ -25,7 +25,10 @@ struct EndpointURLTests {
         #expect(url.target == target)
     }
 
-    @Test("a host in figures is an address", arguments: ["https://1.2.3.4/", "https://[::ffff:1.2.3.4]/"] as [Text])
+    @Test(
+        "a host in figures is an address",
+        arguments: ["https://1.2.3.4/", "https://[::ffff:1.2.3.4]/"] as [Text]
+    )
     func addresses(text: Text) throws {
         #expect(try EndpointURL(text).address == IPAddress(octets: [1, 2, 3, 4]))
     }
@@ -39,18 +42,28 @@ struct EndpointURLTests {
 
     /// What one parser takes for this host and another for that.
     static let refused: [Text] = [
-        "", "https://", "https:///x", "http:/a.example", "ftp://a.example/", "a.example", "//a.example/", "file:///etc/passwd",
-        "https://user@a.example/", "https://user:pass@a.example/", "https://a.example@127.0.0.1/", "https://@a.example/",
-        "https://a.example#@127.0.0.1/", "https://a.example/#x", "https://a.example\\@127.0.0.1/", "https:\\\\127.0.0.1/",
+        "", "https://", "https:///x", "http:/a.example", "ftp://a.example/", "a.example", "//a.example/",
+        "file:///etc/passwd",
+        "https://user@a.example/", "https://user:pass@a.example/", "https://a.example@127.0.0.1/",
+        "https://@a.example/",
+        "https://a.example#@127.0.0.1/", "https://a.example/#x", "https://a.example\\@127.0.0.1/",
+        "https:\\\\127.0.0.1/",
         "https://a.example:/", "https://a.example:0/", "https://a.example:65536/", "https://a.example:+443/",
-        "https://a.example:443x/", "https://a.example:00000443/", "https://a.example:4 43/", "https://a:b:443/",
-        "https://2130706433/", "https://0x7f000001/", "https://017700000001/", "https://127.1/", "https://0177.0.0.1/",
-        "https://0x7f.0.0.1/", "https://127.0.0.0x1/", "https://127.0.0.1./", "https://1.2.3.4.5/", "https://256.1.1.1/",
-        "https://1.2.3/", "https://１２７.0.0.1/", "https://①②⑦.0.0.1/", "https://127。0。0。1/", "https://ａ.example/",
-        "https://bücher.example/", "https://a.example./", "https://a..example/", "https://.example/", "https://-a.example/",
+        "https://a.example:443x/", "https://a.example:00000443/", "https://a.example:4 43/",
+        "https://a:b:443/",
+        "https://2130706433/", "https://0x7f000001/", "https://017700000001/", "https://127.1/",
+        "https://0177.0.0.1/",
+        "https://0x7f.0.0.1/", "https://127.0.0.0x1/", "https://127.0.0.1./", "https://1.2.3.4.5/",
+        "https://256.1.1.1/",
+        "https://1.2.3/", "https://１２７.0.0.1/", "https://①②⑦.0.0.1/", "https://127。0。0。1/",
+        "https://ａ.example/",
+        "https://bücher.example/", "https://a.example./", "https://a..example/", "https://.example/",
+        "https://-a.example/",
         "https://a-.example/", "https://a_b.example/", "https://%61.example/", "https://a.example%00.evil/",
-        "https://a.example%2f@127.0.0.1/", "https://[::1/", "https://::1/", "https://[::1%25eth0]/", "https://[127.0.0.1]/",
-        "https://[::1]x/", "https://[a.example]/", "https://[]/", "https://a.example /", " https://a.example/",
+        "https://a.example%2f@127.0.0.1/", "https://[::1/", "https://::1/", "https://[::1%25eth0]/",
+        "https://[127.0.0.1]/",
+        "https://[::1]x/", "https://[a.example]/", "https://[]/", "https://a.example /",
+        " https://a.example/",
         "https://a.example/\u{0}", "https://a.example/\r\nHost: b", "https://a.example/\t", "https://a.123/",
         "https://a.example/ü", "javascript:alert(1)", "https://a.example:443:443/", "https://*.example/",
     ]
@@ -68,7 +81,10 @@ struct EndpointURLTests {
         #expect(throws: FieldError.self) { try EndpointURL(Text(longest + "x")) }
     }
 
-    @Test("an address is written as it is read", arguments: ["10.0.0.1", "255.255.255.255", "2001:db8:0:0:0:0:0:1"])
+    @Test(
+        "an address is written as it is read",
+        arguments: ["10.0.0.1", "255.255.255.255", "2001:db8:0:0:0:0:0:1"]
+    )
     func addressText(text: String) throws {
         #expect(try #require(IPAddress(Array(text.utf8))).text == text)
     }
@@ -76,7 +92,9 @@ struct EndpointURLTests {
     @Test("bytes are an address when there are 4 or 16")
     func octets() {
         #expect(IPAddress(octets: [127, 0, 0, 1])?.text == "127.0.0.1")
-        #expect(IPAddress(octets: [UInt8](repeating: 0, count: 10) + [255, 255, 10, 0, 0, 1])?.text == "10.0.0.1")
+        #expect(
+            IPAddress(octets: [UInt8](repeating: 0, count: 10) + [255, 255, 10, 0, 0, 1])?.text == "10.0.0.1"
+        )
         #expect(IPAddress(octets: [UInt8](repeating: 0, count: 15) + [1])?.text == "0:0:0:0:0:0:0:1")
         #expect(IPAddress(octets: [1, 2, 3]) == nil)
     }

@@ -10,7 +10,8 @@ struct AESGCMTests {
             "530f8afbc74536b9a963b4f1c4cb738b"
         ),
         (
-            String(repeating: "00", count: 32), String(repeating: "00", count: 12), String(repeating: "00", count: 16),
+            String(repeating: "00", count: 32), String(repeating: "00", count: 12),
+            String(repeating: "00", count: 16),
             "", "cea7403d4d606b6e074ec5d3baf39d18 d0d1c8a799996bf0265b98b5d48ab919"
         ),
         (
@@ -53,7 +54,10 @@ struct AESGCMTests {
         #expect(cipher.open(sealed, context: context) == text)
     }
 
-    @Test("what was sealed is opened again, under a nonce that is new each time", arguments: [0, 1, 15, 16, 17, 5_000])
+    @Test(
+        "what was sealed is opened again, under a nonce that is new each time",
+        arguments: [0, 1, 15, 16, 17, 5_000]
+    )
     func roundTrip(length: Int) throws {
         let cipher = try #require(AESGCM(key: [UInt8](repeating: 7, count: 32)))
         let text = [UInt8](repeating: 0x41, count: length)
@@ -82,7 +86,11 @@ struct AESGCMTests {
         #expect(cipher.open(sealed, context: utf8("acct_1/ntfr_3")) == nil)
         #expect(cipher.open(sealed, context: []) == nil)
         #expect(other.open(sealed, context: Self.context) == nil)
-        #expect((0..<sealed.count).allSatisfy { cipher.open(Array(sealed.prefix($0)), context: Self.context) == nil })
+        #expect(
+            (0..<sealed.count).allSatisfy {
+                cipher.open(Array(sealed.prefix($0)), context: Self.context) == nil
+            }
+        )
         #expect(cipher.open(sealed + [0], context: Self.context) == nil)
     }
 
@@ -97,7 +105,8 @@ struct Base64Tests {
     @Test(
         "the texts of RFC 4648",
         arguments: [
-            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
+            ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
             ("foobar", "Zm9vYmFy"),
         ]
     )

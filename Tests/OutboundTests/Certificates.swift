@@ -5,7 +5,8 @@ import NIOSSL
 enum Certificates {
     /// Writes the authority's certificate into a file for this run, and answers its path.
     static func authorityFile() throws -> String {
-        let path = FileManager.default.temporaryDirectory.appendingPathComponent("tocsin-test-authority.pem").path
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("tocsin-test-authority.pem")
+            .path
         try Data(authority.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
         return path
     }

@@ -32,87 +32,61 @@ enum Step: Sendable {
     }
 }
 
-/// A server on 127.0.0.1 that does what a script says for each request, byte by byte.
+/// A server on this machine that takes the same steps for each request, byte by byte.
 final class Receiver: Sendable {
-    typealias Script = @Sendable (_ index: Int, _ request: ReceivedRequest) -> [Step]
-    private typealias Connection = NIOAsyncChannel<ByteBuffer, ByteBuffer>
-
     let port: Int
-    private let script: Script
-    private let state = NIOLockedValueBox((requests: [ReceivedRequest](), connections: 0))
+    private let server: LocalServer
+    private let log: NIOLockedValueBox<[ReceivedRequest]>
 
-    private init(port: Int, script: @escaping Script) {
+    private init(port: Int, server: LocalServer, log: NIOLockedValueBox<[ReceivedRequest]>) {
         self.port = port
-        self.script = script
+        self.server = server
+        self.log = log
     }
 
-    var requests: [ReceivedRequest] { state.withLockedValue { $0.requests } }
+    var requests: [ReceivedRequest] { log.withLockedValue { $0 } }
     /// Connections accepted so far.
-    var connections: Int { state.withLockedValue { $0.connections } }
+    var connections: Int { server.connections }
 
-    /// Listens while `body` runs.
-    ///
-    /// - Parameter resets: a connection is closed although what it sent was not read: the other side gets a reset.
+    /// Listens while `body` runs. With `resets` a connection is closed although what it sent was not read: the other side gets a reset.
     static func with<Result: Sendable>(
         host: String = "127.0.0.1",
         tls: NIOSSLContext? = nil,
         resets: Bool = false,
-        _ script: @escaping Script = { _, _ in Step.answer(200) },
+        _ steps: [Step] = Step.answer(200),
         _ body: (Receiver) async throws -> Result
     ) async throws -> Result {
-        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
-            .childChannelOption(.autoRead, value: !resets)
-            .bind(host: host, port: 0) { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    if let tls { try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls)) }
-                    return try Connection(wrappingChannelSynchronously: channel)
-                }
-            }
-        let receiver = Receiver(port: try #require(server.channel.localAddress?.port), script: script)
-        return try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await receiver.serve(server, resets: resets) }
-            let result: Result
-            do {
-                result = try await body(receiver)
-            } catch {
-                group.cancelAll()
-                throw error
-            }
-            group.cancelAll()
+        let log = NIOLockedValueBox([ReceivedRequest]())
+        let (server, port, stop) = try await LocalServer.start(host: host, tls: tls, autoRead: !resets) {
+            connection,
+            number in
+            try await serve(connection, number, resets: resets, steps, log)
+        }
+        do {
+            let result = try await body(Receiver(port: port, server: server, log: log))
+            await stop()
             return result
+        } catch {
+            await stop()
+            throw error
         }
     }
 
-    private func serve(_ server: NIOAsyncChannel<Connection, Never>, resets: Bool) async throws {
-        try? await server.executeThenClose { connections in
-            await withDiscardingTaskGroup { group in
-                do {
-                    for try await connection in connections {
-                        let number = state.withLockedValue { state in
-                            state.connections += 1
-                            return state.connections - 1
-                        }
-                        group.addTask { try? await self.serve(connection, number, resets: resets) }
-                    }
-                } catch {}
-                group.cancelAll()
-            }
-        }
-    }
-
-    private func serve(_ connection: Connection, _ number: Int, resets: Bool) async throws {
+    private static func serve(
+        _ connection: LocalServer.Connection,
+        _ number: Int,
+        resets: Bool,
+        _ steps: [Step],
+        _ log: NIOLockedValueBox<[ReceivedRequest]>
+    ) async throws {
         try await connection.executeThenClose { inbound, outbound in
             if resets { return try await Task.sleep(for: .milliseconds(100)) }
             var buffer: [UInt8] = []
             for try await part in inbound {
                 buffer += part.readableBytesView
-                while let request = Self.take(&buffer, connection: number) {
-                    let index = state.withLockedValue { state in
-                        state.requests.append(request)
-                        return state.requests.count - 1
-                    }
-                    for step in script(index, request) {
+                while let request = take(&buffer, connection: number) {
+                    log.withLockedValue { $0.append(request) }
+                    for step in steps {
                         guard try await perform(step, outbound) else { return }
                     }
                 }
@@ -121,7 +95,7 @@ final class Receiver: Sendable {
     }
 
     /// Answers whether the connection goes on.
-    private func perform(
+    private static func perform(
         _ step: Step,
         _ outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     ) async throws -> Bool {
@@ -140,12 +114,15 @@ final class Receiver: Sendable {
 
     /// The first whole request of what arrived.
     private static func take(_ buffer: inout [UInt8], connection: Int) -> ReceivedRequest? {
-        guard let end = buffer.indices.first(where: { buffer[$0...].starts(with: Array("\r\n\r\n".utf8)) }) else { return nil }
+        guard let end = buffer.indices.first(where: { buffer[$0...].starts(with: Array("\r\n\r\n".utf8)) })
+        else { return nil }
         let lines = String(decoding: buffer[..<end], as: UTF8.self).split(separator: "\r\n").map(String.init)
         var headers: [String: String] = [:]
         for line in lines.dropFirst() {
             guard let colon = line.firstIndex(of: ":") else { continue }
-            headers[line[..<colon].lowercased()] = String(line[line.index(after: colon)...].drop { $0 == " " })
+            headers[line[..<colon].lowercased()] = String(
+                line[line.index(after: colon)...].drop { $0 == " " }
+            )
         }
         let length = headers["content-length"].flatMap { Int($0) } ?? 0
         guard buffer.count >= end + 4 + length else { return nil }

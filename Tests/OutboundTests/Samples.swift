@@ -1,6 +1,6 @@
 import Domain
-import Native
 import NIOSSL
+import Native
 import Outbound
 
 /// 2026-01-01T00:00:00Z.
@@ -66,9 +66,12 @@ func digest(titles: Int = 2) -> OutboundMessage {
         changes: 40,
         alerts: 23,
         counts: [
-            .init(change: .opened, severity: .critical, alerts: 21), .init(change: .recovered, severity: .warning, alerts: 2),
+            .init(change: .opened, severity: .critical, alerts: 21),
+            .init(change: .recovered, severity: .warning, alerts: 2),
         ],
-        titles: (0..<titles).map { .init(title: Text("Disk full \($0)"), severity: .critical, alerts: 20 - $0) },
+        titles: (0..<titles).map {
+            .init(title: Text("Disk full \($0)"), severity: .critical, alerts: 20 - $0)
+        },
         alertIDs: [AlertID(high: 4 << 16, low: 1), AlertID(high: 4 << 16, low: 2)],
         url: "https://tocsin.example/v1/accounts/acct_1/notifications?digest_id=ntfn_9"
     )
@@ -93,7 +96,7 @@ func resolver(_ answers: [String: [String]]) -> Resolver {
 func withSender<Result>(
     policy: AddressPolicy = policy("127.0.0.0/8"),
     resolver: Resolver = resolver([:]),
-    limits: SendLimits = SendLimits(http: .seconds(5), mail: .seconds(5)),
+    limits: SendLimits = SendLimits(http: .seconds(30), mail: .seconds(30)),
     _ body: (Sender) async throws -> Result
 ) async throws -> Result {
     let sender = try Sender(
@@ -121,5 +124,9 @@ func webhook(
     headers: [NotifierSettings.Header] = [],
     secrets: [NotifierSettings.SigningSecret] = []
 ) throws -> NotifierSettings {
-    .webhook(url: try EndpointURL(Text("http://127.0.0.1:\(port)\(path)")), headers: headers, secrets: secrets)
+    .webhook(
+        url: try EndpointURL(Text("http://127.0.0.1:\(port)\(path)")),
+        headers: headers,
+        secrets: secrets
+    )
 }
