@@ -171,7 +171,7 @@ let package = Package(
             name: "OutboundTests",
             dependencies: [
                 "Outbound", "Domain", "Native", nioCore, nioPosix,
-                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: safe

@@ -10,16 +10,22 @@ import NIOSSL
 /// *Rule:* a request is made only with the client of an address that the policy has passed. *Why:* the HTTP library would look the name
 /// up again by itself. *Otherwise:* a name that answers a public address first and a private one then leads inside.
 final class ClientCache: Sendable {
-    /// Which client: the name in the URL, and where it leads.
-    struct Key: Hashable {
+    /// Whom a URL names.
+    struct Site: Hashable {
         let host: String
+        let isTLS: Bool
+    }
+
+    /// Which client: whom the URL names, and where that leads.
+    struct Key: Hashable {
+        let site: Site
         let address: IPAddress
     }
 
     private struct State {
         var clients: [Key: PinnedClient] = [:]
         /// Where the name of a URL led last.
-        var latest: [String: PinnedClient] = [:]
+        var latest: [Site: PinnedClient] = [:]
         /// Shut down when nobody uses them.
         var retired: [PinnedClient] = []
         var clock: UInt64 = 0
@@ -37,10 +43,10 @@ final class ClientCache: Sendable {
         self.capacity = capacity
     }
 
-    /// The client of the address that `host` led to lately, while a connection to it stands; to be given back. Nil: look the name up.
-    func recent(_ host: String) -> PinnedClient? {
+    /// The client of the address that `site` led to lately, while a connection to it stands; to be given back. Nil: look the name up.
+    func recent(_ site: Site) -> PinnedClient? {
         state.withLockedValue { state in
-            guard let client = state.latest[host], !state.isClosed, client.isConnected,
+            guard let client = state.latest[site], !state.isClosed, client.isConnected,
                 client.checkedAt.duration(to: .now) < limits.addressLife
             else { return nil }
             return Self.lend(client, &state)
@@ -53,7 +59,7 @@ final class ClientCache: Sendable {
             guard !state.isClosed else { return nil }
             let client = state.clients[key] ?? PinnedClient(key, roots: roots, limits: limits)
             state.clients[key] = client
-            state.latest[key.host] = client
+            state.latest[key.site] = client
             client.checkedAt = .now
             return Self.lend(client, &state)
         }
@@ -67,7 +73,7 @@ final class ClientCache: Sendable {
                 let oldest = state.clients.values.min(by: { $0.usedAt < $1.usedAt })
             {
                 state.clients[oldest.key] = nil
-                if state.latest[oldest.key.host] === oldest { state.latest[oldest.key.host] = nil }
+                if state.latest[oldest.key.site] === oldest { state.latest[oldest.key.site] = nil }
                 state.retired.append(oldest)
             }
             let unused = state.retired.filter { $0.users == 0 }

@@ -3,11 +3,7 @@ enum Cutting {
     /// The text, or as much of its beginning as leaves room for `line` below it.
     ///
     /// Cut before a scalar that would not fit whole, and not inside an escape (`&amp;`, `\*`). Never costs more than `limit`.
-    ///
-    /// - Parameters:
-    ///   - line: what says that it was cut and where the whole is.
-    ///   - limit: what it may cost.
-    ///   - cost: of one byte in the final form.
+    /// `line` says that it was cut and where the whole is; `cost` is that of one byte in the final form.
     static func fit(_ text: String, line: String, limit: Int, cost: (UInt8) -> Int = { _ in 1 }) -> String {
         let bytes = Array(text.utf8)
         if end(of: bytes, limit: limit, cost: cost) == bytes.count { return text }

@@ -2,6 +2,8 @@ import Domain
 
 /// The templates of those who wrote none: short, and the same order for every receiver: what, where, since when, how often, what it is
 /// about, where to look.
+///
+/// Mustache drops a line on which nothing but the tag of a section stands; the empty comments `{{!}}` keep the line feeds that are meant.
 enum DefaultTemplates {
     /// The title of a message about one alert, or of a digest.
     static func title(_ language: MessageTemplate.Language, isDigest: Bool) -> String {
@@ -32,21 +34,26 @@ enum DefaultTemplates {
                 + line("Lasts", "持续", "{{duration}}")
                 + line("Events", "事件数", "{{event_count}}")
                 + line("Labels", "标签", labels, onlyIf: "has_labels")
-                + "{{#description}}\(markup.lineEnd){{description}}\(markup.lineEnd){{/description}}"
+                + "{{#description}}{{!}}\(markup.lineEnd){{description}}\(markup.lineEnd){{/description}}{{!}}"
                 + "\(markup.lineEnd)\(link("Alert", "查看告警", "{{url}}"))"
                 + "{{#link}}\(separator)\(link("Source", "来源", "{{link}}")){{/link}}"
         }
 
         var digest: String {
-            let count = "\n- {{change_text}} · {{severity_text}}: {{alerts}}"
-            let title = "\n- {{alerts}} × [{{severity_text}}] {{title}}"
+            let counts =
+                "{{#counts}}{{!}}- {{change_text}} · {{severity_text}}: {{alerts}}\n{{/counts}}{{!}}\n"
+            let titles = "{{#titles}}{{!}}- {{alerts}} × [{{severity_text}}] {{title}}\n{{/titles}}{{!}}\n"
             return line("Channel", "协作空间", "{{channel_name}}")
                 + line("From", "开始", "{{since}}")
                 + line("To", "结束", "{{until}}")
-                + "\(bold("Latest states", "最新状态"))\(markup.lineEnd == "\n" ? "" : "\n"){{#counts}}\(count){{/counts}}\n\n"
-                + "{{#has_titles}}\(bold("Most frequent", "最多的告警"))\(markup.lineEnd == "\n" ? "" : "\n"){{/has_titles}}"
-                + "{{#titles}}\(title){{/titles}}\n\n"
+                + heading("Latest states", "最新状态") + counts
+                + "{{#has_titles}}{{!}}\(heading("Most frequent", "最多的告警"))\(titles){{/has_titles}}"
                 + link("All of it", "查看全部", "{{url}}")
+        }
+
+        /// Above a list; where a single line feed is no line, an empty line lies between.
+        private func heading(_ english: String, _ chinese: String) -> String {
+            bold(english, chinese) + (markup.lineEnd == "\n" ? "\n" : "\n\n")
         }
 
         private var separator: String { markup.link == nil ? markup.lineEnd : " · " }

@@ -7,7 +7,8 @@ enum Excerpt {
     /// occurrence of a secret of 8 or more bytes replaced by `***`.
     static func text(of body: [UInt8], hiding secrets: [String] = []) -> String {
         var text = UTF8Scan.repairedText(Array(body.prefix(4 * SendLimits.excerptBytes)))
-        for secret in secrets where secret.utf8.count >= 8 {
+        // The longest first: one may be a part of another.
+        for secret in secrets.sorted(by: { $0.utf8.count > $1.utf8.count }) where secret.utf8.count >= 8 {
             text = replacing(secret, in: text)
         }
         var clean = String.UnicodeScalarView()

@@ -65,11 +65,12 @@ struct HTTPSender: Sendable {
     }
 
     private func client(for url: EndpointURL) async throws -> PinnedClient {
-        if url.address == nil, let client = clients.recent(url.host) { return client }
+        let site = ClientCache.Site(host: url.host, isTLS: url.isTLS)
+        if url.address == nil, let client = clients.recent(site) { return client }
         let address = try await guardian.address(
             of: .init(host: url.host, literal: url.address, port: url.port, isTLS: url.isTLS, isMail: false)
         )
-        guard let client = clients.client(.init(host: url.host, address: address)) else {
+        guard let client = clients.client(.init(site: site, address: address)) else {
             throw CancellationError()
         }
         return client
@@ -113,8 +114,12 @@ struct HTTPSender: Sendable {
     }
 
     private static func isClosed(_ error: any Error) -> Bool {
-        if let error = error as? HTTPClientError { return error == .remoteConnectionClosed }
-        return (error as? IOError).map { isReset($0.errnoCode) } ?? false
+        switch error {
+        case let error as HTTPClientError: error == .remoteConnectionClosed
+        case let error as IOError: isReset(error.errnoCode)
+        case ChannelError.connectTimeout: false
+        default: error is ChannelError
+        }
     }
 
     /// EPIPE and ECONNRESET of Linux.
@@ -130,7 +135,7 @@ struct HTTPSender: Sendable {
                 .tls,
                 "No secure connection: the certificate was not accepted, or TLS was refused."
             )
-        case let error as IOError where isReset(error.errnoCode):
+        case _ where isClosed(error):
             return SendFailure(.broken, "The receiver closed the connection before it had answered.")
         case is IOError, is NIOConnectionError, is ChannelError:
             return SendFailure(.connect, "No connection to the receiver could be made.")

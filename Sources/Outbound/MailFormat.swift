@@ -47,7 +47,8 @@ struct MailFormat: Sendable {
 
 /// Encodings of mail (RFC 2045, RFC 2047).
 enum MailText {
-    /// A subject: as it is when it is short printable ASCII, else encoded words of at most 75 characters, one on a line.
+    /// A subject: as it is when it is short printable ASCII, else encoded words, one on a line of at most 76 characters with the
+    /// header's name.
     static func subject(_ text: String) -> String {
         let bytes = Array(text.utf8)
         let isPlain = bytes.count <= 200 && bytes.allSatisfy { (0x20..<0x7F).contains($0) }
@@ -55,7 +56,7 @@ enum MailText {
         var words: [String] = []
         var start = 0
         while start < bytes.count {
-            var end = min(start + 45, bytes.count)
+            var end = min(start + 39, bytes.count)
             while end < bytes.count, bytes[end] & 0xC0 == 0x80 { end -= 1 }
             words.append("=?utf-8?B?\(Base64.text(Array(bytes[start..<end])))?=")
             start = end

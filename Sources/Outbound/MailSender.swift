@@ -54,33 +54,43 @@ struct MailSender: Sendable {
             port: settings.port,
             tlsName: isTLS ? .some(name) : nil
         )
-        let sent = ResultBox()
+        return try await converse(message, settings, over: connection, name: name)
+    }
+
+    /// Runs the session; an error after the mail was taken, in saying good-bye, is none.
+    private func converse(
+        _ message: [UInt8],
+        _ settings: NotifierSettings.Mail,
+        over connection: Connection,
+        name: String?
+    ) async throws -> MailResult {
+        let channel = connection.channel
+        let taken = ResultBox()
         do {
             try await connection.executeThenClose { inbound, outbound in
-                var session = MailSession(
-                    talk: MailConversation(
-                        inbound: inbound.makeAsyncIterator(),
-                        outbound: outbound,
-                        isProtected: isTLS
-                    ),
-                    settings: settings,
-                    ourName: Self.ourName(connection.channel)
+                let talk = MailConversation(
+                    inbound: inbound.makeAsyncIterator(),
+                    outbound: outbound,
+                    isProtected: settings.security == .tls
                 )
-                try await session.begin { try await protect(connection.channel, name: name) }
-                sent.result = try await session.deliver(message)
+                var session = MailSession(talk: talk, settings: settings, ourName: Self.ourName(channel))
+                try await session.begin {
+                    try await protect(channel, name: name)
+                } verify: {
+                    let check = channel.eventLoop.submit { try CertificateName.check(channel, name: name) }
+                    try await check.get()
+                }
+                taken.result = try await session.deliver(message)
                 try? await session.end()
             }
-        } catch {
-            guard let result = sent.result else { throw error }
-            return result
-        }
-        guard let result = sent.result else {
+        } catch  where taken.result != nil {}
+        guard let result = taken.result else {
             throw SendFailure(.broken, "The mail server closed the connection.")
         }
         return result
     }
 
-    /// - Parameter tlsName: nil when TLS comes later; else the name for the certificate, nil for an address.
+    /// `tlsName` is nil when TLS comes later; else the name for the certificate, nil for an address.
     private func connect(to address: IPAddress, port: Int, tlsName: String??) async throws -> Connection {
         let context = context
         return try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

@@ -16,7 +16,9 @@ struct MailSession {
     }
 
     /// From the greeting to the point where mail may be handed over: inside TLS and authenticated.
-    mutating func begin(protect: () async throws -> Void) async throws {
+    ///
+    /// `protect` begins TLS; `verify` throws unless the server is the one that was meant, and is called when TLS stands.
+    mutating func begin(protect: () async throws -> Void, verify: () async throws -> Void) async throws {
         try Self.accept(try await talk.reply(), to: "the connection")
         try await hello()
         if settings.security == .starttls {
@@ -29,6 +31,7 @@ struct MailSession {
             // What it offered before is forgotten: it may have been somebody else who offered it.
             try await hello()
         }
+        try await verify()
         if let login = settings.login { try await authenticate(login) }
     }
 

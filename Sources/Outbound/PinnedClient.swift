@@ -35,10 +35,19 @@ final class PinnedClient: Sendable {
         )
         configuration.connectionPool.retryConnectionEstablishment = false
         configuration.httpVersion = .http1Only
-        configuration.dnsOverride = [key.host: key.address.text]
+        configuration.dnsOverride = [key.site.host: key.address.text]
+        let name = key.site.isTLS && IPAddress(Array(key.site.host.utf8)) == nil ? key.site.host : nil
+        // Runs when the connection stands, TLS included, and before anything is sent on it.
         configuration.http1_1ConnectionDebugInitializer = { channel in
-            connections.add(channel)
-            return channel.eventLoop.makeSucceededVoidFuture()
+            channel.eventLoop.submit {
+                do {
+                    try CertificateName.check(channel, name: name)
+                    connections.add(channel)
+                } catch {
+                    channel.close(promise: nil)
+                    throw error
+                }
+            }
         }
         self.key = key
         self.connections = connections

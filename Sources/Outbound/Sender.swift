@@ -15,6 +15,7 @@ package struct Sender: Sendable {
     ///   - limits: how long things may take.
     ///   - renderer: puts messages into words.
     ///   - version: of this program, for `User-Agent`.
+    /// - Throws: when TLS can't be set up with these roots.
     package init(
         policy: AddressPolicy,
         resolver: Resolver = .system(),

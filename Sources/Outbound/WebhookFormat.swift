@@ -14,13 +14,13 @@ struct WebhookFormat: MessageFormat {
     func request(_ message: OutboundMessage, _ rendered: Rendered, at now: UnixTime) -> OutboundRequest {
         let body = Self.body(message, rendered)
         let id = message.id.description
-        let timestamp = String(now.milliseconds / 1_000)
+        let timestamp = now.milliseconds / 1_000
         var all = headers.map { (name: $0.name.string, value: $0.value.string) }
         all.append(("content-type", "application/json"))
         all.append(("webhook-id", id))
-        all.append(("webhook-timestamp", timestamp))
+        all.append(("webhook-timestamp", String(timestamp)))
         let signatures = signers.filter { $0.endsAt.map { $0 > now } ?? true }
-            .map { Self.signature(id: id, timestamp: timestamp, body: body, key: $0.bytes) }
+            .map { StandardWebhook.signature(id: id, timestamp: timestamp, body: body, key: $0.bytes) }
         if !signatures.isEmpty { all.append(("webhook-signature", signatures.joined(separator: " "))) }
         return OutboundRequest(url: url, target: url.target, headers: all, body: body)
     }
@@ -39,8 +39,12 @@ struct WebhookFormat: MessageFormat {
 
     /// Bytes of the text for people in a body; the fields hold everything anyway.
     private static let textBytes = 16_384
+}
 
-    private static func signature(id: String, timestamp: String, body: [UInt8], key: [UInt8]) -> String {
+/// The signature of Standard Webhooks, version 1.
+package enum StandardWebhook {
+    /// `v1,` and base64 of HMAC-SHA-256 over `ID.TIMESTAMP.BODY`; `timestamp` is that of the attempt, in seconds since 1970.
+    package static func signature(id: String, timestamp: Int64, body: [UInt8], key: [UInt8]) -> String {
         let signed = Array("\(id).\(timestamp).".utf8) + body
         return "v1," + Base64.text(HMACSHA256.authenticate(signed, key: key).bytes)
     }

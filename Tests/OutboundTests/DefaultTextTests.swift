@@ -1,0 +1,152 @@
+import Domain
+import Outbound
+import Testing
+
+@Suite("Default texts")
+struct DefaultTextTests {
+    @Test("an alert in English, as Slack gets it")
+    func slack() async throws {
+        try await withSender { sender in
+            let rendered = sender.preview(message(), kind: .slack, template: english).rendered
+            #expect(rendered.title == "[Critical] CPU high on web-1")
+            let expected = """
+                *Severity*: Critical
+                *Channel*: Payments
+                *Source*: ARMS prod
+                *Since*: 2026-01-01T00:00:00+00:00
+                *Lasts*: 12m
+                *Events*: 3
+                *Labels*: host=web-1, k8s.pod=web-1-x
+
+                CPU is at 97 % for 5 minutes.
+
+                <https://tocsin.example/v1/accounts/acct_1/alerts/alrt_1|Alert> · \
+                <https://grafana.example/d/1?var=a&amp;b=%28c%29|Source>
+                """
+            #expect(rendered.text == expected)
+        }
+    }
+
+    @Test("a recovery in Chinese, as a mail")
+    func chineseMail() async throws {
+        try await withSender { sender in
+            let rendered = sender.preview(message(news(.recovered)), kind: .email, template: chinese).rendered
+            #expect(rendered.title == "[已恢复] CPU high on web-1")
+            let expected = """
+                级别：严重 → Ok
+                协作空间：Payments
+                集成：ARMS prod
+                开始时间：2026-01-01T00:00:00+00:00
+                结束时间：2026-01-01T00:12:05+00:00
+                持续：12分钟
+                事件数：3
+                标签：host=web-1, k8s.pod=web-1-x
+
+                CPU is at 97 % for 5 minutes.
+
+                查看告警：https://tocsin.example/v1/accounts/acct_1/alerts/alrt_1
+                来源：https://grafana.example/d/1?var=a&b=%28c%29
+                """
+            #expect(rendered.text == expected)
+        }
+    }
+
+    @Test("a digest")
+    func digest() async throws {
+        try await withSender { sender in
+            let rendered = sender.preview(OutboundTests.digest(), kind: .feishu, template: english).rendered
+            #expect(rendered.title == "[Digest] Payments: 40 changes of 23 alerts")
+            let expected = """
+                **Channel**: Payments
+                **From**: 2026-01-01T00:00:00+00:00
+                **To**: 2026-01-01T00:01:00+00:00
+                **Latest states**
+                - Opened · Critical: 21
+                - Recovered · Warning: 2
+
+                **Most frequent**
+                - 20 × [Critical] Disk full 0
+                - 19 × [Critical] Disk full 1
+
+                [All of it](https://tocsin.example/v1/accounts/acct_1/notifications?digest_id=ntfn_9)
+                """
+            #expect(rendered.text == expected)
+        }
+    }
+
+    @Test(
+        "every kind, language and change gives a title, a text and no problem",
+        arguments: Notifier.Kind.allCases
+    )
+    func all(kind: Notifier.Kind) async throws {
+        try await withSender { sender in
+            for template in [english, chinese] {
+                for change in AlertChange.allCases {
+                    let rendered = sender.preview(message(news(change)), kind: kind, template: template)
+                        .rendered
+                    #expect(
+                        rendered.problem == nil && rendered.title.contains("CPU high")
+                            && rendered.text.contains("tocsin.example")
+                    )
+                    #expect(!rendered.text.contains("{{"))
+                }
+                let rendered = sender.preview(OutboundTests.digest(titles: 0), kind: kind, template: template)
+                    .rendered
+                #expect(
+                    rendered.problem == nil && rendered.title.contains("23") && !rendered.text.contains("{{")
+                )
+            }
+        }
+    }
+
+    @Test(
+        "durations",
+        arguments: [
+            (0, "0s", "0秒"), (59, "59s", "59秒"), (60, "1m", "1分钟"), (3_599, "59m", "59分钟"),
+            (3_600, "1h", "1小时"),
+            (3_700, "1h 1m", "1小时1分钟"), (90_000, "1d 1h", "1天1小时"), (172_800, "2d", "2天"), (-5, "0s", "0秒"),
+        ] as [(Int64, String, String)]
+    )
+    func durations(seconds: Int64, english: String, chinese: String) async throws {
+        let start = newYear.adding(seconds: 725 - seconds)
+        let sample = news()
+        let news = AlertNews(
+            change: .opened,
+            at: sample.at,
+            account: sample.account,
+            channel: sample.channel,
+            integration: sample.integration,
+            alertID: sample.alertID,
+            eventID: nil,
+            alertKey: "k",
+            title: "t",
+            description: "",
+            link: nil,
+            severity: .info,
+            maxSeverity: .info,
+            status: "Info",
+            labels: Labels(),
+            annotations: Labels(),
+            firstSeenAt: start,
+            lastSeenAt: sample.at,
+            endedAt: nil,
+            eventCount: 1,
+            url: ""
+        )
+        try await withSender { sender in
+            let source = MessageTemplate(language: .english, title: nil, text: "{{duration}}")
+            #expect(sender.preview(message(news), kind: .email, template: source).rendered.text == english)
+            let other = MessageTemplate(language: .chinese, title: nil, text: "{{duration}}")
+            #expect(sender.preview(message(news), kind: .email, template: other).rendered.text == chinese)
+        }
+    }
+
+    @Test(
+        "times are local, with their offset",
+        arguments: [(28_800, "2026-01-01T08:12:05+08:00"), (-16_200, "2025-12-31T19:42:05-04:30")]
+    )
+    func localTime(offset: Int, text: String) {
+        let renderer = Renderer(offset: { _ in offset })
+        #expect(renderer.render(message(), kind: .email, template: template("{{time}}")).text == text)
+    }
+}
