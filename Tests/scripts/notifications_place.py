@@ -99,25 +99,32 @@ class Place:
     def drive(self, until=None, seconds=60, horizon=100 * 3600, patience=8.0):
         """Moves the clock to what is due next until `until()`, or until nothing waits; false when it gave up.
 
-        `seconds`: of true time; `horizon`: of moved time; `patience`: true seconds that a due attempt may take to begin or to end.
+        `seconds`: of true time; `horizon`: of moved time; `patience`: true seconds that a due attempt may take to begin, and to be on
+        record once no receiver has it in work. What takes longer is a failed check, and no longer waited for.
         """
-        end, first = time.monotonic() + seconds, self.clock.now
-        stuck_since = None
-        while not (until() if until else not self.waiting()):
-            waiting, now = self.waiting(), self.clock.now
-            if time.monotonic() > end or now - first > horizon:
+        end, last, since, stuck = time.monotonic() + seconds, self.clock.now + horizon, time.monotonic(), set()
+        while True:
+            waiting = [item for item in self.waiting() if item["id"] not in stuck]
+            if until() if until else not waiting:
+                return not stuck
+            now = self.clock.now
+            due = {item["id"]: moment(item["next_attempt_at"]) if item["next_attempt_at"] else now for item in waiting}
+            if time.monotonic() > end or now > last or not waiting and stuck:
                 return False
-            due = min((moment(item["next_attempt_at"]) for item in waiting if item["next_attempt_at"]), default=now)
-            if waiting and due > now + 0.5 and not self.active:
-                stuck_since = None
-                self.clock.set(self.clock.offset + max(1, math.ceil(due - now)))
-                time.sleep(0.1)
-                continue
-            stuck_since = stuck_since or time.monotonic()
-            if time.monotonic() - stuck_since > max(patience, 25 if self.active else 0):
-                return False
+            if self.active:
+                since = time.monotonic()
+            elif waiting and min(due.values()) > now + 0.5:
+                self.skip(max(1, math.ceil(min(due.values()) - now)))
+                since = time.monotonic()
+            elif time.monotonic() - since > patience:
+                late = [name for name in due if due[name] <= now + 0.5]
+                told = [item for item in waiting if item["id"] in late][:2]
+                self.checks.check(False, f"{self.name}: what is due is attempted within {patience} s", f"{len(late)} are not: {told}")
+                if not late:
+                    return False
+                stuck |= set(late)
+                since = time.monotonic()
             time.sleep(0.1)
-        return True
 
     def skip(self, seconds):
         """Moves the clock ahead, whatever waits."""
@@ -269,6 +276,18 @@ def out_of_order(news):
             found.append((each.key, ended[each.alert], each.change))
         if each.change in ENDED:
             ended[each.alert] = each.change
+    return found
+
+
+def overlaps(requests):
+    """Alerts of which two requests were under way at one time."""
+    ended, found = {}, []
+    for received in requests:
+        alert = received.parsed["data"].get("alert_id")
+        if alert and received.refused is None:
+            if alert in ended and (ended[alert] is None or received.moment < ended[alert] - 0.001):
+                found.append(alert)
+            ended[alert] = received.ended
     return found
 
 

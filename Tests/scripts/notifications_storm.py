@@ -9,7 +9,6 @@ import sys
 import time
 import urllib.request
 
-import receivers
 import tocsin
 from notifications_place import CHANGES, Place, moment, note
 from receivers_vendors import DingTalk, Webhook

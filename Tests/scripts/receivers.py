@@ -90,14 +90,17 @@ PACKED = Step("packed")  # a small body that unpacks to a gigabyte
 
 
 class Received:
-    """One request. `at`: by the receivers' clock; `answered`: the status, None while or when there was none."""
+    """One request. `at`: by the receivers' clock, `moment` and `ended`: when it came and was done with, by one that nobody moves.
 
-    __slots__ = ("at", "moment", "number", "method", "target", "head", "body", "refused", "step", "answered", "poured", "__dict__")
+    `answered`: the status, None while or when there was none.
+    """
+
+    __slots__ = ("at", "moment", "ended", "number", "method", "target", "head", "body", "refused", "step", "answered", "poured", "__dict__")
 
     def __init__(self, at, number, method, target, head, body):
         self.at, self.moment, self.number = at, time.monotonic(), number
         self.method, self.target, self.head, self.body = method, target, head, body
-        self.refused = self.step = self.answered = None
+        self.ended = self.refused = self.step = self.answered = None
         self.poured = 0
 
     @functools.cached_property
@@ -220,7 +223,10 @@ class Connection(asyncio.Protocol):
         """Takes one request; false when none is complete."""
         end = self.data.find(b"\r\n\r\n")
         if end < 0:
-            if len(self.data) > HEAD_LIMIT:
+            if self.data[:1] == b"\x16":  # TLS, where there is none
+                self.say(answer(400, [("Connection", "close")]))
+                self.transport.close()
+            elif len(self.data) > HEAD_LIMIT:
                 self.transport.abort()
             return False
         head = self.data[:end]
@@ -238,8 +244,12 @@ class Connection(asyncio.Protocol):
         self.handle(Received(self.receivers.clock(), next(self.receivers.numbers), method, target, head, body))
         return True
 
+    @property
+    def is_open(self):
+        return self.transport is not None and not self.transport.is_closing()
+
     def say(self, data):
-        if self.transport:
+        if self.is_open:
             self.transport.write(data)
 
     def handle(self, received):
@@ -258,6 +268,7 @@ class Connection(asyncio.Protocol):
             return
         step = received.step = endpoint.next_step(received)
         if step.kind == "ok" and not step.seconds:  # the usual case, without a task
+            received.ended = time.monotonic()
             self.accept(received)
         else:
             self.task = self.receivers.loop.create_task(self.carry_out(received, step))
@@ -274,6 +285,7 @@ class Connection(asyncio.Protocol):
         except asyncio.CancelledError:
             return  # the sender is gone
         finally:
+            received.ended = time.monotonic()
             self.receivers.active -= 1
         self.task = None
         while self.task is None and self.transport and self.read():
@@ -311,10 +323,10 @@ class Connection(asyncio.Protocol):
         received.answered = step.status
         self.say(f"HTTP/1.1 {step.status} OK\r\nContent-Length: {step.size}\r\n\r\n".encode())
         said = 0
-        while said < step.size and self.transport:
+        while said < step.size and self.is_open:
             self.transport.write(CHUNK)
             said += len(CHUNK)
-            if self.transport:
+            if self.is_open:
                 received.poured = said - self.transport.get_write_buffer_size()
             await self.writable.wait()
             await asyncio.sleep(0)
@@ -343,10 +355,9 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=0)
         self.say(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n")
         for number in range(128):
-            if not self.transport:
-                return
-            self.transport.write(f"X-Filler-{number}: ".encode() + b"x" * 65_400 + b"\r\n")
+            self.say(f"X-Filler-{number}: ".encode() + b"x" * 65_400 + b"\r\n")
             await self.writable.wait()
+            await asyncio.sleep(0)
         self.say(b"\r\n")
 
     async def do_packed(self, received, step):

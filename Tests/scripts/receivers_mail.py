@@ -115,7 +115,10 @@ class End(Exception):
 
 
 class MailServer:
-    """`login`: (name, password) that it wants, or None. `security`: starttls, tls, or none (it offers no TLS)."""
+    """`login`: (name, password) that it wants, or None. `security`: starttls, tls, or none (it offers no TLS).
+
+    `active`: connections that are kept waiting by a fault.
+    """
 
     path = kind = "email"
 
@@ -168,14 +171,12 @@ class MailServer:
     def serve(self, connection):
         session = Session(self, connection, self.steps.popleft() if self.steps else self.then)
         self.sessions.add(session)
-        self.active += 1
         try:
             session.run()
         except (End, OSError, ValueError) as error:
             if isinstance(error, ssl.SSLError):
                 self.problems.append(f"TLS: {error.reason or error}")
         finally:
-            self.active -= 1
             self.sessions.discard(session)
             session.cut()
 
@@ -195,7 +196,7 @@ class Session:
         self.server, self.socket, self.step = server, connection, step
         self.data, self.is_secure, self.is_known = b"", False, False
         self.sender, self.receivers = None, []
-        self.is_greeted = False
+        self.is_greeted = self.was_injected = False
 
     def cut(self):
         try:
@@ -208,7 +209,12 @@ class Session:
         step = self.step
         if step and step.stage == stage:
             if step.fault:
-                self.fail(step.fault)
+                self.server.active += 1
+                try:
+                    self.fail(step.fault)
+                finally:
+                    self.server.active -= 1
+                return 0
             self.socket.sendall(step.reply.encode() + b"\r\n")
             code = int(step.reply[:3])
             if code == 421:
@@ -232,7 +238,9 @@ class Session:
                 self.socket.sendall((b"250-" + b"x" * 1_018 + b"\r\n") * 64)
         elif fault == "inject":  # a reply in plain text behind the one that begins TLS: whoever takes it for protected has been fooled
             self.socket.sendall(b"220 ready\r\n250 injected\r\n250 injected\r\n250 injected\r\n250 injected\r\n")
-            return self.begin_tls()
+            self.begin_tls()
+            self.was_injected = True
+            return
         raise End
 
     def begin_tls(self):
@@ -267,6 +275,14 @@ class Session:
 
     def do_ehlo(self, name):
         self.is_greeted = True
+        if self.was_injected:  # a second command before the reply to this one: it was answered by what came in plain text
+            self.socket.settimeout(0.2)
+            try:
+                self.data += self.socket.recv(65_536)
+                self.server.problems.append("a reply in plain text was taken for a protected one")
+            except TimeoutError:
+                self.was_injected = False
+            self.socket.settimeout(60)
         offers = ["mail.example.com", "8BITMIME", f"SIZE {MESSAGE_LIMIT}"]
         if self.server.security == "starttls" and not self.is_secure:
             offers.append("STARTTLS")
