@@ -55,13 +55,14 @@ def own_address():
 def urls(port):
     hosts = [
         "127.0.0.1", "127.0.0.2", "localhost", "localhost.", socket.gethostname(), own_address(), "[::1]", "[::]", "0.0.0.0", "0",
-        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "[fd00::1]",
-        "2130706433", "0x7f000001", "0x7f.0.0.1", "017700000001", "0177.0.0.1", "127.1", "127.0.1", "127.0.0.1.", "１２７.0.0.1", "127。0。0。1",
+        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]", "[64:ff9b:1::7f00:1]", "[2002:7f00:1::]",
+        "[fe80::1]", "[fd00::1]", "2130706433", "0x7f000001", "0x7f.0.0.1", "017700000001", "0177.0.0.1", "127.1", "127.0.1",
+        "127.0.0.1.", "１２７.0.0.1", "127。0。0。1",
         "100.100.100.200", "169.254.169.254", "10.0.0.1", "172.16.0.1", "192.168.0.1", "user@127.0.0.1", "example.com@127.0.0.1", "127.0.0.1%00",
         "example.com\\@127.0.0.1",
     ]
-    # Tocsin's own port is one, too: a notifier must not push to the server that it belongs to.
-    return [f"https://{host}:{port}/hook" for host in hosts] + [f"http://127.0.0.1:{port}/", "http://localhost/", f"ftp://127.0.0.1:{port}/", "file:///etc/passwd"]
+    others = [f"http://127.0.0.1:{port}/", "http://localhost/", f"ftp://127.0.0.1:{port}/", "file:///etc/passwd"]
+    return [f"https://{host}:{port}/hook" for host in hosts] + others
 
 
 def addresses(checks, options):
@@ -71,7 +72,7 @@ def addresses(checks, options):
         path = f"{account.path}/channels/{account.channel('Inside')}/notifiers"
         checks.check(8443 in listeners.ports, "addresses: somebody listens", str(listeners.ports))
         forms = [("webhook", {"url": url}) for url in urls(8443)] + [("slack", {"url": url}) for url in urls(443)[:8]]
-        forms += [("webhook", {"url": f"https://127.0.0.1:{server.port}/p/x"})]
+        forms += [("webhook", {"url": f"https://127.0.0.1:{server.port}/p/x"})]  # the server that it belongs to
         mail = {"security": "starttls", "from": "a@example.com", "to": ["b@example.com"]}
         forms += [("email", {"host": host, "port": port, **mail}) for host in ("127.0.0.1", "localhost", "::1", "0x7f.1") for port in (25, 587)]
         refused, wrong, odd = 0, [], []
@@ -103,7 +104,10 @@ def attempt(account, path, kind, settings, is_tried=True):
 
 def headers(checks, account, path):
     """Headers that a notifier may not set."""
-    names = ["Host", "Content-Length", "Transfer-Encoding", "Connection", "webhook-id", "Webhook-Signature", "Proxy-Authorization", "Cookie", "Bad Name", "X\r\nY"]
+    names = [
+        "Host", "Content-Length", "Transfer-Encoding", "Connection", "webhook-id", "Webhook-Signature", "Proxy-Authorization", "Cookie",
+        "Bad Name", "X\r\nY",
+    ]
     taken = []
     for name, value in [*((name, "x") for name in names), ("X-Good", "a\r\nHost: b"), ("X-Good", "a\0b")]:
         found, detail = attempt(account, path, "webhook", {"url": "https://example.com/", "headers": {name: value}}, is_tried=False)

@@ -18,7 +18,10 @@ FIELDS = {
     "last_seen_at", "ended_at", "event_count", "url", "supersedes", "message_title", "message_text",
 }
 # What would call everybody, make a link, or a header, if it were taken as it is.
-HOSTILE = "<!channel> <@all> <at id=all></at> @all [pay](https://evil.example.com) <https://evil.example.com|pay> **x** `\r\nBcc: evil@example.com\r\n"
+HOSTILE = (
+    "<!channel> <@all> <at id=all></at> @all [pay](https://evil.example.com) <https://evil.example.com|pay> **x** `\r\n"
+    "Bcc: evil@example.com\r\n"
+)
 SECRET_KEYS = ("SEC" + secrets.token_hex(24), "Feishu" + secrets.token_hex(12), "pass-" + secrets.token_hex(12))
 
 
@@ -73,7 +76,8 @@ def tests(checks, sides):
         detail = {key: result.get(key) for key in ("sent", "failure", "detail", "status_code", "response")}
         checks.check(result["sent"] and len(notifier.taken) == 1, f"test of {notifier.room.name}: sent", f"{detail} {notifier.endpoint.refused}")
         words = notifier.words(notifier.taken[0]).lower() if notifier.taken else ""
-        checks.check(("测试" if notifier.language == "zh-CN" else "test") in words, f"test of {notifier.room.name}: says that it is one", words[:200])
+        mark = "测试" if notifier.language == "zh-CN" else "test"
+        checks.check(mark in words, f"test of {notifier.room.name}: says that it is one", words[:200])
     webhook = sides.notifiers[0]
     checks.equal(webhook.news()[0].type if webhook.taken else None, "notifier.test", "test of the webhook: its type")
 
@@ -88,9 +92,11 @@ def changes(checks, sides):
         texts = [notifier.words(received) for received in notifier.taken[1:]]
         titles = ["second" if "Title of second" in text else "first" if "Title of first" in text else "?" for text in texts]
         name = notifier.room.name
-        checks.equal((sorted(titles[:2]), titles[2:]), (["first", "second"], ["first", "first", "second"]), f"{name}: each message names its alert, in order")
+        wanted = ["first", "second"], ["first", "first", "second"]
+        checks.equal((sorted(titles[:2]), titles[2:]), wanted, f"{name}: each message names its alert, in order")
         checks.equal(notifier.endpoint.refused, [], f"{name}: every message keeps the receiver's rules")
-        links = [f"/v1/accounts/{sides.place.account.id}/alerts/" in text for text in texts]
+        whole = [received.body.decode() if notifier.vendor.kind == "webhook" else text for received, text in zip(notifier.taken[1:], texts)]
+        links = [f"/v1/accounts/{sides.place.account.id}/alerts/" in text for text in whole]
         checks.check(all(links), f"{name}: every message links its alert", f"{links} {texts[:1]}")
     news = sides.notifiers[0].news()[1:]
     checks.equal(sorted(each.change for each in news), sorted(["opened", "opened", *CHANGES[1:]]), "webhook: the changes")
@@ -118,13 +124,9 @@ def record(checks, sides):
     checks.equal({each.id for each in notifier.news()[1:]} - ids, set(), "webhook-id is the notification's id")
     with urllib.request.urlopen(f"http://127.0.0.1:{sides.place.server.port}/metrics", timeout=5) as answer:
         text = answer.read().decode()
-    told = {kind: sum(map(int, re.findall(rf'^tocsin_notification_attempts_total\{{.*kind="{kind}".*\}} (\d+)', text, re.M))) for kind in kinds_of(sides)}
-    checks.check(all(told.values()), "metrics: attempts of every kind", str(told))
+    told = set(re.findall(r'^tocsin_notification_attempts_total\{.*kind="(\w+)".*\} [1-9]', text, re.M))
+    checks.equal(told, {notifier.vendor.kind for notifier in sides.notifiers}, "metrics: attempts of every kind")
     checks.check("tocsin_notification_seconds" in text, "metrics: time from push to sent")
-
-
-def kinds_of(sides):
-    return {notifier.vendor.kind for notifier in sides.notifiers}
 
 
 def long_messages(checks, sides):
@@ -156,8 +158,8 @@ def hostile_words(checks, sides):
 
     sides.each("hostile", push)
     live = {
-        "slack": ["<!channel>", "<https://evil.example.com|"], "wecom": ["<@all>", "[pay](https://evil"], "feishu": ["<at id=all>", "[pay](https://evil"],
-        "dingtalk": ["[pay](https://evil"],
+        "slack": ["<!channel>", "<https://evil.example.com|"], "wecom": ["<@all>", "[pay](https://evil"],
+        "feishu": ["<at id=all>", "[pay](https://evil"], "dingtalk": ["[pay](https://evil"],
     }
     for notifier in sides.notifiers:
         received = notifier.taken[-1]
@@ -227,7 +229,8 @@ def templates(checks, place):
     notifier.wait(1)
     data = notifier.news()[0].data if notifier.taken else {}
     checks.equal(data.get("message_title"), "Critical: Title of worded", "template: the title")
-    checks.check(f"in {room.name}" in data.get("message_text", "") and "pod_name=worded;" in data.get("message_text", ""), "template: the text", str(data)[-300:])
+    text = data.get("message_text", "")
+    checks.check(f"in {room.name}" in text and "pod_name=worded;" in text, "template: the text", text)
     for kind in ("webhook", "dingtalk", "feishu", "wecom", "slack", "email"):
         for change in CHANGES:
             shown = place.api.post(f"{room.path}/preview", {"kind": kind, "template": {"language": "zh-CN"}, "change": change})
@@ -241,8 +244,8 @@ def templates(checks, place):
     notifier = silent.webhook(template={"language": "en", "title": "{{no_such_name}}", "text": "{{no_such_name}}"})
     silent.push("silent")
     notifier.wait(1)
-    text = notifier.news()[0].data["message_text"] if notifier.taken else ""
-    checks.check("Title of silent" in notifier.words(notifier.taken[0]) if notifier.taken else False, "broken template: the default takes its place", text)
+    words = notifier.words(notifier.taken[0]) if notifier.taken else ""
+    checks.check("Title of silent" in words, "broken template: the default takes its place", words)
 
 
 def place_problem(place, room, text):

@@ -315,7 +315,8 @@ class StandardWebhooks:
 
     def __init__(self, place):
         directory = os.path.join(place.server.directory, "python")
-        command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", directory, "standardwebhooks"]
+        command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps", "--target", directory]
+        command.append("standardwebhooks")
         self.process = self.reason = None
         try:
             found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -30,7 +30,10 @@ class Authority:
     def __init__(self, directory, name="test"):
         self.directory, self.name = directory, name
         self.roots = self.path("ca.pem")
-        self.run("-x509", "-keyout", self.path("ca.key"), "-out", self.roots, "-subj", f"/CN={name} authority", "-addext", "basicConstraints=critical,CA:true")
+        self.run(
+            "-x509", "-keyout", self.path("ca.key"), "-out", self.roots, "-subj", f"/CN={name} authority",
+            "-addext", "basicConstraints=critical,CA:true",
+        )
 
     def path(self, file):
         return os.path.join(self.directory, f"{self.name}-{file}")
