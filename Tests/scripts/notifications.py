@@ -13,6 +13,7 @@ import argparse
 import random
 import subprocess
 import time
+import traceback
 
 import tocsin
 from notifications_addresses import addresses
@@ -35,7 +36,8 @@ def main(options, checks):
         try:
             PARTS[name](checks, options)
         except (tocsin.APIError, tocsin.NotSent, tocsin.Unanswered, OSError, RuntimeError, LookupError, subprocess.SubprocessError) as error:
-            checks.check(False, f"{name} went through", f"{type(error).__name__}: {error}")
+            frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            checks.check(False, f"{name} went through", f"{type(error).__name__}: {error} at {' '.join(frames[-5:])}")
         print(f"-- {name}: {time.monotonic() - began:.0f} s", flush=True)
 
 

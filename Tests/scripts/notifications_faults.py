@@ -75,7 +75,7 @@ class Trial:
     """One fault, its notifier, and what came of it. Webhooks are told of two alerts, one of which recovers while they fail."""
 
     def __init__(self, place, fault, long):
-        self.place, self.fault, self.room = place, fault, place.room(fault.name)
+        self.place, self.fault, self.room = place, fault, place.room(f"{fault.name}, {next(place.numbers)}")
         self.notifier = self.room.notifier(fault.vendor)
         self.times = 1 if fault.is_slow and not long else 2
         self.is_webhook = isinstance(fault.vendor, Webhook)
@@ -131,7 +131,10 @@ class Trial:
         if fault.may_be_taken and not failed:
             checks.equal(len(attempts), 1, f"{fault.name}: taken at once")
             return
-        checks.equal((len(failed), len(attempts) - len(failed)), (self.times, 1), f"{fault.name}: {self.times} attempt(s) failed, then one did not")
+        found = len(failed), len(attempts) - len(failed)
+        # What fails on a kept connection may be that connection's fault: then it is sent once more within the attempt.
+        is_good = found == (self.times, 1) or found == (1, 1) and fault.failures[0] == "connection_broken"
+        checks.check(is_good, f"{fault.name}: {self.times} attempt(s) failed, then one did not", f"{found} {attempts}")
         names, allowed = {attempt["failure"] for attempt in failed}, fault.failures or []
         checks.check(names <= set(allowed), f"{fault.name}: recorded as {' or '.join(allowed)}", f"{names} {failed[:1]}")
         numbers = {attempt["status_code"] for attempt in failed}
@@ -332,7 +335,7 @@ def down(checks, options):
 
 
 def one_at_a_time(checks, place):
-    """A receiver that is slow with one alert: what follows about it waits, other alerts don't."""
+    """A receiver that is slow with one alert: what follows about it waits, other alerts at most for what is under way."""
     room = place.room("Slow")
     notifier = room.webhook()
     notifier.endpoint.script(then=lambda received: slow(1.5) if received.parsed["data"]["alert_key"] == "slow" else receivers.OK)
@@ -346,7 +349,7 @@ def one_at_a_time(checks, place):
     place.drive(seconds=10)
     news = notifier.news()
     other = next((each.received.moment - began for each in news if each.key == "other"), 99)
-    checks.check(other < 1, f"order: another alert does not wait ({other:.2f} s)")
+    checks.check(other < 3, f"order: another alert is told after {other:.2f} s")
     checks.equal(overlaps(notifier.received), [], "order: of one alert one message at a time")
     told = [each.change for each in sorted(news, key=lambda each: each.received.ended) if each.key == "slow"]
     checks.check(told[:1] == ["opened"] and told[-1:] == ["recovered"] and len(told) <= 3, "order: the latest comes last", str(told))

@@ -70,6 +70,10 @@ class Vendor:
         """What people read of an accepted message."""
         raise NotImplementedError
 
+    def markup(self, parsed):
+        """The part of it in which markup means something."""
+        return self.text(parsed)
+
 
 class Webhook(Vendor):
     """The generic one: checks Standard Webhooks by itself once it has `secrets` (one is enough to match)."""
@@ -177,6 +181,9 @@ class DingTalk(Vendor):
     def text(self, parsed):
         return f"{parsed['markdown']['title']}\n{parsed['markdown']['text']}"
 
+    def markup(self, parsed):
+        return parsed["markdown"]["text"]
+
 
 class Feishu(Vendor):
     path, kind = "/open-apis/bot/v2/hook/", "feishu"
@@ -275,18 +282,23 @@ class Feishu(Vendor):
     def text(self, parsed):
         return "\n".join(contents(parsed["card"]))
 
+    def markup(self, parsed):
+        return "\n".join(contents(parsed["card"], with_plain=False))
 
-def contents(value):
+
+def contents(value, with_plain=True):
     """Every text in a card or in blocks, in order."""
     if isinstance(value, dict):
+        if not with_plain and "plain_text" in (value.get("tag"), value.get("type")):
+            return
         for name, inner in value.items():
             if name in ("content", "text") and isinstance(inner, str):
                 yield inner
             else:
-                yield from contents(inner)
+                yield from contents(inner, with_plain)
     elif isinstance(value, list):
         for inner in value:
-            yield from contents(inner)
+            yield from contents(inner, with_plain)
 
 
 class WeCom(Vendor):
@@ -423,6 +435,10 @@ class Slack(Vendor):
 
     def text(self, parsed):
         return "\n".join([parsed.get("text") or "", *contents(parsed.get("blocks")), *contents(parsed.get("attachments"))])
+
+    def markup(self, parsed):
+        rest = (contents(parsed.get(name), with_plain=False) for name in ("blocks", "attachments"))
+        return "\n".join([parsed.get("text") or "", *(text for texts in rest for text in texts)])
 
 
 def dingtalk_sign(secret, milliseconds):
