@@ -238,10 +238,10 @@ package struct Outbox: Sendable {
 
     /// What one attempt came to, and what becomes of its notification.
     package struct Attempt: Sendable {
-        let id: NotificationID
+        package let id: NotificationID
         package let result: SendResult
         let attempts: Int
-        let at: UnixTime
+        package let at: UnixTime
         /// nil: no more.
         let nextAt: UnixTime?
         let log: Text?
@@ -269,6 +269,8 @@ package struct Outbox: Sendable {
         package let key: OutboxSignal.Key
         package var superseded: [OutboxPlan.Superseded] = []
         package var attempts: [Attempt] = []
+        /// Whether the notifier's state is to be written when everything went well: it is not after each message.
+        package var isNews = true
         /// Whether nothing that waits will ever be sent: its notifier is gone or disabled.
         package var givesUp = false
 
@@ -294,7 +296,7 @@ package struct Outbox: Sendable {
         guard let last = work.attempts.max(by: { $0.at < $1.at }) else { return }
         if let failure = last.result.failure {
             try connection.run(failing, [account, notifier, .time(last.at), .text(failure.rawValue)])
-        } else {
+        } else if work.isNews {
             try connection.run(working, [account, notifier, .time(last.at)])
         }
     }

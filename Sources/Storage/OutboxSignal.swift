@@ -22,8 +22,8 @@ package final class OutboxSignal: Sendable {
 
     package init() {}
 
-    /// Notes what was committed.
-    func raise(_ keys: Set<Key>) {
+    /// Notes what was committed, or what has to be looked at again.
+    package func raise(_ keys: Set<Key>) {
         guard !keys.isEmpty else { return }
         let listener = state.withLock { state in
             state.keys.formUnion(keys)

@@ -13,6 +13,8 @@ struct Lane: Sendable {
         var storm = StormGauge(limit: Notifier.standardStormLimit)
         var stormLimit = Notifier.standardStormLimit
         var lastUsed = UnixTime(milliseconds: 0)
+        /// When the store last heard that messages are taken; nil: the last attempt failed, or there was none.
+        var saidWorkingAt: UnixTime?
 
         /// Whether a new one would do as well.
         func isForgettable(at now: UnixTime) -> Bool {
@@ -53,8 +55,10 @@ struct Lane: Sendable {
         isStopping: @Sendable () -> Bool
     ) async throws -> UnixTime? {
         while !isStopping() {
+            let sent = ledger.sent(key)
             let queue = try await store.outbox.queue(key)
-            guard !queue.items.isEmpty else { return nil }
+            let items = queue.items.filter { !sent.contains($0.id) }
+            guard !items.isEmpty else { return nil }
             guard let notifier = queue.notifier, notifier.status == .enabled else {
                 var work = Outbox.Work(key)
                 work.givesUp = true
@@ -63,7 +67,7 @@ struct Lane: Sendable {
             }
             let now = store.now
             condition.follow(notifier, at: now)
-            let plan = OutboxPlan(queue.items, breaker: condition.breaker, storm: &condition.storm, at: now)
+            let plan = OutboxPlan(items, breaker: condition.breaker, storm: &condition.storm, at: now)
             try await supersede(plan.superseded, key)
             if let digest = plan.digest {
                 let replaced = digest.replaces
@@ -124,7 +128,12 @@ struct Lane: Sendable {
             return attempts
         }
         condition = present
-        guard !work.attempts.isEmpty else { return nil }
+        guard let last = work.attempts.last else { return nil }
+        work.isNews = condition.isNews(last.result, at: last.at)
+        guard work.attempts.contains(where: { $0.result.failure != nil }) else {
+            ledger.post(work) { store.outboxSignal.raise([key]) }
+            return nil
+        }
         try await ledger.write(work)
         return work.attempts.contains { $0.result.failure == .gone } ? .gone : nil
     }
@@ -178,6 +187,19 @@ extension Lane.Condition {
         guard notifier.stormLimit != stormLimit else { return }
         stormLimit = notifier.stormLimit
         storm = StormGauge(limit: stormLimit)
+    }
+
+    /// Whether the store is to hear that messages are taken: after a failure, and every five seconds.
+    fileprivate mutating func isNews(_ result: SendResult, at now: UnixTime) -> Bool {
+        guard result.failure == nil else {
+            saidWorkingAt = nil
+            return true
+        }
+        if let said = saidWorkingAt, now >= said, now.milliseconds - said.milliseconds < 5_000 {
+            return false
+        }
+        saidWorkingAt = now
+        return true
     }
 
     fileprivate mutating func note(_ result: SendResult, at now: UnixTime) {
