@@ -16,24 +16,40 @@ enum DefaultTemplates {
 
     /// The text of a message about one alert, or of a digest, in a kind's markup.
     static func text(_ kind: Notifier.Kind, _ language: MessageTemplate.Language, isDigest: Bool) -> String {
-        let lines = Lines(markup: Markup.of(kind), isChinese: language == .chinese)
-        return isDigest ? lines.digest : lines.alert
+        texts[Key(kind: kind, language: language, isDigest: isDigest)] ?? ""
     }
+
+    private struct Key: Hashable {
+        let kind: Notifier.Kind
+        let language: MessageTemplate.Language
+        let isDigest: Bool
+    }
+
+    private static let texts: [Key: String] = {
+        var texts: [Key: String] = [:]
+        for kind in Notifier.Kind.allCases {
+            for language in MessageTemplate.Language.allCases {
+                let lines = Lines(markup: Markup.of(kind), isChinese: language == .chinese)
+                texts[Key(kind: kind, language: language, isDigest: false)] = lines.alert
+                texts[Key(kind: kind, language: language, isDigest: true)] = lines.digest
+            }
+        }
+        return texts
+    }()
 
     private struct Lines {
         let markup: Markup
         let isChinese: Bool
 
         var alert: String {
-            let labels = "{{#main_labels}}{{name}}={{value}}{{^last()}}, {{/last()}}{{/main_labels}}"
-            return line("Severity", "级别", "{{severity_text}}{{#is_recovered}} → Ok{{/is_recovered}}")
+            line("Severity", "级别", "{{severity_text}}{{#is_recovered}} → Ok{{/is_recovered}}")
                 + line("Channel", "协作空间", "{{channel_name}}")
                 + line("Source", "集成", "{{integration_name}}", onlyIf: "integration_name")
                 + line("Since", "开始时间", "{{first_seen_at}}")
                 + line("Until", "结束时间", "{{ended_at}}", onlyIf: "ended_at")
                 + line("Lasts", "持续", "{{duration}}")
                 + line("Events", "事件数", "{{event_count}}")
-                + line("Labels", "标签", labels, onlyIf: "has_labels")
+                + line("Labels", "标签", "{{labels_text}}", onlyIf: "labels_text")
                 + "{{#description}}{{!}}\(markup.lineEnd){{description}}\(markup.lineEnd){{/description}}{{!}}"
                 + "\(markup.lineEnd)\(link("Alert", "查看告警", "{{url}}"))"
                 + "{{#link}}\(separator)\(link("Source", "来源", "{{link}}")){{/link}}"

@@ -49,7 +49,7 @@ struct Markup: Sendable {
         bold: "**",
         lineEnd: "\n",
         link: { "[\($0)](\($1))" },
-        escape: { replacing(feishuEntities, in: $0) }
+        escape: { replacing($0, feishuEntity) }
     )
 
     private static let slack = Markup(
@@ -57,7 +57,7 @@ struct Markup: Sendable {
         bold: "*",
         lineEnd: "\n",
         link: { "<\($1)|\($0)>" },
-        escape: { replacing(slackEntities, in: $0) }
+        escape: { replacing($0, slackEntity) }
     )
 
     /// Mustache's list of escapings belongs to the process.
@@ -74,22 +74,36 @@ struct Markup: Sendable {
     }
 
     /// Slack's three (https://api.slack.com/reference/surfaces/formatting#escaping): without `<` there is neither mention nor link.
-    private static let slackEntities: [UInt8: StaticString] = [
-        UInt8(ascii: "&"): "&amp;", UInt8(ascii: "<"): "&lt;", UInt8(ascii: ">"): "&gt;",
-    ]
+    private static func slackEntity(_ byte: UInt8) -> StaticString? {
+        switch byte {
+        case UInt8(ascii: "&"): "&amp;"
+        case UInt8(ascii: "<"): "&lt;"
+        case UInt8(ascii: ">"): "&gt;"
+        default: nil
+        }
+    }
 
     /// Feishu's cards show these for what its markdown would take for tags, links and emphasis.
-    private static let feishuEntities: [UInt8: StaticString] = [
-        UInt8(ascii: "&"): "&#38;", UInt8(ascii: "<"): "&#60;", UInt8(ascii: ">"): "&#62;",
-        UInt8(ascii: "["): "&#91;", UInt8(ascii: "]"): "&#93;", UInt8(ascii: "*"): "&#42;",
-        UInt8(ascii: "~"): "&#126;", UInt8(ascii: "`"): "&#96;", UInt8(ascii: "\\"): "&#92;",
-    ]
+    private static func feishuEntity(_ byte: UInt8) -> StaticString? {
+        switch byte {
+        case UInt8(ascii: "&"): "&#38;"
+        case UInt8(ascii: "<"): "&#60;"
+        case UInt8(ascii: ">"): "&#62;"
+        case UInt8(ascii: "["): "&#91;"
+        case UInt8(ascii: "]"): "&#93;"
+        case UInt8(ascii: "*"): "&#42;"
+        case UInt8(ascii: "~"): "&#126;"
+        case UInt8(ascii: "`"): "&#96;"
+        case UInt8(ascii: "\\"): "&#92;"
+        default: nil
+        }
+    }
 
-    private static func replacing(_ entities: [UInt8: StaticString], in text: String) -> String {
-        guard text.utf8.contains(where: { entities[$0] != nil }) else { return text }
+    private static func replacing(_ text: String, _ entity: (UInt8) -> StaticString?) -> String {
+        guard text.utf8.contains(where: { entity($0) != nil }) else { return text }
         var result: [UInt8] = []
         for byte in text.utf8 {
-            if let entity = entities[byte] { result += [UInt8](entity) } else { result.append(byte) }
+            if let entity = entity(byte) { result += [UInt8](entity) } else { result.append(byte) }
         }
         return String(decoding: result, as: UTF8.self)
     }

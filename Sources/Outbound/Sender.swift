@@ -53,11 +53,12 @@ package struct Sender: Sendable {
         } catch {
             outcome = Outcome(SendFailure(.broken, "This service was stopped while it sent."))
         }
+        let secrets = settings.secrets
         return SendResult(
             failure: outcome.verdict.failure,
-            detail: outcome.verdict.detail,
+            detail: Excerpt.text(of: Array(outcome.verdict.detail.utf8), hiding: secrets),
             statusCode: outcome.code,
-            response: Excerpt.text(of: Array(outcome.response.utf8), hiding: settings.secrets),
+            response: Excerpt.text(of: Array(outcome.response.utf8), hiding: secrets),
             latency: start.duration(to: .now),
             retryAfter: outcome.retryAfter,
             templateProblem: rendered.problem
@@ -88,7 +89,7 @@ package struct Sender: Sendable {
         SettingsCheck(policy: policy).problems(in: settings)
     }
 
-    /// Closes all connections; what is under way fails. Afterwards nothing can be sent.
+    /// Closes the connections of HTTP; what is under way by it fails, and nothing more can be posted. To be called once, at the end.
     package func shutdown() async { await http.shutdown() }
 
     /// What became of one attempt.

@@ -16,6 +16,23 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
     let kind: Notifier.Kind
     let words: Words
     let time: LocalTime
+    private let url: MustacheTemplate?
+    private let link: MustacheTemplate?
+
+    init(message: OutboundMessage, kind: Notifier.Kind, words: Words, time: LocalTime) {
+        self.message = message
+        self.kind = kind
+        self.words = words
+        self.time = time
+        switch message.message {
+        case .alert(let news):
+            url = Self.address(Text(news.url), kind)
+            link = news.link.flatMap { Self.address($0, kind) }
+        case .digest(let digest):
+            url = Self.address(Text(digest.url), kind)
+            link = nil
+        }
+    }
 
     /// It is no text itself.
     var renderText: String { "" }
@@ -25,6 +42,8 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
         switch name {
         case "is_test": return message.isTest
         case "supersedes": return message.supersedes.map(\.description)
+        case "url": return url
+        case "link": return link
         default: break
         }
         return switch message.message {
@@ -51,8 +70,8 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
         labels.all.map { TemplatePair(name: line($0.name), value: line($0.value, bytes: listValueBytes)) }
     }
 
-    /// An address that is inserted without escapes; nil when it is none.
-    private func address(_ text: Text) -> Any? {
+    /// An address; nil when the text is none. A template, as Mustache inserts those without escapes.
+    private static func address(_ text: Text, _ kind: Notifier.Kind) -> MustacheTemplate? {
         SafeLink.text(text, kind: kind).flatMap { try? MustacheTemplate(string: $0) }
     }
 
@@ -116,9 +135,7 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
         case "labels_list": Self.list(news.labels)
         case "annotations_list": Self.list(news.annotations)
         case "main_labels": mainLabels(news.labels)
-        case "has_labels": !mainLabels(news.labels).isEmpty
-        case "url": address(Text(news.url))
-        case "link": news.link.flatMap { address($0) }
+        case "labels_text": labelsText(news.labels)
         default: nil
         }
     }
@@ -133,14 +150,24 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
 
     /// The labels that tell people something: not those that the title, the severity or the sender's machinery hold already.
     private func mainLabels(_ labels: Labels) -> [TemplatePair] {
-        let others: Set<Text> = ["alertname", "severity", "priority", "level", "fingerprint", "alertgroup"]
-        return labels.all.filter {
-            !$0.name.bytes.starts(with: "_".utf8) && !others.contains($0.name) && !$0.value.isBlank
+        labels.all.lazy.filter {
+            $0.name.bytes.first != UInt8(ascii: "_") && !Self.otherLabels.contains($0.name)
+                && !$0.value.isBlank
         }
         .prefix(Self.mainLabels)
         .map {
             TemplatePair(name: Self.line($0.name), value: Self.line($0.value, bytes: Self.mainValueBytes))
         }
+    }
+
+    private static let otherLabels: Set<Text> = [
+        "alertname", "severity", "priority", "level", "fingerprint", "alertgroup",
+    ]
+
+    /// `host=web-1, region=eu`; nil when there are none.
+    private func labelsText(_ labels: Labels) -> String? {
+        let pairs = mainLabels(labels)
+        return pairs.isEmpty ? nil : pairs.map(\.description).joined(separator: ", ")
     }
 
     // MARK: A digest
@@ -158,7 +185,6 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
         case "alerts": String(digest.alerts)
         case "has_titles": !digest.titles.isEmpty
         case "alert_ids": digest.alertIDs.map(\.description)
-        case "url": address(Text(digest.url))
         case "counts":
             digest.counts.map { count in
                 TemplateRow(values: [

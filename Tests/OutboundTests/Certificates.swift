@@ -1,7 +1,8 @@
 import Foundation
 import NIOSSL
 
-/// An authority of the tests' own, and a receiver's certificate by it for `hook.example.test`, `mail.example.test` and `127.0.0.1`.
+/// An authority of the tests' own, and a receiver's certificate by it for `hook.example.test`, `mail.example.test`, `*.wild.example.test` and
+/// `127.0.0.1`.
 enum Certificates {
     /// Writes the authority's certificate into a file for this run, and answers its path.
     static func authorityFile() throws -> String {
@@ -38,16 +39,16 @@ enum Certificates {
 
     private static let receiver = """
         -----BEGIN CERTIFICATE-----
-        MIIBvzCCAWWgAwIBAgIBAjAKBggqhkjOPQQDAjAgMR4wHAYDVQQDDBVUb2NzaW4g
+        MIIB1TCCAXqgAwIBAgIBAzAKBggqhkjOPQQDAjAgMR4wHAYDVQQDDBVUb2NzaW4g
         dGVzdCBhdXRob3JpdHkwIBcNMjAwMTAxMDAwMDAwWhgPMjEyMDAxMDEwMDAwMDBa
         MBMxETAPBgNVBAMMCHJlY2VpdmVyMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
         suun+UoxSXA/AQ2Qe7YY14pqVZxqKWkb+ctwF2Plyn0EFbqBBep6hIR+ScE6aJol
-        QVAtP56w9BkHqxyIJdcIXKOBmjCBlzA1BgNVHREELjAsghFob29rLmV4YW1wbGUu
-        dGVzdIIRbWFpbC5leGFtcGxlLnRlc3SHBH8AAAEwCQYDVR0TBAIwADATBgNVHSUE
-        DDAKBggrBgEFBQcDATAdBgNVHQ4EFgQUSv0vSM0PCSWgdCnujUsOtaRzkAUwHwYD
-        VR0jBBgwFoAUWsYD2J9Q2aR+3DuX+FU1JDFCSPcwCgYIKoZIzj0EAwIDSAAwRQIh
-        APqKrBks8adIxWYnDx8Gh2PTeJaoLbieu0iBIITfiThvAiBsnDloikiDupIzXjaj
-        0d4uPya+NHYm6U3e4Mcq61wpog==
+        QVAtP56w9BkHqxyIJdcIXKOBrzCBrDBKBgNVHREEQzBBghFob29rLmV4YW1wbGUu
+        dGVzdIIRbWFpbC5leGFtcGxlLnRlc3SCEyoud2lsZC5leGFtcGxlLnRlc3SHBH8A
+        AAEwCQYDVR0TBAIwADATBgNVHSUEDDAKBggrBgEFBQcDATAdBgNVHQ4EFgQUSv0v
+        SM0PCSWgdCnujUsOtaRzkAUwHwYDVR0jBBgwFoAUWsYD2J9Q2aR+3DuX+FU1JDFC
+        SPcwCgYIKoZIzj0EAwIDSQAwRgIhAIJM/G3QHMXZ7ewNoW3GwARhJEl7Rg7vTGAd
+        M+5/jMWVAiEA4BxboEeeKQo7UnywVgeaS21rtmOyGRJJZIsJ1S1tOA8=
         -----END CERTIFICATE-----
         """
 

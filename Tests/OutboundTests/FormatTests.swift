@@ -201,6 +201,22 @@ struct VerdictTests {
         }
     }
 
+    @Test("a vendor that repeats the token is not quoted with it")
+    func hiddenToken() async throws {
+        let body = #"{"errcode":300001,"errmsg":"token 0123456789abcdef is not exist"}"#
+        try await Receiver.with(Step.answer(200, body)) { receiver in
+            try await withSender { sender in
+                let url = try EndpointURL(
+                    Text("http://127.0.0.1:\(receiver.port)/send?access_token=0123456789abcdef")
+                )
+                let settings = NotifierSettings.dingtalk(url: url, secret: nil)
+                let result = await sender.send(message(), to: settings, template: english, at: newYear)
+                #expect(result.detail == "DingTalk answered with code 300001: token *** is not exist")
+                #expect(!result.response.contains("abcdef"))
+            }
+        }
+    }
+
     @Test("a vendor's code and words are in the detail")
     func detail() async throws {
         let body = #"{"errcode":310000,"errmsg":"keywords not in content, more: [https://ding.example]"}"#

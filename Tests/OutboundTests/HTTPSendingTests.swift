@@ -278,12 +278,16 @@ struct HTTPSSendingTests {
     private static let quick = SendLimits(connect: .milliseconds(500), http: .milliseconds(600))
     private static let names = resolver([
         "hook.example.test": ["127.0.0.1"], "other.example.test": ["127.0.0.1"],
+        "wild.example.test": ["127.0.0.1"],
+        "a.wild.example.test": ["127.0.0.1"], "a.b.wild.example.test": ["127.0.0.1"],
     ])
 
     @Test(
         "the certificate is checked for the name in the URL, at the address that was checked",
         arguments: [
             ("hook.example.test", nil), ("other.example.test", .tls), ("127.0.0.1", nil),
+            ("a.wild.example.test", nil),
+            ("wild.example.test", .tls), ("a.b.wild.example.test", .tls),
         ] as [(String, SendResult.Failure?)]
     )
     func names(host: String, failure: SendResult.Failure?) async throws {
@@ -295,6 +299,25 @@ struct HTTPSSendingTests {
                 #expect(result.failure == failure, "\(result.detail)")
                 #expect(receiver.requests.count == (failure == nil ? 1 : 0))
             }
+        }
+    }
+
+    @Test("many refusals of a certificate at once leave the client in order")
+    func manyRefusals() async throws {
+        try await Receiver.with(tls: try Certificates.serverContext()) { receiver in
+            try await withSender(resolver: Self.names) { sender in
+                let url = try EndpointURL(Text("https://other.example.test:\(receiver.port)/"))
+                let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                await withTaskGroup(of: SendResult.self) { group in
+                    for _ in 0..<50 {
+                        group.addTask {
+                            await sender.send(message(), to: settings, template: english, at: newYear)
+                        }
+                    }
+                    for await result in group { #expect(result.failure == .tls) }
+                }
+            }
+            #expect(receiver.requests.isEmpty)
         }
     }
 

@@ -105,6 +105,7 @@ struct TemplateTests {
             "_id=7;host=web-1;k8s.pod=web-1-x;severity=P1;"
         ),
         ("{{#main_labels}}{{name}}={{value}};{{/main_labels}}", .email, "host=web-1;k8s.pod=web-1-x;"),
+        ("{{labels_text}}", .email, "host=web-1, k8s.pod=web-1-x"),
         ("{{channel_name}}/{{integration_name}}/{{account_name}}", .email, "Payments/ARMS prod/Acme"),
         ("{{event_count}} in {{duration}}, {{time}}", .email, "3 in 12m, 2026-01-01T00:12:05+00:00"),
         (
