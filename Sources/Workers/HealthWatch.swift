@@ -8,7 +8,7 @@ import Storage
 ///
 /// What is to be told is the difference between what goes wrong and what is open, so that nothing is told twice, not even after a restart.
 package struct HealthWatch: Service {
-    private static let interval = Duration.seconds(15)
+    private static let interval = Duration.seconds(5)
 
     private let store: Store
     private let commit: GroupCommit

@@ -22,6 +22,9 @@ struct Lane: Sendable {
         }
     }
 
+    /// Nothing of a round could be read: to be looked at again after a while, and not at once.
+    private struct NothingTried: Error {}
+
     /// Messages that one endpoint gets at the same time.
     private static let endpointLimit = 4
     /// Messages between two looks at the queue.
@@ -128,7 +131,10 @@ struct Lane: Sendable {
             return attempts
         }
         condition = present
-        guard let last = work.attempts.last else { return nil }
+        guard let last = work.attempts.last else {
+            if isStopping() || Task.isCancelled { return nil }
+            throw NothingTried()
+        }
         work.isNews = condition.isNews(last.result, at: last.at)
         guard work.attempts.contains(where: { $0.result.failure != nil }) else {
             ledger.post(work) { store.outboxSignal.raise([key]) }

@@ -8,12 +8,15 @@ import Storage
 final class Ledger: Sendable {
     typealias Key = OutboxSignal.Key
 
-    private static let pace = Duration.milliseconds(100)
+    private static let pace = Duration.milliseconds(10)
+    private static let paces = 10
     /// Works of one transaction: a push that comes then waits for no more than about a millisecond.
     private static let portion = 16
 
     private struct Entry {
         let work: Outbox.Work
+        /// Whether somebody waits for it: then it does not wait for others.
+        let isAwaited: Bool
         let done: @Sendable (Result<Void, any Error>) -> Void
     }
 
@@ -36,7 +39,7 @@ final class Ledger: Sendable {
     /// Returns when it is on disk. Throws what the store throws: then none of it was written.
     func write(_ work: Outbox.Work) async throws {
         try await withCheckedThrowingContinuation { caller in
-            add(Entry(work: work) { caller.resume(with: $0) })
+            add(Entry(work: work, isAwaited: true) { caller.resume(with: $0) })
         }
     }
 
@@ -45,7 +48,7 @@ final class Ledger: Sendable {
         let (key, ids) = (work.key, Set(work.attempts.map(\.id)))
         state.withLock { $0.sent[key, default: []].formUnion(ids) }
         add(
-            Entry(work: work) { [self] result in
+            Entry(work: work, isAwaited: false) { [self] result in
                 state.withLock { state in
                     state.sent[key]?.subtract(ids)
                     if state.sent[key]?.isEmpty == true { state.sent[key] = nil }
@@ -70,7 +73,7 @@ final class Ledger: Sendable {
     func run() async {
         for await _ in changes {
             await flush()
-            try? await Task.sleep(for: Self.pace)
+            for _ in 0..<Self.paces where !hasAwaited { try? await Task.sleep(for: Self.pace) }
         }
         await Task.detached { await self.flush() }.value
         let rest = state.withLock { state in
@@ -80,6 +83,8 @@ final class Ledger: Sendable {
         }
         for entry in rest { entry.done(.failure(CancellationError())) }
     }
+
+    private var hasAwaited: Bool { state.withLock { $0.entries.contains(where: \.isAwaited) } }
 
     private func flush() async {
         let entries = state.withLock { state in

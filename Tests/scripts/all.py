@@ -32,8 +32,8 @@ def scripts(long):
         ("hostile.py", ["--long"] if long else [], 1800 if long else 400),
         ("fairness.py", ["--seconds", "15", "--rounds", "3"] if long else [], 900 if long else 200),
         ("retention.py", [], 120),
-        ("receivers.py", ["--self-test"], 60),
-        ("notifications.py", ["--long"] if long else [], 1800 if long else 240),
+        ("receivers.py", ["--self-test"], 300),
+        ("notifications.py", ["--long"] if long else [], 1800 if long else 400),
     ]
 
 

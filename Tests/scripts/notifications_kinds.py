@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import secrets
+import time
 import urllib.request
 
 import tocsin
@@ -112,6 +113,10 @@ def changes(checks, sides):
 def record(checks, sides):
     """The notifications of all that: sent at the first attempt."""
     for notifier in sides.notifiers:
+        # What was sent is written a moment later.
+        end = time.monotonic() + 5
+        while notifier.notifications(state="waiting") and time.monotonic() < end:
+            time.sleep(0.1)
         items = notifier.notifications()
         good = 250 if notifier.vendor.kind == "email" else 200
         found = {(item["state"], item["attempt_count"], item["last_failure"], item["last_status_code"]) for item in items}
