@@ -20,6 +20,13 @@ let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 
 let package = Package(
     name: "tocsin",
+    traits: [
+        .trait(
+            name: "PostgreSQL",
+            description: "The PostgreSQL driver, by libpq: many nodes on one database."
+        ),
+        .default(enabledTraits: ["PostgreSQL"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
@@ -44,6 +51,7 @@ let package = Package(
     targets: [
         .systemLibrary(name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "libcrypto"),
         .systemLibrary(name: "CSQLite", path: "CSupport/CSQLite", pkgConfig: "sqlite3"),
+        .systemLibrary(name: "CPostgres", path: "CSupport/CPostgres", pkgConfig: "libpq"),
         .systemLibrary(name: "CZstd", path: "CSupport/CZstd", pkgConfig: "libzstd"),
         .target(
             name: "CSimdjson",
@@ -60,7 +68,14 @@ let package = Package(
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),
         .target(name: "Formats", dependencies: ["Domain", "Native"], swiftSettings: safe),
-        .target(name: "SQL", dependencies: ["CSQLite", nioPosix, logging], swiftSettings: base),
+        .target(
+            name: "SQL",
+            dependencies: [
+                "CSQLite", .target(name: "CPostgres", condition: .when(traits: ["PostgreSQL"])), nioPosix,
+                logging,
+            ],
+            swiftSettings: base
+        ),
         .target(
             name: "Storage",
             dependencies: [

@@ -9,6 +9,12 @@ import Storage
 package struct Installation: Sendable {
     package let store: Store
     package let settings: Settings
+    /// With a database server: what it can't take is kept here.
+    package let spool: Spool?
+    #if PostgreSQL
+    /// With a database server: hears the other nodes.
+    let listener: PostgresListener?
+    #endif
     /// Whether the whole database was checked on opening; a large one is checked later, in the background.
     package let isChecked: Bool
     private let lock: FileLock
@@ -18,24 +24,21 @@ package struct Installation: Sendable {
         package let description: String
         /// Another process has it, and may give it back.
         package var isInUse = false
+        /// The database server can't be reached, and may come back.
+        package var isAway = false
     }
 
-    /// Bytes of a database up to which it is checked before it is used: about a millisecond for each MiB, while senders wait.
-    private static let checkedAtOnce: Int64 = 256 << 20
-    private static let readers = 2
     /// Accounts whose configuration is kept in memory.
     private static let snapshots = 20_000
 
-    /// Opens it, in an order in which each step may rely on the ones before: lock, log made durable, database, log emptied, schema, root
-    /// secret and key check, damage check.
-    ///
-    /// - Rule: the log is written again before it is read, and the folder synced after. Why: what a failed sync left in memory only would
-    ///   be carried over into the database. Otherwise: a power cut in between leaves a damaged database.
+    /// Opens it: the data directory first, so that nobody else has it, then the store, whose tables are brought to the newest form, and the
+    /// root secret, which must be the one of the store.
     ///
     /// `failStop` ends the process when the disk did not confirm a sync of the writer, whoever asked for it.
     package static func open(
         _ settings: Settings,
         clock: WallClock = SystemClock.wall,
+        logger: Logger = Logger(label: "tocsin"),
         failStop: @escaping @Sendable (String) -> Void = { _ in endProcess(code: 70) }
     ) throws -> Installation {
         keepFilesPrivate()
@@ -46,32 +49,73 @@ package struct Installation: Sendable {
                 isInUse: true
             )
         }
-        let path = databasePath(settings)
-        try PrivateFile.rewrite(path + "-wal")
-        let writer = try SQLiteConnection(path: path, purpose: .writer)
-        try writer.truncateLog()
-        try PrivateFile.syncFolder(of: path)
-        try Migrator.migrate(writer, Schema.migrations, now: clock.now().milliseconds)
-        let (keys, lastSeen) = try identity(settings, clock, on: writer)
-        let isChecked = try check(writer)
-        let database = try Database(readerCount: readers) { isWriter throws(SQLError) in
-            isWriter ? writer : try SQLiteConnection(path: path, purpose: .reader)
-        } onSyncFailure: {
-            failStop("the disk did not confirm a sync: what was written may be gone")
-        }
+        let opened = try openStore(settings, clock, logger, failStop)
+        let database = opened.database
         let cache = SnapshotCache(database: database, capacity: snapshots) { account, connection in
             try SnapshotLoader.load(account, on: connection)
         }
         let store = Store(
             database: database,
             snapshots: cache,
-            identifiers: IdentifierSource(clock: clock, after: lastSeen),
+            identifiers: IdentifierSource(clock: clock, after: opened.lastSeen),
             formats: PushFormats.all,
-            pushTokenKeys: keys,
+            pushTokenKeys: opened.keys,
             publicURL: settings.publicURL,
             crashGuard: try CrashGuard(armedAt: settings.dataDirectory + "/crashes")
         )
-        return Installation(store: store, settings: settings, isChecked: isChecked, lock: lock)
+        let spool = settings.databaseURL == nil ? nil : try openSpool(settings)
+        #if PostgreSQL
+        return Installation(
+            store: store,
+            settings: settings,
+            spool: spool,
+            listener: settings.databaseURL.map { PostgresListener(url: $0) },
+            isChecked: opened.isChecked,
+            lock: lock
+        )
+        #else
+        return Installation(
+            store: store,
+            settings: settings,
+            spool: spool,
+            isChecked: opened.isChecked,
+            lock: lock
+        )
+        #endif
+    }
+
+    private struct Opened {
+        let database: Database
+        let keys: PushTokenKeys
+        let lastSeen: UnixTime
+        let isChecked: Bool
+    }
+
+    private static func openStore(
+        _ settings: Settings,
+        _ clock: WallClock,
+        _ logger: Logger,
+        _ failStop: @escaping @Sendable (String) -> Void
+    ) throws -> Opened {
+        #if PostgreSQL
+        if let url = settings.databaseURL {
+            let (database, (keys, lastSeen)) = try ServerStore.open(url, clock: clock, logger: logger) {
+                try identity(settings, clock, on: $0)
+            }
+            return Opened(database: database, keys: keys, lastSeen: lastSeen, isChecked: true)
+        }
+        #endif
+        let path = databasePath(settings)
+        let (database, (keys, lastSeen), isChecked) = try EmbeddedStore.open(
+            path,
+            clock: clock,
+            failStop: failStop
+        ) { try identity(settings, clock, on: $0) }
+        return Opened(database: database, keys: keys, lastSeen: lastSeen, isChecked: isChecked)
+    }
+
+    private static func openSpool(_ settings: Settings) throws -> Spool {
+        try Spool(path: settings.dataDirectory + "/spool.db", limit: settings.spoolBytes)
     }
 
     static func databasePath(_ settings: Settings) -> String { settings.dataDirectory + "/tocsin.db" }
@@ -106,29 +150,6 @@ package struct Installation: Sendable {
         return (keys, now)
     }
 
-    private static let size = SQLStatement(
-        "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
-    )
-    private static let quickCheck = SQLStatement("PRAGMA quick_check(1)")
-
-    /// Whether the database was checked; throws when it is damaged.
-    private static func check(_ connection: any SQLConnection) throws -> Bool {
-        let bytes = try connection.row(size, []) { row throws(SQLError) in row.integer(0) } ?? 0
-        guard bytes <= checkedAtOnce else { return false }
-        try checkNow(connection)
-        return true
-    }
-
-    /// Throws when the database is damaged. Reads all of it.
-    static func checkNow(_ connection: any SQLConnection) throws {
-        let verdict = try connection.row(quickCheck, []) { row throws(SQLError) in
-            String(decoding: row.bytes(0), as: UTF8.self)
-        }
-        guard verdict == "ok" else {
-            throw Problem(description: "the database is damaged: \(verdict ?? "no verdict")")
-        }
-    }
-
     /// Makes the first operator key and writes it to `operator.key`; nil when there is one already.
     ///
     /// The file is written before the key is stored: what a crash leaves between the two is taken up at the next start.
@@ -155,7 +176,13 @@ package struct Installation: Sendable {
             labels: Labels()
         )
         let actor = Actor(key: nil, role: "command-line", requestID: "bootstrap")
-        _ = try await store.apiKeys.insert(draft, for: .operator, by: actor, secret: secret)
+        do {
+            _ = try await store.apiKeys.insert(draft, for: .operator, by: actor, secret: secret)
+        } catch StoreError.nameTaken {
+            // Another node was first: its key is the one.
+            PrivateFile.remove(path)
+            return nil
+        }
         return (path, secret)
     }
 
@@ -167,19 +194,10 @@ package struct Installation: Sendable {
 
     /// Closes the store and gives the directory back.
     package func close() async throws {
+        #if PostgreSQL
+        try await listener?.close()
+        #endif
         try await store.database.close()
         lock.release()
-    }
-}
-
-extension Installation {
-    /// Throws when the database is damaged. Reads all of it on a connection of its own, while others go on.
-    func checkInBackground() async throws {
-        let path = Self.databasePath(settings)
-        let inspector = try Database(readerCount: 1) { isWriter throws(SQLError) in
-            try SQLiteConnection(path: path, purpose: isWriter ? .reader : .inspector)
-        }
-        try await inspector.read { try Self.checkNow($0) }
-        try await inspector.close()
     }
 }

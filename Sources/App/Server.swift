@@ -11,6 +11,7 @@ import NIOCore
 import NIOSSL
 import Native
 import Outbound
+import SQL
 import ServiceLifecycle
 import Storage
 import UnixSignals
@@ -30,6 +31,9 @@ package struct Server {
     private let metrics: PrometheusMetrics
     private let health: Health
     private let sender: Sender
+    private let reachability = Reachability()
+    /// Random, of this process: what it claims on a shared database is its own.
+    private let owner = SecureRandom.bytes(16)
     private let logger: Logger
 
     /// Builds it over an opened installation. Throws when `outbound-trust` can't be read.
@@ -49,23 +53,24 @@ package struct Server {
         self.logger = logger
         metrics = PrometheusMetrics()
         usage = UsageTracker(database: store.database, logger: logger)
+        let (usage, reachability) = (usage, reachability)
         commit = GroupCommit(
             database: store.database,
             identifiers: store.identifiers,
             outboxSignal: store.outboxSignal,
             bounds: bounds,
+            spooling: installation.spool.map {
+                SpoolLane($0, store: store, usage: usage, reachability: reachability, logger: logger)
+            },
             metrics: metrics,
             logger: logger,
             failStop: failStop
         )
-        let (commit, metrics) = (commit, metrics)
         health = Health(
+            store: store,
             commit: commit,
-            database: {
-                let isWritable = await StoreProbe.isWritable(store)
-                if isWritable { commit.noteStoreWorks() }
-                return isWritable
-            },
+            role: installation.settings.role,
+            reachability: store.isShared ? reachability : nil,
             metrics: metrics
         )
         router = Self.router(
@@ -108,7 +113,9 @@ package struct Server {
         router.add(middleware: ErrorMiddleware())
         health.add(to: router)
         if settings.metricsListen == nil { health.addMetrics(to: router) }
-        API.mount(on: router, store: store, commit: commit, sender: sender, usage: usage)
+        if settings.role.servesAPI {
+            API.mount(on: router, store: store, commit: commit, sender: sender, usage: usage)
+        }
         return router
     }
 
@@ -119,12 +126,10 @@ package struct Server {
             StoreCloser(installation: installation),
             SenderCloser(sender: sender),
             usage,
-            AccountPurger(store: installation.store, logger: logger),
-            retentionPurger(),
-            dispatcher(),
-            HealthWatch(store: installation.store, commit: commit, logger: logger),
-            commit,
         ]
+        if let link = nodeLink() { services.append(link) }
+        services += workers()
+        services.append(commit)
         if !installation.isChecked {
             services.append(DamageCheck(installation: installation, logger: logger))
         }
@@ -139,12 +144,40 @@ package struct Server {
         try await ServiceGroup(configuration: configuration).run()
     }
 
+    /// What is done in the background, whoever asks.
+    private func workers() -> [any Service] {
+        guard installation.settings.role.works else { return [] }
+        let store = installation.store
+        return [
+            AccountPurger(store: store, owner: owner, logger: logger), retentionPurger(), dispatcher(),
+            HealthWatch(store: store, commit: commit, owner: owner, logger: logger),
+        ]
+    }
+
+    /// The link to other nodes; nil on the embedded store, which has none.
+    private func nodeLink() -> NodeLink? {
+        #if PostgreSQL
+        guard let listener = installation.listener else { return nil }
+        return NodeLink(
+            store: installation.store,
+            commit: commit,
+            reachability: reachability,
+            logger: logger
+        ) { milliseconds in
+            let news = try await listener.next(within: milliseconds)
+            return (news.texts, news.isNew)
+        }
+        #else
+        return nil
+        #endif
+    }
+
     private func dispatcher() -> Dispatcher {
         let sender = sender
         return Dispatcher(
             store: installation.store,
-            owner: SecureRandom.bytes(16),
-            isAlone: true,
+            owner: owner,
+            isAlone: !installation.store.isShared,
             metrics: metrics,
             logger: logger
         ) { message, settings, template, now in
@@ -157,6 +190,7 @@ package struct Server {
         return RetentionPurger(
             store: store,
             known: store.identifiers.lastSeen,
+            owner: owner,
             metrics: metrics,
             logger: logger
         )
@@ -199,6 +233,7 @@ package struct Server {
 
     /// Makes the door of each connection.
     private func pushDoors() -> @Sendable () -> [any ChannelHandler] {
+        guard installation.settings.role.takesPushes else { return { [] } }
         let store = installation.store
         let intake = PushIntake(keys: store.pushTokenKeys, store: store, commit: commit, usage: usage)
         let address = ClientAddress(trusted: installation.settings.trustedProxies)
@@ -246,7 +281,7 @@ private struct DamageCheck: Service {
     let logger: Logger
 
     func run() async throws {
-        try await installation.checkInBackground()
+        try await EmbeddedStore.checkInBackground(Installation.databasePath(installation.settings))
         logger.info("the database was checked: no damage")
         try? await gracefulShutdown()
     }

@@ -1,6 +1,7 @@
 import Configuration
 import Domain
 import Logging
+import Native
 import SystemPackage
 
 /// All settings of `tocsin serve`, read once. Each is an option (`--data-dir`), an environment variable (`TOCSIN_DATA_DIR`) and a key of
@@ -9,7 +10,10 @@ import SystemPackage
 ///     data-dir           folder of the store and its keys                          ./tocsin-data
 ///     listen             HOST:PORT                                                 127.0.0.1:8080
 ///     public-url         what push URLs begin with                                 http(s):// and listen
-///     role               all (the only one on SQLite)                              all
+///     database-url       postgres://.. as libpq reads it: many nodes on one database   none: the embedded store
+///     database-url-file  a file that holds it, so that its password is nowhere else    none
+///     role               all, api, ingest or worker; on the embedded store all         all
+///     spool-bytes        what may wait on disk while the database is away              1073741824
 ///     tls-certificate    PEM file, with tls-key                                    none
 ///     tls-key            PEM file                                                  none
 ///     trusted-proxies    CIDRs whose X-Forwarded-For is believed                   none
@@ -21,6 +25,11 @@ import SystemPackage
 ///     log-level          trace .. critical                                         info
 package struct Settings: Sendable {
     package let dataDirectory: String
+    /// A connection string of libpq, with a password maybe: never to be shown. nil: the embedded store.
+    package let databaseURL: String?
+    package let role: NodeRole
+    /// Bytes; only with a database server.
+    package let spoolBytes: Int
     package let listen: HostPort
     package let publicURL: PublicURL
     package let tls: TLSFiles?
@@ -31,6 +40,21 @@ package struct Settings: Sendable {
     /// Path; nil: the system's authorities alone.
     package let outboundTrust: String?
     package let logLevel: Logger.Level
+
+    /// What a node of several on one database does.
+    package enum NodeRole: String, Sendable, CaseIterable {
+        case all
+        /// The management API alone.
+        case api
+        /// Pushes alone.
+        case ingest
+        /// Telling people, retention, health alerts.
+        case worker
+
+        package var servesAPI: Bool { self == .all || self == .api }
+        package var takesPushes: Bool { self == .all || self == .ingest }
+        package var works: Bool { self == .all || self == .worker }
+    }
 
     /// PEM files of the server's certificate.
     package struct TLSFiles: Sendable {
@@ -90,6 +114,7 @@ package struct Settings: Sendable {
         switch key {
         case "trusted-proxies", "outbound-allow": .stringArray(text.split(separator: ",").map(String.init))
         case "insecure-http": .bool(text == "true")
+        case "spool-bytes": Int(text).map { .int($0) } ?? .string(text)
         default: .string(text)
         }
     }
@@ -118,11 +143,10 @@ package struct Settings: Sendable {
         if Logger.Level(rawValue: level) == nil {
             problems.append("log-level: \"\(level)\" is none: use info or debug")
         }
-        if case let role = config.string(forKey: "role", default: "all"), role != "all" {
-            problems.append(
-                "role: \"\(role)\" needs a database server; on the embedded store the role is all"
-            )
-        }
+        databaseURL = Self.databaseURL(config, &problems)
+        role = Self.role(config, isEmbedded: databaseURL == nil, &problems)
+        spoolBytes = config.int(forKey: "spool-bytes", default: 1 << 30)
+        if spoolBytes < 0 { problems.append("spool-bytes: \(spoolBytes) is less than none") }
         let url = config.string(forKey: "public-url") ?? "\(tls == nil ? "http" : "https")://\(listen)"
         publicURL = try Self.publicURL(url, &problems)
         let isPlain = tls == nil && !listen.isLoopback && trustedProxies.isEmpty
@@ -133,6 +157,46 @@ package struct Settings: Sendable {
             )
         }
         guard problems.isEmpty else { throw Problems(lines: problems) }
+    }
+
+    private static func role(
+        _ config: ConfigReader,
+        isEmbedded: Bool,
+        _ problems: inout [String]
+    ) -> NodeRole {
+        let text = config.string(forKey: "role", default: NodeRole.all.rawValue)
+        guard let role = NodeRole(rawValue: text) else {
+            problems.append("role: \"\(text)\" is none: use all, api, ingest or worker")
+            return .all
+        }
+        if isEmbedded, role != .all {
+            problems.append(
+                "role: \"\(text)\" needs a database server (database-url); on the embedded store the role is all"
+            )
+        }
+        return role
+    }
+
+    /// From `database-url` or the file that `database-url-file` names. What is wrong with it is said without it: it may hold a password.
+    private static func databaseURL(_ config: ConfigReader, _ problems: inout [String]) -> String? {
+        var url = config.string(forKey: "database-url", isSecret: true)
+        if let file = config.string(forKey: "database-url-file") {
+            if url != nil { problems.append("database-url and database-url-file: give one of them") }
+            do {
+                guard let bytes = try PrivateFile.read(file) else { throw CancellationError() }
+                url = Text(trusted: bytes).trimmed.string
+            } catch {
+                problems.append("database-url-file: \(file) can't be read")
+            }
+        }
+        guard let url else { return nil }
+        if !url.hasPrefix("postgres://"), !url.hasPrefix("postgresql://") {
+            problems.append("database-url: must begin with postgres://")
+        }
+        #if !PostgreSQL
+        problems.append("database-url: this program was built without PostgreSQL")
+        #endif
+        return url
     }
 
     private static func publicURL(_ text: String, _ problems: inout [String]) throws -> PublicURL {

@@ -15,7 +15,7 @@ extension Installation {
         var hasWaited = false
         while true {
             do {
-                return try open(settings, failStop: failStop)
+                return try open(settings, logger: logger, failStop: failStop)
             } catch let problem as Problem where problem.isInUse && ContinuousClock.now < end {
                 if !hasWaited { logger.notice("waiting for the process that has the data directory") }
                 hasWaited = true

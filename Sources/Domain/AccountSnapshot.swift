@@ -132,12 +132,22 @@ package struct IntegrationSnapshot: Sendable {
         of token: PushToken,
         at now: UnixTime
     ) -> (credential: Credential, refusal: RefusalReason?)? {
-        guard let credential = credentials.first(where: { $0.tag == token.tag && $0.kid == token.kid }) else {
+        admission(tag: token.tag, kid: token.kid, expiryDay: token.expiryDay, at: now)
+    }
+
+    /// The same, of a token of which only this is left.
+    package func admission(
+        tag: PushTag,
+        kid: UInt8,
+        expiryDay: UInt16,
+        at now: UnixTime
+    ) -> (credential: Credential, refusal: RefusalReason?)? {
+        guard let credential = credentials.first(where: { $0.tag == tag && $0.kid == kid }) else {
             return nil
         }
         if credential.isRevoked { return (credential, .revoked) }
         let isOver = credential.expiresAt.map { $0 <= now } ?? false
-        if isOver || ExpiryDay.isOver(token.expiryDay, at: now) { return (credential, .expired) }
+        if isOver || ExpiryDay.isOver(expiryDay, at: now) { return (credential, .expired) }
         return (credential, isEnabled ? nil : .integrationDisabled)
     }
 }

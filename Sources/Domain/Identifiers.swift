@@ -121,6 +121,15 @@ package struct IdentifierSequence: Sendable {
         return Identifier(high: lastHigh, low: lastLow)
     }
 
+    /// What is made from now on comes after all that carry `time`.
+    package mutating func pass(_ time: UnixTime) {
+        let floor = IdentifierSequence(after: time)
+        if floor.lastHigh > lastHigh { self = floor }
+    }
+
+    /// The time that the last one carries.
+    package var newestTime: UnixTime { UnixTime(milliseconds: Int64(lastHigh >> 16)) }
+
     private mutating func advance(by step: UInt64) {
         let low = (lastLow & 0x3FFF_FFFF_FFFF_FFFF) + step
         lastLow = 0x8000_0000_0000_0000 | low & 0x3FFF_FFFF_FFFF_FFFF

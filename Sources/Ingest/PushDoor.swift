@@ -121,7 +121,7 @@ package final class PushDoor: ChannelInboundHandler {
         do throws(PushRefusal) {
             let token = try token(target.carried + head.tokens)
             if let account = intake.cached(token) {
-                try admit(token, to: account, target.type)
+                try admit(intake.admit(token, to: account, type: target.type))
             } else {
                 load(token, target.type, context)
             }
@@ -143,36 +143,27 @@ package final class PushDoor: ChannelInboundHandler {
         let door = NIOLoopBound(self, eventLoop: context.eventLoop)
         let (loop, intake) = (context.eventLoop, intake)
         Task {
-            let account: Result<AccountSnapshot?, PushRefusal>
+            let admission: Result<PushIntake.Admission, PushRefusal>
             do throws(PushRefusal) {
-                account = .success(try await intake.load(token))
+                admission = .success(try await intake.load(token, type: type))
             } catch {
-                account = .failure(error)
+                admission = .failure(error)
             }
-            loop.execute { door.value.loaded(account, token, type) }
+            loop.execute { door.value.loaded(admission) }
         }
     }
 
-    private func loaded(
-        _ account: Result<AccountSnapshot?, PushRefusal>,
-        _ token: PushToken,
-        _ type: IntegrationType?
-    ) {
+    private func loaded(_ admission: Result<PushIntake.Admission, PushRefusal>) {
         guard case .admitting = state, context != nil else { return }
         do throws(PushRefusal) {
-            try admit(token, to: account.get(), type)
+            try admit(admission.get())
         } catch {
             refuse(error)
         }
     }
 
-    private func admit(
-        _ token: PushToken,
-        to account: AccountSnapshot?,
-        _ type: IntegrationType?
-    ) throws(PushRefusal) {
+    private func admit(_ admission: PushIntake.Admission) throws(PushRefusal) {
         guard let current, let context else { return }
-        let admission = try intake.admit(token, to: account, type: type)
         try intake.admitBody(current.head, admission)
         let taken = try intake.admitBody(of: current.body.readableBytes, taken: 0, admission)
         state = .reading(admission, taken: taken)
@@ -203,7 +194,7 @@ package final class PushDoor: ChannelInboundHandler {
 
     private func giveBack() {
         if case .reading(let admission, let taken) = state {
-            intake.bodies.giveBack(taken, of: admission.account.number)
+            intake.bodies.giveBack(taken, of: admission.token.account)
         }
     }
 
@@ -226,7 +217,7 @@ package final class PushDoor: ChannelInboundHandler {
             intake, context.eventLoop, NIOLoopBound(self, eventLoop: context.eventLoop)
         )
         let store: @Sendable () -> Void = {
-            intake.store(intake.prepare(received, admission), arrival: received.arrival) { result in
+            intake.store(received, admission) { result in
                 loop.execute { door.value.answer(result) }
             }
         }

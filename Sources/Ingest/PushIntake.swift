@@ -29,13 +29,20 @@ package struct PushIntake: Sendable {
         bodies = BodyBudget(bytes: 256 << 20)
     }
 
-    /// What a token with a right MAC belongs to.
-    struct Admission: Sendable {
-        let token: PushToken
+    /// Whose push it is.
+    struct Owner: Sendable {
         let account: AccountSnapshot
         let integration: IntegrationSnapshot
         let credential: IntegrationSnapshot.Credential
         let format: any PushFormat
+    }
+
+    /// What a token with a right MAC may do.
+    struct Admission: Sendable {
+        let token: PushToken
+        /// nil: the account's configuration is not at hand and the database is away. Whether the token is good is found out when the push
+        /// is applied.
+        let owner: Owner?
         /// When the push came.
         let now: UnixTime
         /// Why it is kept but not applied.
@@ -63,18 +70,27 @@ package struct PushIntake: Sendable {
         return token
     }
 
-    /// The configuration of the token's account, when it is at hand.
+    /// The configuration of the token's account, when it is at hand. One that does not know the token may be older than the token, where
+    /// other nodes issue push URLs, too: then it is to be loaded.
     func cached(_ token: PushToken) -> AccountSnapshot? {
-        store.snapshots.cached(token.account)
+        guard let account = store.snapshots.cached(token.account) else { return nil }
+        if account.integrations[token.integration]?.admission(of: token, at: store.now) != nil {
+            return account
+        }
+        return store.isShared && store.snapshots.dropOld(token.account) ? nil : account
     }
 
-    /// The configuration of the token's account; nil when there is no such account.
-    func load(_ token: PushToken) async throws(PushRefusal) -> AccountSnapshot? {
+    /// Loads the configuration of the token's account and admits the token by it.
+    func load(_ token: PushToken, type: IntegrationType?) async throws(PushRefusal) -> Admission {
+        let account: AccountSnapshot?
         do {
-            return try await store.snapshots.snapshot(of: token.account, now: store.now)
+            guard !commit.isDatabaseAway else { throw PushFailure.storeUnavailable }
+            account = try await store.snapshots.snapshot(of: token.account, now: store.now)
         } catch {
-            throw PushRefusal(.storeUnavailable)
+            guard commit.canSpool else { throw PushRefusal(.storeUnavailable) }
+            return Admission(token: token, owner: nil, now: store.now, refusal: nil)
         }
+        return try admit(token, to: account, type: type)
     }
 
     /// What a token with a right MAC may do.
@@ -95,15 +111,13 @@ package struct PushIntake: Sendable {
             guard final == .expired || final == .integrationDisabled, shares.mayKeepRefused(token, at: now)
             else { throw .unauthorized(final.result) }
         }
-        return Admission(
-            token: token,
+        let owner = Owner(
             account: account,
             integration: integration,
             credential: credential,
-            format: format,
-            now: now,
-            refusal: final
+            format: format
         )
+        return Admission(token: token, owner: owner, now: now, refusal: final)
     }
 
     /// Admits the body by its head.
@@ -124,7 +138,7 @@ package struct PushIntake: Sendable {
         if count > Limits.pushBytes { throw tooLarge(admission) }
         let needed = max(0, count - BodyBudget.freeBytes)
         guard needed > taken else { return taken }
-        guard bodies.take(needed - taken, for: admission.account.number) else {
+        guard bodies.take(needed - taken, for: admission.token.account) else {
             throw refuse(
                 .overloaded,
                 PushRefusal(.serviceUnavailable, "Too much to do at present: try again.", .overloaded),
@@ -147,21 +161,24 @@ package struct PushIntake: Sendable {
         _ admission: Admission
     ) -> PushRefusal {
         if let earlier = admission.refusal { return .unauthorized(earlier.result) }
-        usage.refused(
-            reason,
-            integration: admission.integration.id,
-            account: admission.account.number,
-            at: admission.now
-        )
+        if let owner = admission.owner {
+            usage.refused(
+                reason,
+                integration: owner.integration.id,
+                account: owner.account.number,
+                at: admission.now
+            )
+        }
         return refusal
     }
 
     // MARK: Decoding
 
     /// A push ready for the writer and what to answer once it is stored.
-    struct Push: Sendable {
+    private struct Push: Sendable {
         let prepared: PreparedPush
         let failure: DecodeError?
+        let owner: Owner
         let admission: Admission
 
         func answer(_ stored: StoredPush) throws(PushRefusal) -> AcceptedPush {
@@ -181,14 +198,21 @@ package struct PushIntake: Sendable {
     }
 
     /// Decodes the body and decides on its events. Costs about 10 us an alert.
-    func prepare(_ received: Received, _ admission: Admission) -> Push {
+    private func prepare(_ received: Received, _ admission: Admission, _ owner: Owner) -> Push {
         let mark = CrashGuard.mark(of: received.body)
-        let (content, failure) = decode(received.body, mark, admission)
+        let (content, failure) = store.content(
+            of: received.body,
+            mark: mark,
+            as: owner.format,
+            integration: owner.integration,
+            account: owner.account,
+            refusal: admission.refusal
+        )
         let prepared = PreparedPush(
-            account: admission.account,
-            integration: admission.integration,
-            credential: admission.credential.id,
-            vocabulary: admission.format.severities,
+            account: owner.account,
+            integration: owner.integration,
+            credential: owner.credential.id,
+            vocabulary: owner.format.severities,
             receivedAt: admission.now,
             contentType: received.contentType,
             remoteAddress: received.address,
@@ -196,50 +220,49 @@ package struct PushIntake: Sendable {
             mark: mark,
             content: content
         )
-        return Push(prepared: prepared, failure: failure, admission: admission)
-    }
-
-    private func decode(
-        _ body: [UInt8],
-        _ mark: UInt64,
-        _ admission: Admission
-    ) -> (PreparedPush.Content, DecodeError?) {
-        if let refusal = admission.refusal { return (.refused(reason: refusal.name), nil) }
-        do {
-            switch try store.decode(body, mark: mark, as: admission.format) {
-            case .test: return (.test, nil)
-            case .events(let events):
-                let vocabulary = admission.format.severities
-                let prepared = events.map {
-                    PreparedEvent(
-                        $0,
-                        integration: admission.integration,
-                        account: admission.account,
-                        vocabulary: vocabulary,
-                        known: store.knownContents
-                    )
-                }
-                return (.events(prepared), nil)
-            }
-        } catch {
-            return (.quarantined(reason: error.reason), error)
-        }
+        return Push(prepared: prepared, failure: failure, owner: owner, admission: admission)
     }
 
     // MARK: Commit
 
     /// Stores a push. `done` gets the answer, once it is on disk or refused, on the writer's thread: it must be quick.
     func store(
-        _ push: Push,
-        arrival: ContinuousClock.Instant,
+        _ received: Received,
+        _ admission: Admission,
         done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
     ) {
-        let admission = push.admission
+        guard let owner = admission.owner else { return spool(received, admission, done: done) }
+        let push = prepare(received, admission, owner)
         let isOverShare =
             admission.refusal == nil
-            && shares.isOver(admission.token, limit: admission.integration.rateLimit, at: admission.now)
-        commit.submit(push.prepared, arrival: arrival, isOverShare: isOverShare) { [usage] result in
+            && shares.isOver(admission.token, limit: owner.integration.rateLimit, at: admission.now)
+        commit.submit(push.prepared, arrival: received.arrival, isOverShare: isOverShare) { [usage] result in
             done(Self.answer(result, push, usage))
+        }
+    }
+
+    /// Keeps a push whose owner is not known yet.
+    private func spool(
+        _ received: Received,
+        _ admission: Admission,
+        done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
+    ) {
+        let entry = Spool.Entry(
+            id: store.identifiers.next(),
+            token: admission.token,
+            receivedAt: admission.now,
+            contentType: received.contentType,
+            remoteAddress: received.address,
+            body: received.body
+        )
+        commit.submit(entry, arrival: received.arrival) { result in
+            done(
+                result
+                    .map {
+                        AcceptedPush(deliveryID: $0.deliveryID, isTest: false, eventCount: 0, alertKeys: [])
+                    }
+                    .mapError { PushRefusal($0) }
+            )
         }
     }
 
@@ -249,12 +272,12 @@ package struct PushIntake: Sendable {
         _ usage: UsageTracker
     ) -> Result<AcceptedPush, PushRefusal> {
         let admission = push.admission
-        let (account, integration) = (admission.account.number, admission.integration.id)
+        let (account, integration) = (push.owner.account.number, push.owner.integration.id)
         switch result {
         case .success(let stored):
             if admission.refusal == nil {
                 usage.delivered(
-                    admission.credential.id,
+                    push.owner.credential.id,
                     integration: integration,
                     account: account,
                     at: admission.now,

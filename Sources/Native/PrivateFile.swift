@@ -108,6 +108,11 @@ package enum PrivateFile {
         }
     }
 
+    /// Removes a file; one that is not there is none.
+    package static func remove(_ path: String) {
+        unlink(path)
+    }
+
     /// Syncs the folder that holds `path`: its name is on the disk then.
     package static func syncFolder(of path: String) throws(FileError) {
         let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(

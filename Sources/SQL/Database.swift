@@ -1,39 +1,86 @@
-/// A database: one writing connection and some reading ones, each on a thread of its own.
+/// A database: connections that write and such that read, each on a thread of its own.
 ///
-/// Connections are synchronous; only `read` and `write` are awaited, so that no blocking call runs on Swift's own threads.
+/// Connections are synchronous; only `read` and `write` are awaited, so that no blocking call runs on Swift's own threads. An embedded
+/// database has one writing connection for everything, so that writers never wait for each other inside the engine; a server has one that is
+/// left to pushes, and others.
 package final class Database: Sendable {
-    private let writer: ConnectionThread
+    /// What a connection is opened for.
+    package enum Purpose: Sendable, Equatable {
+        /// Writes everything; with writers of their own beside it, pushes alone.
+        case pushes
+        case writer
+        case reader
+    }
+
+    /// How many connections there are.
+    package struct Size: Sendable {
+        /// Besides the one of pushes. 0: that one writes everything.
+        let writers: Int
+        /// At least 1.
+        let readers: Int
+
+        package init(writers: Int = 0, readers: Int) {
+            self.writers = writers
+            self.readers = readers
+        }
+    }
+
+    package let dialect: SQLDialect
+    private let pushes: ConnectionThread
+    private let writers: [ConnectionThread]
     private let readers: [ConnectionThread]
-    private let nextReader = AtomicCounter()
+    private let next = AtomicCounter()
     private let onSyncFailure: @Sendable () -> Void
 
-    /// Opens `readerCount` readers after the writer. `open` is called once for each connection, `onSyncFailure` when the disk did not
-    /// confirm a sync of the writer: nothing that was written can be trusted from then on.
+    /// How often a transaction that another one stood in the way of is run again.
+    private static let conflictTries = 5
+
+    /// Opens the connection of pushes first. `open` is called once for each connection, `onSyncFailure` when the disk did not
+    /// confirm a sync of a writer: nothing that was written can be trusted from then on.
     package init(
-        readerCount: Int,
-        open: (_ isWriter: Bool) throws(SQLError) -> any SQLConnection,
+        size: Size,
+        open: (_ purpose: Purpose) throws(SQLError) -> any SQLConnection,
         onSyncFailure: @escaping @Sendable () -> Void = {}
     ) throws(SQLError) {
         self.onSyncFailure = onSyncFailure
-        writer = ConnectionThread(try open(true))
-        var readers: [ConnectionThread] = []
-        for _ in 0..<readerCount { readers.append(ConnectionThread(try open(false))) }
+        let first = try open(.pushes)
+        dialect = first.dialect
+        pushes = ConnectionThread(first)
+        var (writers, readers): ([ConnectionThread], [ConnectionThread]) = ([], [])
+        for _ in 0..<size.writers { writers.append(ConnectionThread(try open(.writer))) }
+        for _ in 0..<size.readers { readers.append(ConnectionThread(try open(.reader))) }
+        self.writers = writers
         self.readers = readers
     }
 
-    /// Runs `body` on a reading connection, outside a transaction.
+    /// Runs `body` on a reading connection, outside a transaction, on rows of `scope`. Once more when the connection turns out to be lost.
     package func read<Result: Sendable>(
+        _ scope: SQLScope,
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await readers[nextReader.next() % readers.count].run(body)
+        try await readers[next.next() % readers.count].run { connection in
+            connection.enter(scope)
+            defer { connection.enter(.nobody) }
+            do {
+                return try body(connection)
+            } catch let error as SQLError where error.kind == .unavailable {
+                return try body(connection)
+            }
+        }
     }
 
-    /// Runs `body` on the writing connection, outside a transaction, after all that was asked before.
+    /// Runs `body` on a writing connection, outside a transaction, on rows of `scope`, after all that was asked of that connection before.
     package func write<Result: Sendable>(
+        _ scope: SQLScope,
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await writer.run { [onSyncFailure] connection in
-            defer { Self.maintain(connection, onSyncFailure) }
+        let writer = writers.isEmpty ? pushes : writers[next.next() % writers.count]
+        return try await writer.run { [onSyncFailure] connection in
+            connection.enter(scope)
+            defer {
+                connection.enter(.nobody)
+                Self.maintain(connection, onSyncFailure)
+            }
             do {
                 return try body(connection)
             } catch let error as SQLError where error.kind == .syncFailed {
@@ -52,21 +99,38 @@ package final class Database: Sendable {
         }
     }
 
-    /// Runs `body` in a transaction on the writing connection.
+    /// Runs `body` in a transaction on a writing connection, on rows of `scope`. Again when another transaction stood in the way, and once
+    /// more when the connection turns out to be lost before the commit.
     package func transaction<Result: Sendable>(
+        _ scope: SQLScope,
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await write { connection in try connection.transaction { try body(connection) } }
+        try await write(scope) { connection in
+            var (conflicts, losses) = (0, 0)
+            while true {
+                do {
+                    return try connection.transaction {
+                        connection.enter(scope)
+                        return try body(connection)
+                    }
+                } catch let error as SQLError where error.kind == .conflict && conflicts < Self.conflictTries
+                {
+                    conflicts += 1
+                } catch let error as SQLError where error.kind == .unavailable && losses < 1 {
+                    losses += 1
+                }
+            }
+        }
     }
 
-    /// Queues `body` for the writing connection without waiting for it. It is not run after `close`.
-    package func enqueueWrite(_ body: @escaping @Sendable (any SQLConnection) -> Void) {
-        writer.enqueue(body)
+    /// Queues `body` for the connection of pushes without waiting for it. It is not run after `close`.
+    package func enqueuePushes(_ body: @escaping @Sendable (any SQLConnection) -> Void) {
+        pushes.enqueue(body)
     }
 
-    /// Finishes what is queued, then closes the readers and last the writer.
+    /// Finishes what is queued, then closes the readers and last the writers.
     package func close() async throws {
-        for reader in readers { try await reader.close() }
-        try await writer.close()
+        for thread in readers + writers { try await thread.close() }
+        try await pushes.close()
     }
 }

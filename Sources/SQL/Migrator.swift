@@ -2,12 +2,15 @@
 package struct Migration: Sendable {
     /// From 1, without gaps.
     package let version: Int
-    /// Several statements.
+    /// Several statements, for an embedded database.
     package let script: String
+    /// The same for a server.
+    package let serverScript: String
 
-    package init(version: Int, script: String) {
+    package init(version: Int, script: String, serverScript: String) {
         self.version = version
         self.script = script
+        self.serverScript = serverScript
     }
 }
 
@@ -40,7 +43,8 @@ package enum Migrator {
         guard found <= known else { throw MigrationError.newerSchema(found: found, known: known) }
         for migration in migrations where migration.version > found {
             try connection.transaction {
-                try connection.execute(script: migration.script)
+                let isServer = connection.dialect == .postgres
+                try connection.execute(script: isServer ? migration.serverScript : migration.script)
                 try connection.run(record, [.integer(Int64(migration.version)), .integer(now)])
             }
         }

@@ -2,11 +2,19 @@
 ///
 /// Synchronous and not Sendable: a connection lives on one thread of `Database`. All statements run on all engines.
 package protocol SQLConnection: AnyObject {
+    /// Which engine it is.
+    var dialect: SQLDialect { get }
+
+    /// Says whose rows the statements that follow may touch. An engine with row-level security hides all others.
+    func enter(_ scope: SQLScope)
+
     /// Runs a statement; answers how many rows it changed.
     @discardableResult
     func run(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> Int
 
-    /// Runs a statement once for each row of values, in order. One round trip where the engine can.
+    /// Runs a statement once for each row of values, in order.
+    ///
+    /// An engine behind a network may run it later; what fails then is thrown by the next call, at the latest by `flush` or `commit`.
     func batch(_ statement: SQLStatement, _ rows: SQLRows) throws(SQLError)
 
     /// Calls `body` for each row of the result, in order, until it answers false.
@@ -15,6 +23,12 @@ package protocol SQLConnection: AnyObject {
         _ values: [SQLValue],
         _ body: (any SQLRow) throws(SQLError) -> Bool
     ) throws(SQLError)
+
+    /// Returns when all that was asked for is done. Throws what failed of it.
+    func flush() throws(SQLError)
+
+    /// Says `text` to all that listen on the database, once the transaction is committed; nothing where there is nobody else.
+    func announce(_ text: String) throws(SQLError)
 
     /// Runs text that may hold several statements and takes no parameters: migrations.
     func execute(script: String) throws(SQLError)
@@ -32,6 +46,22 @@ package protocol SQLConnection: AnyObject {
 
     /// Housekeeping between transactions, never inside one.
     func maintain() throws(SQLError)
+}
+
+/// An engine.
+package enum SQLDialect: Sendable {
+    case sqlite
+    case postgres
+}
+
+/// Whose rows a call touches.
+package enum SQLScope: Sendable, Equatable {
+    /// Those of one account, by its number.
+    case account(Int64)
+    /// No rows of any account.
+    case nobody
+    /// Those of all: look-ups from which the account becomes known, and sweepers.
+    case platform
 }
 
 /// The present row of a result. Columns count from 0. Valid only inside the call that handed it out.

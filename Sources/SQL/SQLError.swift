@@ -14,6 +14,12 @@ package struct SQLError: Error, Sendable {
         case syncFailed
         /// The disk failed in another way.
         case inputOutput
+        /// The database server can't be reached, or the connection was lost before a commit: nothing took effect.
+        case unavailable
+        /// The connection was lost while a commit was on its way: it may have taken effect.
+        case inDoubt
+        /// Another transaction stood in the way (a deadlock, say): nothing took effect, and it may be run again.
+        case conflict
         /// The file is no database, or a damaged one.
         case corrupt
         /// Anything else: a bug of ours or a broken installation.
@@ -25,18 +31,24 @@ package struct SQLError: Error, Sendable {
     package let code: Int
     /// The engine's own words: for the log, never for an answer.
     package let message: String
+    /// Whether the engine said that the transaction took no effect, even when it was the commit that failed.
+    package let isUndone: Bool
 
-    package init(_ kind: Kind, code: Int, message: String) {
+    package init(_ kind: Kind, code: Int, message: String, isUndone: Bool = false) {
         self.kind = kind
         self.code = code
         self.message = message
+        self.isUndone = isUndone
     }
 
-    /// Whether the fault lies with the disk and not with what was asked.
+    /// Whether the fault lies with the store and not with what was asked.
     package var isDisk: Bool {
         switch kind {
-        case .full, .busy, .syncFailed, .inputOutput, .corrupt: true
+        case .full, .busy, .syncFailed, .inputOutput, .corrupt, .unavailable, .inDoubt, .conflict: true
         case .uniqueViolation, .foreignKeyViolation, .other: false
         }
     }
+
+    /// Whether the database server is away.
+    package var isAway: Bool { kind == .unavailable || kind == .inDoubt }
 }

@@ -18,9 +18,12 @@ package enum SQLValue: Sendable, Equatable {
 package final class SQLStatement: Sendable {
     /// The text, the same for every engine.
     package let text: String
+    /// An UPDATE whose batches never name a row of the table twice, so that an engine may run a batch of it as one statement.
+    package let isRowwise: Bool
 
-    package init(_ text: String) {
+    package init(_ text: String, isRowwise: Bool = false) {
         self.text = text
+        self.isRowwise = isRowwise
     }
 }
 

@@ -101,6 +101,16 @@ package final class SQLiteConnection: SQLConnection {
 
     // MARK: Statements
 
+    package var dialect: SQLDialect { .sqlite }
+
+    /// All rows are in one process's hands: the statements alone say whose they touch.
+    package func enter(_ scope: SQLScope) {}
+
+    package func flush() throws(SQLError) {}
+
+    /// Nobody else has the database.
+    package func announce(_ text: String) throws(SQLError) {}
+
     @discardableResult
     package func run(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> Int {
         try forEachRow(statement, values) { _ throws(SQLError) in true }

@@ -84,8 +84,10 @@ final class SQLiteStatement: SQLRow {
         return Array(UnsafeRawBufferPointer(start: start, count: count))
     }
 
-    /// `$1::BYTEA` becomes `?1`: SQLite has neither numbered `$` parameters nor such casts, and needs none.
+    /// `$1::BYTEA` becomes `?1`: SQLite has neither numbered `$` parameters nor such casts, and needs none. Nor does it lock rows: what
+    /// begins with `FOR UPDATE` is the end of a statement or of a part in parentheses, and goes.
     private static func rewritten(_ text: String) -> [UInt8] {
+        let locking = Array("FOR UPDATE".utf8)
         let bytes = Array(text.utf8)
         var result: [UInt8] = []
         var index = 0
@@ -97,6 +99,8 @@ final class SQLiteStatement: SQLRow {
             } else if bytes[index] == UInt8(ascii: ":"), next == UInt8(ascii: ":") {
                 index += 2
                 while index < bytes.count, (0x41...0x5A).contains(bytes[index]) { index += 1 }
+            } else if bytes[index...].starts(with: locking) {
+                while index < bytes.count, bytes[index] != UInt8(ascii: ")") { index += 1 }
             } else {
                 result.append(bytes[index])
                 index += 1

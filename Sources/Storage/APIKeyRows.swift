@@ -63,7 +63,8 @@ extension APIKeyStore {
         _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
     ) async throws -> Result {
         let identifiers = store.identifiers
-        return try await store.database.transaction { connection in
+        return try await store.database.transaction(.of(account)) { connection in
+            try AccountLock.configuration(of: account, on: connection)
             if account != .installation { _ = try AccountStore.find(account, on: connection) }
             return try body(
                 ConfigurationWrite(

@@ -44,7 +44,7 @@ package struct APIKeyStore: Sendable {
     /// Same work for a known and an unknown public id.
     package func authenticate(_ secret: APIKeySecret) async throws -> APIKey? {
         let now = store.now
-        let found = try await store.database.read { connection in
+        let found = try await store.database.read(.platform) { connection in
             try connection.row(Self.findByPublicID, [.text(secret.publicID)], Self.decodeCandidate)
         }
         let isRight = constantTimeEquals(secret.digest.bytes, found?.digest ?? Self.dummyDigest)
@@ -97,7 +97,7 @@ package struct APIKeyStore: Sendable {
 
     /// The key. Throws `notFound`.
     package func find(_ id: APIKeyID, in account: AccountNumber) async throws -> APIKey {
-        try await store.database.read { try Self.find(id, in: account, on: $0) }
+        try await store.database.read(.of(account)) { try Self.find(id, in: account, on: $0) }
     }
 
     /// A page of the keys, expired ones too.
@@ -106,7 +106,7 @@ package struct APIKeyStore: Sendable {
         filter: ConfigurationFilter,
         in account: AccountNumber
     ) async throws -> Page<APIKey, APIKeyKind> {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
                 try connection.rows(Self.list, [.account(account), .id(before), .int(limit)]) {
                     row throws(SQLError) in

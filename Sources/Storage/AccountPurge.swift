@@ -32,11 +32,12 @@ extension AccountStore {
     /// Removes about `limit` rows of one deleted account. Answers how many rows it touched; 0: there is
     /// nothing left to do.
     package func purgeDeleted(limit: Int) async throws -> Int {
-        try await store.database.transaction { connection in
+        try await store.database.transaction(.platform) { connection in
             let number = try connection.row(Self.nextDeleted, []) { row throws(SQLError) in
                 AccountNumber(UInt32(truncatingIfNeeded: row.integer(0)))
             }
             guard let number else { return 0 }
+            try AccountLock.usage(of: number, on: connection)
             var count = 0
             for statement in Self.purges {
                 count += try connection.run(statement, [.account(number), .int(limit - count)])

@@ -107,9 +107,10 @@ package struct AccountStore: Sendable {
     /// record.
     package func insert(_ draft: Draft, by actor: Actor) async throws -> Account {
         let (id, now, identifiers) = (store.identifiers.next(AccountKind.self), store.now, store.identifiers)
-        let account = try await store.database.transaction { connection in
+        let account = try await store.database.transaction(.platform) { connection in
             let account = try Self.insert(draft, id: id, at: now, on: connection)
             try connection.run(Self.insertUsage, [.account(account.number)])
+            try connection.announce(Announcement.configuration(account.number, Revision(1)).text)
             for record in [account.number, .installation] {
                 try ConfigurationWrite.audit(
                     "account.create",
@@ -130,7 +131,7 @@ package struct AccountStore: Sendable {
 
     /// The account. Throws `notFound`; a deleted account is not found.
     package func find(_ id: AccountID) async throws -> Account {
-        try await store.database.read { connection in
+        try await store.database.read(.platform) { connection in
             guard let account = try connection.row(Self.findByID, [.id(id)], Self.decode) else {
                 throw StoreError.notFound
             }
@@ -140,7 +141,7 @@ package struct AccountStore: Sendable {
 
     /// The account with this number. Throws `notFound`; a deleted account is not found.
     package func find(_ number: AccountNumber) async throws -> Account {
-        try await store.database.read { try Self.find(number, on: $0) }
+        try await store.database.read(.of(number)) { try Self.find(number, on: $0) }
     }
 
     /// A page of the accounts.
@@ -148,7 +149,7 @@ package struct AccountStore: Sendable {
         _ request: PageRequest<AccountKind>,
         filter: ConfigurationFilter
     ) async throws -> Page<Account, AccountKind> {
-        try await store.database.read { connection in
+        try await store.database.read(.platform) { connection in
             try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
                 try connection.rows(Self.list, [.id(before), .int(limit)], Self.decode)
             } matches: {
@@ -214,6 +215,8 @@ package struct AccountStore: Sendable {
                 Revision(row.integer(0))
             }
             guard let revision else { throw StoreError.notFound }
+            try connection.announce(Announcement.configuration(number, revision).text)
+            connection.enter(.platform)
             for record in [number, .installation] {
                 try ConfigurationWrite.audit(
                     "account.delete",

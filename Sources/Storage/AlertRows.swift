@@ -32,12 +32,17 @@ enum AlertRows {
         UPDATE alerts SET title = $3, severity = $4, max_severity = $5, phase = $6, starts_at = $7, last_seen_at = $8,
             ended_at = $9, closed_by = $10, event_count = $11, labels_digest = $12, content_digest = $13
         WHERE account_id = $1 AND id = $2
-        """
+        """,
+        isRowwise: true
     )
     static let updateContent = SQLStatement(
-        "UPDATE alerts SET content = $3 WHERE account_id = $1 AND id = $2"
+        "UPDATE alerts SET content = $3 WHERE account_id = $1 AND id = $2",
+        isRowwise: true
     )
-    static let retire = SQLStatement("UPDATE alerts SET is_newest = 0 WHERE account_id = $1 AND id = $2")
+    static let retire = SQLStatement(
+        "UPDATE alerts SET is_newest = 0 WHERE account_id = $1 AND id = $2",
+        isRowwise: true
+    )
 
     static let statements = newest.statements + [insert, update, updateContent, retire]
 

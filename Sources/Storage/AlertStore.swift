@@ -76,7 +76,7 @@ package struct AlertStore: Sendable {
 
     /// The alert. Throws `notFound`.
     package func find(_ id: AlertID, in account: AccountNumber) async throws -> Shown {
-        try await store.database.read { try Self.find(id, in: account, on: $0) }
+        try await store.database.read(.of(account)) { try Self.find(id, in: account, on: $0) }
     }
 
     /// A page of the alerts, the last opened first.
@@ -87,7 +87,7 @@ package struct AlertStore: Sendable {
     ) async throws -> Page<Shown, AlertKind> {
         let statement = filter.isActive == true ? Self.listOpen : Self.list
         let oldest = filter.since.map { AlertID.lowest(at: $0) }
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.alert.id, oldest: oldest) {
                 before,
                 limit in
@@ -101,24 +101,27 @@ package struct AlertStore: Sendable {
     /// Closes an open alert. Throws `notFound`, and `conflict` when it is not open.
     package func close(_ id: AlertID, in account: AccountNumber, by actor: Actor) async throws -> Shown {
         let identifiers = store.identifiers
-        let (closed, told) = try await store.database.transaction { connection in
-            let shown = try Self.find(id, in: account, on: connection)
-            guard let key = actor.key, let closed = shown.alert.closed(at: identifiers.now, by: key) else {
-                throw StoreError.conflict("The alert is not open.")
+        let (closed, told) = try await store.database.transaction(.of(account)) { connection in
+            try AccountLock.during(account, identifiers, on: connection) {
+                let shown = try Self.find(id, in: account, on: connection)
+                guard let key = actor.key, let closed = shown.alert.closed(at: identifiers.now, by: key)
+                else {
+                    throw StoreError.conflict("The alert is not open.")
+                }
+                let change = AlertFold.Saved(alert: closed, isNew: false, content: nil, retires: nil)
+                try AlertRows.save([change], in: account, on: connection)
+                let told = try Self.tell(closed, shown.content, account, identifiers, connection)
+                try ConfigurationWrite.audit(
+                    "alert.close",
+                    id.description,
+                    account: account,
+                    actor: actor,
+                    at: identifiers.now,
+                    id: identifiers.next(),
+                    on: connection
+                )
+                return (Shown(alert: closed, content: shown.content), told)
             }
-            let change = AlertFold.Saved(alert: closed, isNew: false, content: nil, retires: nil)
-            try AlertRows.save([change], in: account, on: connection)
-            let told = try Self.tell(closed, shown.content, account, identifiers, connection)
-            try ConfigurationWrite.audit(
-                "alert.close",
-                id.description,
-                account: account,
-                actor: actor,
-                at: identifiers.now,
-                id: identifiers.next(),
-                on: connection
-            )
-            return (Shown(alert: closed, content: shown.content), told)
         }
         store.outboxSignal.raise(told)
         return closed
@@ -154,7 +157,9 @@ package struct AlertStore: Sendable {
         of identities: [AlertFold.Identity],
         in account: AccountNumber
     ) async throws -> [Alert] {
-        try await store.database.read { try AlertRows.newest(of: identities, in: account, on: $0) }
+        try await store.database.read(.of(account)) {
+            try AlertRows.newest(of: identities, in: account, on: $0)
+        }
     }
 
     private static func find(

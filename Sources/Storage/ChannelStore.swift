@@ -119,7 +119,7 @@ package struct ChannelStore: Sendable {
 
     /// The channel. Throws `notFound`.
     package func find(_ id: ChannelID, in account: AccountNumber) async throws -> Channel {
-        try await store.database.read { try Self.find(id, in: account, on: $0) }
+        try await store.database.read(.of(account)) { try Self.find(id, in: account, on: $0) }
     }
 
     /// A page of the channels.
@@ -128,7 +128,7 @@ package struct ChannelStore: Sendable {
         filter: ConfigurationFilter,
         in account: AccountNumber
     ) async throws -> Page<Channel, ChannelKind> {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
                 try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
             } matches: {

@@ -2,6 +2,11 @@ import Domain
 import Native
 import SQL
 
+extension SQLScope {
+    /// Rows of this account.
+    static func of(_ account: AccountNumber) -> SQLScope { .account(Int64(account.value)) }
+}
+
 extension SQLValue {
     static func id<Kind>(_ id: Identifier<Kind>) -> SQLValue { .uuid(high: id.high, low: id.low) }
     static func id<Kind>(_ id: Identifier<Kind>?) -> SQLValue { id.map { .id($0) } ?? .null }

@@ -29,6 +29,7 @@ struct ConfigurationWrite {
             Revision(row.integer(0))
         }
         guard let revision else { throw StoreError.notFound }
+        try connection.announce(Announcement.configuration(account, revision).text)
         return revision
     }
 

@@ -57,7 +57,7 @@ package struct DeliveryStore: Sendable {
 
     /// The delivery. Throws `notFound`.
     package func find(_ id: DeliveryID, in account: AccountNumber) async throws -> Detail {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             let detail = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
                 let outcomes = row.isNull(12) ? [] : EventOutcome.decode(row.bytes(12)) ?? []
                 let results =
@@ -77,7 +77,7 @@ package struct DeliveryStore: Sendable {
         in account: AccountNumber
     ) async throws -> Page<Delivery, DeliveryKind> {
         let oldest = filter.since.map { DeliveryID.lowest(at: $0) }
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) {
                 before,
                 limit in
@@ -93,7 +93,7 @@ package struct DeliveryStore: Sendable {
         of integration: IntegrationID,
         in account: AccountNumber
     ) async throws -> IntegrationNumber? {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             try connection.row(Self.integration, [.account(account), .id(integration)]) {
                 row throws(SQLError) in
                 IntegrationNumber(UInt32(truncatingIfNeeded: row.integer(0)))

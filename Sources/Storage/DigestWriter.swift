@@ -25,7 +25,7 @@ extension Outbox {
         at now: UnixTime
     ) async throws -> NotificationID? {
         let (account, notifier) = (SQLValue.account(key.account), SQLValue.id(key.notifier))
-        let members = try await store.database.read { connection in
+        let members = try await store.database.read(.of(key.account)) { connection in
             let replaced = try old.map { old in
                 try connection.rows(
                     Self.oldMembers,
@@ -41,11 +41,11 @@ extension Outbox {
             return (replaced: replaced ?? [], fresh: fresh)
         }
         let all = members.replaced + members.fresh
-        guard let last = members.fresh.last ?? all.last else { return nil }
+        guard !all.isEmpty else { return nil }
         let id: NotificationID = store.identifiers.next()
         let content = Packing.pack(DigestContent.encode(DigestContent(all)))
         let title = Text("\(Set(all.map(\.alertID)).count) alerts")
-        try await store.database.transaction { connection in
+        try await store.database.transaction(.of(key.account)) { connection in
             let row = NotificationRows.values(
                 digest: id,
                 to: key.notifier,
@@ -62,27 +62,24 @@ extension Outbox {
                 try connection.run(Self.redigested, [account, notifier, .id(old.id), .id(id)])
             }
         }
-        try await mark(members.fresh.map(\.id), upTo: last.id, as: id, key)
+        try await mark(members.fresh.map(\.id), as: id, key)
         return id
     }
 
+    /// Marks them one by one, and not all up to the last: another node may have added one in between that the digest does not tell.
     private func mark(
         _ members: [NotificationID],
-        upTo last: NotificationID,
         as digest: NotificationID,
         _ key: OutboxSignal.Key
     ) async throws {
-        var start = NotificationID(high: 0, low: 0)
-        for index in stride(from: 0, to: members.count, by: 1_000) {
-            let end = members[min(index + 999, members.count - 1)]
-            let bounds = (start, end)
-            try await store.database.transaction { connection in
-                _ = try connection.run(
-                    Self.digested,
-                    [.account(key.account), .id(key.notifier), .id(digest), .id(bounds.0), .id(bounds.1)]
-                )
+        let account = SQLValue.account(key.account)
+        for start in stride(from: 0, to: members.count, by: Self.digestChunk) {
+            let rows = members[start..<min(start + Self.digestChunk, members.count)].map {
+                [account, .id($0), .id(digest)]
             }
-            start = end
+            try await store.database.transaction(.of(key.account)) { connection in
+                try connection.batch(Self.digested, rows)
+            }
         }
     }
 

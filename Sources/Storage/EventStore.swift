@@ -83,7 +83,7 @@ package struct EventStore: Sendable {
 
     /// The event. Throws `notFound`.
     package func find(_ id: EventID, in account: AccountNumber) async throws -> Traced {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             let traced = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
                 let event = try Self.decode(row)
                 let outcomes = EventOutcome.decode(row.bytes(13)) ?? []
@@ -104,7 +104,7 @@ package struct EventStore: Sendable {
         filter: Filter,
         in account: AccountNumber
     ) async throws -> Page<Event, EventKind> {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             guard let scope = try Self.scope(of: filter, request, account, connection) else {
                 return Page(items: [], next: nil)
             }

@@ -27,7 +27,7 @@ extension NotificationStore {
 
     /// For each channel that an event came to, and each of its notifiers then: was it told, and why not. Throws `notFound`.
     package func explain(_ event: EventID, in account: AccountNumber) async throws -> [Explanation] {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             let found = try connection.row(Self.tellings, [.account(account), .id(event)]) {
                 row throws(SQLError) in
                 (

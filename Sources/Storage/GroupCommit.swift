@@ -26,8 +26,47 @@ package final class GroupCommit: Service, Sendable {
         package init() {}
     }
 
+    private enum Payload: Sendable {
+        case prepared(PreparedPush)
+        /// Whose it is will be known when the database is back.
+        case unknown(Spool.Entry)
+
+        var account: AccountNumber {
+            switch self {
+            case .prepared(let push): push.account
+            case .unknown(let entry): entry.account
+            }
+        }
+
+        var cost: Int {
+            switch self {
+            case .prepared(let push): push.cost
+            case .unknown: 1
+            }
+        }
+
+        var bytes: Int {
+            switch self {
+            case .prepared(let push): push.storedBytes
+            case .unknown(let entry): entry.packedBody.count
+            }
+        }
+
+        var prepared: PreparedPush? {
+            if case .prepared(let push) = self { push } else { nil }
+        }
+
+        /// nil: it can't wait in a spool.
+        var entry: Spool.Entry? {
+            switch self {
+            case .prepared(let push): Spool.Entry(push)
+            case .unknown(let entry): entry
+            }
+        }
+    }
+
     private struct Item: Sendable {
-        let push: PreparedPush
+        let payload: Payload
         let deadline: ContinuousClock.Instant
         let done: @Sendable (Result<StoredPush, PushFailure>) -> Void
     }
@@ -51,15 +90,17 @@ package final class GroupCommit: Service, Sendable {
     private let outboxSignal: OutboxSignal
     private let bounds: Bounds
     private let metrics: CommitMetrics
-    private let logger: Logger
-    private let failStop: @Sendable (String) -> Void
+    private let committing: BatchCommit
+    private let spooling: SpoolLane?
 
-    /// `failStop` ends the process; it is called when the disk did not confirm a sync, after which nothing can be trusted.
+    /// `failStop` ends the process; it is called when the disk did not confirm a sync, after which nothing can be trusted. `spooling`: where
+    /// pushes wait when the database can't take them; nil: they are refused then.
     package init(
         database: Database,
         identifiers: IdentifierSource,
         outboxSignal: OutboxSignal = OutboxSignal(),
         bounds: Bounds = Bounds(),
+        spooling: SpoolLane? = nil,
         metrics: any MetricsFactory,
         logger: Logger,
         failStop: @escaping @Sendable (String) -> Void
@@ -69,8 +110,8 @@ package final class GroupCommit: Service, Sendable {
         self.outboxSignal = outboxSignal
         self.bounds = bounds
         self.metrics = CommitMetrics(metrics)
-        self.logger = logger
-        self.failStop = failStop
+        self.spooling = spooling
+        committing = BatchCommit(identifiers: identifiers, logger: logger, failStop: failStop)
     }
 
     /// Stores a push. `done` is called when it is on disk, or with why none of it was stored: on the thread of the writer, which waits
@@ -84,18 +125,38 @@ package final class GroupCommit: Service, Sendable {
         isOverShare: Bool = false,
         done: @escaping @Sendable (Result<StoredPush, PushFailure>) -> Void
     ) {
-        let item = Item(push: push, deadline: arrival.advanced(by: bounds.wait), done: done)
+        let mayWait = spooling != nil && push.replay == nil
+        let payload = Payload.prepared(mayWait ? push.named(identifiers.next()) : push)
+        submit(payload, arrival, isOverShare, done)
+    }
+
+    /// Keeps a push whose owner can't be looked up because the database is away. Only where there is a spool.
+    package func submit(
+        _ entry: Spool.Entry,
+        arrival: ContinuousClock.Instant,
+        done: @escaping @Sendable (Result<StoredPush, PushFailure>) -> Void
+    ) {
+        submit(.unknown(entry), arrival, false, done)
+    }
+
+    private func submit(
+        _ payload: Payload,
+        _ arrival: ContinuousClock.Instant,
+        _ isOverShare: Bool,
+        _ done: @escaping @Sendable (Result<StoredPush, PushFailure>) -> Void
+    ) {
+        let item = Item(payload: payload, deadline: arrival.advanced(by: bounds.wait), done: done)
         let refusal = state.withLock { state -> PushFailure? in
             if state.isStopping { return .stopping }
-            guard state.count < bounds.items, state.bytes + push.storedBytes <= bounds.bytes else {
+            guard state.count < bounds.items, state.bytes + payload.bytes <= bounds.bytes else {
                 return .queueFull
             }
             if isOverShare {
-                state.overShare.append(item, of: push.account, cost: push.cost)
+                state.overShare.append(item, of: payload.account, cost: payload.cost)
             } else {
-                state.queue.append(item, of: push.account, cost: push.cost)
+                state.queue.append(item, of: payload.account, cost: payload.cost)
             }
-            state.bytes += push.storedBytes
+            state.bytes += payload.bytes
             return nil
         }
         if let refusal { done(.failure(refusal)) } else { startWriting() }
@@ -154,7 +215,7 @@ package final class GroupCommit: Service, Sendable {
         let expired = state.withLock { state -> [Item] in
             let items =
                 state.queue.remove { $0.deadline < now } + state.overShare.remove { $0.deadline < now }
-            for item in items { state.bytes -= item.push.storedBytes }
+            for item in items { state.bytes -= item.payload.bytes }
             return items
         }
         for item in expired { item.done(.failure(.timedOut)) }
@@ -169,7 +230,7 @@ package final class GroupCommit: Service, Sendable {
             state.isWriting = true
             return true
         }
-        if begins { database.enqueueWrite { [self] connection in writeNext(connection) } }
+        if begins { database.enqueuePushes { [self] connection in writeNext(connection) } }
     }
 
     /// Writes one batch, then queues itself again behind whatever else waits for the connection.
@@ -178,7 +239,7 @@ package final class GroupCommit: Service, Sendable {
         let batch = state.withLock { state -> [Item] in
             var items = state.queue.take(budget: bounds.batchCost)
             if items.isEmpty { items = state.overShare.take(budget: bounds.batchCost) }
-            for item in items { state.bytes -= item.push.storedBytes }
+            for item in items { state.bytes -= item.payload.bytes }
             if items.isEmpty { state.isWriting = false }
             return items
         }
@@ -191,146 +252,86 @@ package final class GroupCommit: Service, Sendable {
         do {
             try connection.maintain()
         } catch {
-            logFailure("the log could not be checkpointed", error)
-            stopIfUnsynced(error)
+            committing.noteFailure("the log could not be checkpointed", error)
         }
-        database.enqueueWrite { [self] connection in writeNext(connection) }
+        database.enqueuePushes { [self] connection in writeNext(connection) }
     }
 
     private func write(_ items: [Item], _ connection: any SQLConnection) {
         let start = ContinuousClock.now
-        let results = commit(items.map(\.push), connection)
+        let results = store(items, connection)
         metrics.committed(count: items.count, in: start.duration(to: .now))
         var told: Set<OutboxSignal.Key> = []
         for (item, result) in zip(items, results) {
-            if case .success(let stored) = result {
-                metrics.count(stored.outcomes)
-                if !stored.told.isEmpty { told.formUnion(stored.told) }
-            }
+            if case .success(let stored) = result { count(stored, &told) }
             item.done(result)
         }
         outboxSignal.raise(told)
     }
 
-    private func commit(_ pushes: [PreparedPush], _ connection: any SQLConnection) -> PushWriter.Results {
-        let writer = PushWriter(connection: connection, identifiers: identifiers, now: identifiers.now)
-        var isWritten = false
-        do {
-            let results = try connection.transaction {
-                let results = try writer.write(pushes)
-                isWritten = true
-                return results
-            }
+    private func count(_ stored: StoredPush, _ told: inout Set<OutboxSignal.Key>) {
+        metrics.count(stored.outcomes)
+        if !stored.told.isEmpty { told.formUnion(stored.told) }
+    }
+
+    private func store(_ items: [Item], _ connection: any SQLConnection) -> PushWriter.Results {
+        let pushes = items.compactMap(\.payload.prepared)
+        if let spooling, spooling.isInUse || pushes.count < items.count {
+            return spool(items, spooling, connection)
+        }
+        switch committing.write(pushes, connection) {
+        case .committed(let results):
             setHealth(true)
             return results
-        } catch {
-            // A commit that fails may have taken effect all the same: written again, the pushes would be there twice.
-            if isWritten || error.isDisk { return unavailable(pushes, error) }
-            logFailure("a batch failed; its pushes are tried one by one", error)
-            return commitEach(pushes, writer)
+        case .failed(let error):
+            setHealth(false)
+            guard let spooling else { return items.map { _ in .failure(.storeUnavailable) } }
+            spooling.note(error)
+            return spool(items, spooling, nil)
         }
     }
 
-    /// Each push under a savepoint of its own, so that one that makes the store fail fails alone.
-    private func commitEach(_ pushes: [PreparedPush], _ writer: PushWriter) -> PushWriter.Results {
-        do {
-            let results = try writer.connection.transaction { try pushes.map { try writeAlone($0, writer) } }
-            setHealth(true)
-            return results
-        } catch {
-            return unavailable(pushes, error)
+    /// Puts into the spool what can wait there; the rest, a replay for instance, is written now, where that is possible.
+    private func spool(
+        _ items: [Item],
+        _ spooling: SpoolLane,
+        _ connection: (any SQLConnection)?
+    ) -> PushWriter.Results {
+        let results = spooling.take(items.map(\.payload.entry))
+        let rest = zip(items, results).filter { $0.1 == nil }.compactMap(\.0.payload.prepared)
+        var others = PushWriter.Results()[...]
+        if let connection, !rest.isEmpty, !spooling.reachability.isAway,
+            case .committed(let written) = committing.write(rest, connection)
+        {
+            others = written[...]
         }
+        return results.map { $0 ?? others.popFirst() ?? .failure(.storeUnavailable) }
     }
 
-    /// - Rule: when the savepoint itself fails, the whole transaction does. Why: SQLite takes the transaction back by itself when disk or
-    ///   memory run out, and what a failed push left behind can't be told from the rest. Otherwise: pushes are answered as stored that
-    ///   are gone, and others as refused that are there.
-    private func writeAlone(
-        _ push: PreparedPush,
-        _ writer: PushWriter
-    ) throws -> Result<StoredPush, PushFailure> {
-        try writer.connection.beginSavepoint()
-        let result: Result<StoredPush, PushFailure>
-        do {
-            result = try writer.write([push])[0]
-        } catch {
-            if error.isDisk { throw error }
-            try writer.connection.endSavepoint(keep: false)
-            logFailure("a push could not be stored", error)
-            return .failure(.unacceptable)
-        }
-        try writer.connection.endSavepoint(keep: true)
-        return result
+    /// Applies what waits in the spool, if something does and the database is there. To be called now and then.
+    package func applySpool() {
+        guard let spooling, spooling.begin() else { return }
+        database.enqueuePushes { [self] connection in applyNext(spooling, connection) }
     }
 
-    private func unavailable(_ pushes: [PreparedPush], _ error: any Error) -> PushWriter.Results {
-        logFailure("the store could not commit", error)
-        setHealth(false)
-        stopIfUnsynced(error)
-        return pushes.map { _ in .failure(.storeUnavailable) }
+    /// Applies a part, then queues itself again behind what came meanwhile.
+    private func applyNext(_ spooling: SpoolLane, _ connection: any SQLConnection) {
+        guard let stored = spooling.applyNext(committing, connection) else { return }
+        setHealth(true)
+        var told: Set<OutboxSignal.Key> = []
+        for push in stored { count(push, &told) }
+        outboxSignal.raise(told)
+        database.enqueuePushes { [self] connection in applyNext(spooling, connection) }
     }
 
-    private func stopIfUnsynced(_ error: any Error) {
-        if let error = error as? SQLError, error.kind == .syncFailed {
-            failStop("the disk did not confirm a sync: what was written may be gone")
-        }
-    }
+    /// What waits on disk; nil where there is no spool.
+    package var spoolStatus: Spool.Status? { spooling?.spool.status }
+    /// Whether pushes can be taken without the database.
+    package var canSpool: Bool { spooling != nil }
+    /// Whether the database was found to be away.
+    package var isDatabaseAway: Bool { spooling?.reachability.isAway == true }
 
     private func setHealth(_ isHealthy: Bool) {
         state.withLock { $0.failedAt = isHealthy ? nil : .now }
-    }
-
-    private func logFailure(_ message: Logger.Message, _ error: any Error) {
-        logger.error(message, metadata: ["cause": "\(error)"])
-    }
-}
-
-extension Error {
-    /// Whether the disk is at fault and not a push.
-    fileprivate var isDisk: Bool { (self as? SQLError)?.isDisk == true }
-}
-
-/// Figures of the writer: counted per batch.
-private struct CommitMetrics: Sendable {
-    let queueDepth: Recorder
-    private let batchSize: Recorder
-    private let commitSeconds: Recorder
-    private let outcomes: [Outcome: Counter]
-
-    init(_ factory: any MetricsFactory) {
-        queueDepth = Recorder(label: "tocsin_queue_depth", dimensions: [], aggregate: false, factory: factory)
-        batchSize = Recorder(
-            label: "tocsin_commit_batch_pushes",
-            dimensions: [],
-            aggregate: true,
-            factory: factory
-        )
-        commitSeconds = Recorder(
-            label: "tocsin_commit_seconds",
-            dimensions: [],
-            aggregate: true,
-            factory: factory
-        )
-        outcomes = Dictionary(
-            uniqueKeysWithValues: Outcome.allCases.map {
-                (
-                    $0,
-                    Counter(
-                        label: "tocsin_events_total",
-                        dimensions: [("outcome", $0.name)],
-                        factory: factory
-                    )
-                )
-            }
-        )
-    }
-
-    func committed(count: Int, in time: Duration) {
-        batchSize.record(Int64(count))
-        commitSeconds.record(Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18)
-    }
-
-    func count(_ events: [EventOutcome]) {
-        for event in events { outcomes[event.outcome]?.increment() }
     }
 }

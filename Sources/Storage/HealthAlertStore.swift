@@ -58,7 +58,9 @@ package struct HealthAlertStore: Sendable {
 
     /// The channel; nil: none is chosen.
     package func find(in account: AccountNumber) async throws -> ChannelID? {
-        try await store.database.read { connection in try Self.find(account, connection)?.channel }
+        try await store.database.read(.of(account)) { connection in
+            try Self.find(account, connection)?.channel
+        }
     }
 
     /// Chooses the channel, or none. Throws `invalid` for one that is not in the account.
@@ -149,7 +151,7 @@ extension HealthAlertStore {
 
     /// The accounts that chose a channel.
     package func subjects() async throws -> [Subject] {
-        try await store.database.read { connection in
+        try await store.database.read(.platform) { connection in
             try connection.rows(Self.chosen, []) { row throws(SQLError) in
                 Subject(
                     account: AccountNumber(UInt32(truncatingIfNeeded: row.integer(0))),
@@ -163,7 +165,7 @@ extension HealthAlertStore {
     package func look(at subject: Subject) async throws -> Look {
         let now = store.now
         let account = SQLValue.account(subject.account)
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(subject.account)) { connection in
             let failing = try connection.rows(
                 Self.notifiers,
                 [account, .time(now.adding(seconds: -Self.failingFor))],

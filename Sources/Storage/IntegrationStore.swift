@@ -140,7 +140,7 @@ package struct IntegrationStore: Sendable {
 
     /// The integration. Throws `notFound`.
     package func find(_ id: IntegrationID, in account: AccountNumber) async throws -> IntegrationReport {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             let report = try SteadyRead.of(account, on: connection) {
                 try Self.report(id, in: account, on: connection)
             }
@@ -155,7 +155,7 @@ package struct IntegrationStore: Sendable {
         filter: IntegrationFilter,
         in account: AccountNumber
     ) async throws -> Page<IntegrationReport, IntegrationKind> {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             let page = try SteadyRead.of(account, on: connection) {
                 try Self.page(request, filter, in: account, on: connection)
             }

@@ -108,7 +108,7 @@ package struct NotificationStore: Sendable {
 
     /// The notification. Throws `notFound`.
     package func find(_ id: NotificationID, in account: AccountNumber) async throws -> Notification {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             guard
                 let found = try connection.row(
                     Self.find,
@@ -129,7 +129,7 @@ package struct NotificationStore: Sendable {
         let statement = filter.alertID == nil ? Self.list : Self.listOfAlert
         let key = filter.alertID.map { [SQLValue.id($0)] } ?? []
         let oldest = filter.since.map { NotificationID.lowest(at: $0) }
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) {
                 before,
                 limit in
@@ -152,7 +152,8 @@ package struct NotificationStore: Sendable {
         by actor: Actor
     ) async throws -> Notification {
         let identifiers = store.identifiers
-        let found = try await store.database.transaction { connection in
+        let found = try await store.database.transaction(.of(account)) { connection in
+            try AccountLock.usage(of: account, on: connection)
             guard
                 let found = try connection.row(
                     Self.find,
@@ -214,7 +215,8 @@ package struct NotificationStore: Sendable {
         by actor: Actor
     ) async throws -> Int {
         let identifiers = store.identifiers
-        let count = try await store.database.transaction { connection in
+        let count = try await store.database.transaction(.of(account)) { connection in
+            try AccountLock.usage(of: account, on: connection)
             let start = since.map { NotificationID.lowest(at: $0) } ?? NotificationID(high: 0, low: 0)
             let found = try connection.rows(
                 Self.listDead,

@@ -123,7 +123,7 @@ enum NotifierRows {
 extension NotifierStore {
     /// Throws `invalid` unless the account has the notifier, which stands in a body at `pointer`.
     package func check(_ id: NotifierID, at pointer: String, in account: AccountNumber) async throws {
-        let found = try await store.database.read { connection in
+        let found = try await store.database.read(.of(account)) { connection in
             try connection.row(NotifierRows.exists, [.account(account), .id(id)]) { _ throws(SQLError) in true
             }
         }

@@ -168,7 +168,7 @@ package struct NotifierStore: Sendable {
         in account: AccountNumber
     ) async throws -> Report {
         let seal = SealedSettings(store.pushTokenKeys, account)
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             let notifier = try Self.find(id, of: channel, in: account, seal, on: connection)
             return Report(notifier: notifier, health: try Self.health(of: id, in: account, on: connection))
         }
@@ -182,7 +182,7 @@ package struct NotifierStore: Sendable {
         in account: AccountNumber
     ) async throws -> Page<Report, NotifierKind> {
         let seal = SealedSettings(store.pushTokenKeys, account)
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             try Self.checkChannel(channel, in: account, on: connection)
             let page = try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
                 try connection.rows(

@@ -13,7 +13,7 @@ package struct Outbox: Sendable {
     package static let lookLimit = 2_000
     /// Rows of a digest, at most.
     package static let digestLimit = 100_000
-    private static let digestChunk = 1_000
+    static let digestChunk = 500
 
     static let waiting = SQLStatement(
         """
@@ -60,10 +60,8 @@ package struct Outbox: Sendable {
         "UPDATE notifications SET state = 2, by_id = $3 WHERE account_id = $1 AND id = $2 AND state = 0"
     )
     static let digested = SQLStatement(
-        """
-        UPDATE notifications SET state = 3, by_id = $3
-        WHERE account_id = $1 AND notifier_id = $2 AND state = 0 AND id > $4 AND id <= $5 AND change <> 5
-        """
+        "UPDATE notifications SET state = 3, by_id = $3 WHERE account_id = $1 AND id = $2 AND state = 0",
+        isRowwise: true
     )
     static let redigested = SQLStatement(
         "UPDATE notifications SET by_id = $4 WHERE account_id = $1 AND notifier_id = $2 AND by_id = $3 AND state = 3"
@@ -98,12 +96,27 @@ package struct Outbox: Sendable {
         ON CONFLICT (account_id, notifier_id) DO UPDATE SET failing_since = NULL, last_sent_at = excluded.last_sent_at
         """
     )
+    static let addState = SQLStatement(
+        """
+        INSERT INTO notifier_states (account_id, notifier_id) VALUES ($1, $2)
+        ON CONFLICT (account_id, notifier_id) DO NOTHING
+        """
+    )
+    /// A state that somebody else is just claiming is passed over.
     static let lease = SQLStatement(
         """
-        INSERT INTO notifier_states (account_id, notifier_id, lease_owner, lease_until) VALUES ($1, $2, $3, $5)
-        ON CONFLICT (account_id, notifier_id) DO UPDATE SET lease_owner = excluded.lease_owner, lease_until = excluded.lease_until
-        WHERE notifier_states.lease_owner IS NULL OR notifier_states.lease_owner = excluded.lease_owner
-            OR notifier_states.lease_until < $4
+        UPDATE notifier_states SET lease_owner = $3, lease_until = $5
+        WHERE account_id = $1 AND notifier_id IN (
+            SELECT s.notifier_id FROM notifier_states s
+            WHERE s.account_id = $1 AND s.notifier_id = $2
+                AND (s.lease_owner IS NULL OR s.lease_owner = $3 OR s.lease_until < $4)
+            FOR UPDATE SKIP LOCKED)
+        """
+    )
+    static let release = SQLStatement(
+        """
+        UPDATE notifier_states SET lease_owner = NULL
+        WHERE account_id = $1 AND notifier_id = $2 AND lease_owner = $3
         """
     )
 
@@ -111,7 +124,7 @@ package struct Outbox: Sendable {
         waiting, message, supersededBy, firstOfQueue, record, supersede, digested, redigested, digestMembers,
         oldMembers,
         giveUp, failing,
-        working, lease,
+        working, addState, lease, release,
     ]
 
     static let accounts = SQLStatement(
@@ -126,7 +139,7 @@ package struct Outbox: Sendable {
 
     /// All queues in which something waits. Looks at every account once: for the start, and seldom after.
     package func queues() async throws -> Set<OutboxSignal.Key> {
-        try await store.database.read { connection in
+        try await store.database.read(.platform) { connection in
             var keys: Set<OutboxSignal.Key> = []
             var last = AccountNumber.installation
             while true {
@@ -164,19 +177,31 @@ package struct Outbox: Sendable {
         now: UnixTime,
         until end: UnixTime
     ) async throws -> Set<OutboxSignal.Key> {
-        try await store.database.transaction { connection in
-            try keys.filter { key in
-                let values: [SQLValue] = [
-                    .account(key.account), .id(key.notifier), .blob(owner), .time(now), .time(end),
-                ]
-                return try connection.run(Self.lease, values) > 0
-            }
+        let sorted = keys.sorted()
+        return try await store.database.transaction(.platform) { connection in
+            try connection.batch(Self.addState, sorted.map { [.account($0.account), .id($0.notifier)] })
+            return Set(
+                try sorted.filter { key in
+                    let values: [SQLValue] = [
+                        .account(key.account), .id(key.notifier), .blob(owner), .time(now), .time(end),
+                    ]
+                    return try connection.run(Self.lease, values) > 0
+                }
+            )
         }
+    }
+
+    /// Gives the leases of `owner` back, so that another process need not wait for their end.
+    package func release(_ keys: Set<OutboxSignal.Key>, owner: [UInt8]) async throws {
+        let rows = keys.sorted().map { [SQLValue.account($0.account), .id($0.notifier), .blob(owner)] }
+        try await store.database.transaction(.platform) { try $0.batch(Self.release, rows) }
     }
 
     /// Takes all leases back: for the start of a process that is alone on its store.
     package func forgetLeases() async throws {
-        try await store.database.transaction { connection in _ = try connection.run(Self.forgetLeases, []) }
+        try await store.database.transaction(.platform) { connection in
+            _ = try connection.run(Self.forgetLeases, [])
+        }
     }
 
     /// What a look at a queue found.
@@ -190,7 +215,7 @@ package struct Outbox: Sendable {
     /// The queue of a notifier.
     package func queue(_ key: OutboxSignal.Key) async throws -> Queue {
         let seal = SealedSettings(store.pushTokenKeys, key.account)
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(key.account)) { connection in
             let items = try connection.rows(
                 Self.waiting,
                 [.account(key.account), .id(key.notifier), .int(Self.lookLimit)]
@@ -216,7 +241,7 @@ package struct Outbox: Sendable {
         in account: AccountNumber
     ) async throws -> (message: OutboundMessage, log: Text?)? {
         let publicURL = store.publicURL
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             let found = try connection.row(Self.message, [.account(account), .id(id)]) {
                 row throws(SQLError) in
                 let notification = try NotificationRows.decode(row)
@@ -283,8 +308,12 @@ package struct Outbox: Sendable {
 
     /// Writes all of it in one transaction.
     package func write(_ works: [Work]) async throws {
-        try await store.database.transaction { connection in
-            for work in works { try Self.write(work, connection) }
+        let works = works.sorted { $0.key < $1.key }
+        try await store.database.transaction(.platform) { connection in
+            for work in works {
+                connection.enter(.of(work.key.account))
+                try Self.write(work, connection)
+            }
         }
     }
 

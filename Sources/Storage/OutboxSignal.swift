@@ -3,7 +3,7 @@ import Domain
 /// Says which notifiers have something new to send, so that nobody has to look. Only a hint: the outbox itself is in the store.
 package final class OutboxSignal: Sendable {
     /// A notifier of an account.
-    package struct Key: Hashable, Sendable {
+    package struct Key: Hashable, Comparable, Sendable {
         package let account: AccountNumber
         package let notifier: NotifierID
 
@@ -11,10 +11,16 @@ package final class OutboxSignal: Sendable {
             self.account = account
             self.notifier = notifier
         }
+
+        package static func < (left: Key, right: Key) -> Bool {
+            (left.account, left.notifier) < (right.account, right.notifier)
+        }
     }
 
     private struct State {
         var keys: Set<Key> = []
+        /// What other nodes have not been told yet; nil: there are none.
+        var unannounced: Set<Key>?
         var listener: AsyncStream<Void>.Continuation?
     }
 
@@ -22,14 +28,33 @@ package final class OutboxSignal: Sendable {
 
     package init() {}
 
-    /// Notes what was committed, or what has to be looked at again.
+    /// Notes what was committed here, or what has to be looked at again.
     package func raise(_ keys: Set<Key>) {
         guard !keys.isEmpty else { return }
         let listener = state.withLock { state in
-            state.keys.formUnion(keys)
+            // A node that works no outbox only passes it on.
+            if state.listener != nil || state.unannounced == nil { state.keys.formUnion(keys) }
+            state.unannounced?.formUnion(keys)
             return state.listener
         }
         listener?.yield()
+    }
+
+    /// Notes what another node committed.
+    package func heard(_ keys: [Key]) {
+        let listener = state.withLock { state in
+            if state.listener != nil { state.keys.formUnion(keys) }
+            return state.listener
+        }
+        listener?.yield()
+    }
+
+    /// What was raised here since the last call, for other nodes. The first call says that there are some.
+    package func takeUnannounced() -> Set<Key> {
+        state.withLock { state in
+            defer { state.unannounced = [] }
+            return state.unannounced ?? []
+        }
     }
 
     /// An element each time something is noted, several at once as one. For one listener.

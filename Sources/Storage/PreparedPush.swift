@@ -107,6 +107,10 @@ package struct PreparedPush: Sendable {
     /// Bytes of the body as received.
     package let size: Int
     package let replay: Replay?
+    /// The id that its delivery will have; nil: the writer chooses one.
+    package private(set) var deliveryID: DeliveryID?
+    /// Whether a delivery with this id may be there already, because nobody knows how an earlier try ended.
+    package private(set) var mayBeStored = false
     /// What its body is known by when it crashes the process.
     let mark: UInt64
     let packedBody: [UInt8]
@@ -124,8 +128,12 @@ package struct PreparedPush: Sendable {
         body: [UInt8],
         mark: UInt64? = nil,
         content: Content,
-        replay: Replay? = nil
+        replay: Replay? = nil,
+        deliveryID: DeliveryID? = nil,
+        mayBeStored: Bool = false
     ) {
+        self.deliveryID = deliveryID
+        self.mayBeStored = mayBeStored
         self.account = account.number
         self.integration = integration
         self.credential = credential
@@ -164,6 +172,15 @@ package struct PreparedPush: Sendable {
         replay = push.replay
         packedBody = push.packedBody
         packedDecisions = Self.decisions(of: content)
+        deliveryID = push.deliveryID
+        mayBeStored = push.mayBeStored
+    }
+
+    /// The same push, whose delivery will have this id.
+    func named(_ id: DeliveryID) -> PreparedPush {
+        var push = self
+        push.deliveryID = id
+        return push
     }
 
     /// The same push under a newer configuration; nil when it is no longer admitted by it: its push URL was revoked, or its integration

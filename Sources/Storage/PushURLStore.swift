@@ -62,7 +62,7 @@ package struct PushURLStore: Sendable {
         in account: AccountNumber
     ) async throws -> MaskedPushURL {
         let signer = PushURLSigner(store, account)
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             let parent = try Self.parent(integration, in: account, on: connection)
             return signer.masked(try Self.find(id, of: integration, in: account, on: connection), parent)
         }
@@ -77,7 +77,7 @@ package struct PushURLStore: Sendable {
         in account: AccountNumber
     ) async throws -> Page<MaskedPushURL, PushURLKind> {
         let signer = PushURLSigner(store, account)
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             let parent = try Self.parent(integration, in: account, on: connection)
             let page = try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
                 let values: [SQLValue] = [.account(account), .id(integration), .id(before), .int(limit)]
@@ -161,7 +161,7 @@ package struct PushURLStore: Sendable {
     ) async throws -> PushAddresses {
         let (signer, identifiers) = (PushURLSigner(store, account), store.identifiers)
         // Changes no configuration, so the account's revision stays.
-        return try await store.database.transaction { connection in
+        return try await store.database.transaction(.of(account)) { connection in
             let parent = try Self.parent(integration, in: account, on: connection)
             let pushURL = try Self.find(id, of: integration, in: account, on: connection)
             guard pushURL.revokedAt == nil else { throw StoreError.revoked }

@@ -13,12 +13,19 @@ struct PushWriter {
 
     static let account = SQLStatement(
         """
-        SELECT a.status, a.deleted_at, a.revision, a.stored_bytes_limit, u.stored_bytes
+        SELECT a.status, a.deleted_at, a.revision, a.stored_bytes_limit, u.stored_bytes, u.newest_at
         FROM accounts a JOIN account_usage u ON u.account_id = a.account_id WHERE a.account_id = $1
         """
     )
     static let addUsage = SQLStatement(
-        "UPDATE account_usage SET stored_bytes = stored_bytes + $2 WHERE account_id = $1"
+        "UPDATE account_usage SET stored_bytes = stored_bytes + $2, newest_at = $3 WHERE account_id = $1"
+    )
+    static let stored = SQLRowsStatement(
+        """
+        SELECT d.id FROM (VALUES ?ROWS?) AS v CROSS JOIN deliveries d WHERE d.account_id = $1 AND d.id = v.column1
+        """,
+        leading: 1,
+        types: ["BYTEA"]
     )
     static let insertDelivery = SQLStatement(
         """
@@ -47,7 +54,8 @@ struct PushWriter {
         "SELECT outcomes FROM deliveries WHERE account_id = $1 AND id = $2"
     )
 
-    static let statements = [account, addUsage, insertDelivery, updateDelivery, insertEvent, earlierOutcomes]
+    static let statements =
+        [account, addUsage, insertDelivery, updateDelivery, insertEvent, earlierOutcomes] + stored.statements
 
     /// What came of each push of a batch, in the order of the batch.
     typealias Results = [Result<StoredPush, PushFailure>]
@@ -68,31 +76,41 @@ struct PushWriter {
         let revision: Revision
         let limit: Int64
         var storedBytes: Int64
+        let newestAt: UnixTime
     }
 
     private func write(_ pushes: [PreparedPush], of account: AccountNumber) throws -> Results {
+        connection.enter(.of(account))
+        try AccountLock.usage(of: account, on: connection)
         let state = try connection.row(Self.account, [.account(account)]) { row throws(SQLError) in
             AccountState(
                 isActive: row.isNull(1) && row.text(0) == "active",
                 revision: Revision(row.integer(2)),
                 limit: row.integer(3),
-                storedBytes: row.integer(4)
+                storedBytes: row.integer(4),
+                newestAt: row.time(5)
             )
         }
         guard var state, state.isActive else {
             return pushes.map { _ in .failure(.accountUnavailable) }
         }
+        if connection.dialect == .postgres { identifiers.observe(state.newestAt) }
         let current = try upToDate(pushes, account, state.revision)
+        let stored = try alreadyStored(pushes, account)
         var batch = AccountBatch(writer: self, account: account)
         batch.fold = AlertFold(newest: try newestAlerts(current.compactMap { $0 }, account))
         let bytesBefore = state.storedBytes
         var results: Results = []
-        for push in current {
+        for (push, given) in zip(current, pushes) {
+            if let id = given.deliveryID, stored.contains(id) {
+                results.append(.success(StoredPush(deliveryID: id, outcomes: [], applied: 0)))
+                continue
+            }
             guard let push else {
                 results.append(.failure(.noLongerAdmitted))
                 continue
             }
-            guard state.storedBytes + Int64(push.storedBytes) <= state.limit else {
+            guard push.mayBeStored || state.storedBytes + Int64(push.storedBytes) <= state.limit else {
                 results.append(.failure(.storedBytesLimit))
                 continue
             }
@@ -100,8 +118,32 @@ struct PushWriter {
             results.append(.success(try CrashGuard.during(push.mark) { try batch.add(push) }))
         }
         try batch.save()
-        try connection.run(Self.addUsage, [.account(account), .integer(state.storedBytes - bytesBefore)])
+        try connection.batch(
+            Self.addUsage,
+            [
+                [
+                    .account(account), .integer(state.storedBytes - bytesBefore),
+                    .time(max(state.newestAt, identifiers.newestTime)),
+                ]
+            ]
+        )
         return results
+    }
+
+    /// Those of the pushes that may have been stored before and were: all of what they do was done then.
+    private func alreadyStored(
+        _ pushes: [PreparedPush],
+        _ account: AccountNumber
+    ) throws(SQLError) -> Set<DeliveryID> {
+        var found: Set<DeliveryID> = []
+        let rows = pushes.filter(\.mayBeStored).compactMap(\.deliveryID).map { [SQLValue.id($0)] }
+        try Self.stored.forEachPart([.account(account)], rows: rows) { statement, values throws(SQLError) in
+            try connection.forEachRow(statement, values) { row throws(SQLError) in
+                found.insert(try row.id(0))
+                return true
+            }
+        }
+        return found
     }
 
     /// The pushes, admitted and decided again where the configuration moved on since; nil for one that is no longer admitted.
@@ -147,7 +189,7 @@ private struct AccountBatch {
     }
 
     mutating func add(_ push: PreparedPush) throws -> StoredPush {
-        let id = push.replay?.deliveryID ?? writer.identifiers.next()
+        let id = push.replay?.deliveryID ?? push.deliveryID ?? writer.identifiers.next()
         let earlier = try earlierOutcomes(of: push)
         var outcomes: [EventOutcome] = []
         var lastEvent: EventID?

@@ -58,7 +58,7 @@ extension DeliveryStore {
         by actor: Actor
     ) async throws {
         let identifiers = store.identifiers
-        try await store.database.transaction { connection in
+        try await store.database.transaction(.of(account)) { connection in
             try ConfigurationWrite.audit(
                 "delivery.replay",
                 id.description,

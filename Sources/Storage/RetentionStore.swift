@@ -66,6 +66,9 @@ package struct RetentionStore: Sendable {
             AND id IN (SELECT id FROM notifications WHERE account_id = $1 AND id < $2 ORDER BY id LIMIT $3)
         """
     )
+    static let freeUsage = SQLStatement(
+        "UPDATE account_usage SET stored_bytes = stored_bytes - $2 WHERE account_id = $1"
+    )
     static let deleteAudit = SQLStatement(
         """
         DELETE FROM audit WHERE account_id = $1
@@ -75,7 +78,7 @@ package struct RetentionStore: Sendable {
 
     static let statements = [
         look, deleteEvents, deleteDeliveries, purgedTo, bodies, clearBodies, notePurged, deleteAlerts,
-        deleteNotifications, deleteAudit,
+        deleteNotifications, deleteAudit, freeUsage,
     ]
 
     /// Before all deliveries.
@@ -114,7 +117,7 @@ package struct RetentionStore: Sendable {
 
     /// What is due at `now` of the first `limit` accounts after number `account`.
     package func look(after account: AccountNumber, limit: Int, at now: UnixTime) async throws -> Look {
-        try await store.database.read { connection in
+        try await store.database.read(.platform) { connection in
             var due: [Due] = []
             var last: AccountNumber?
             var count = 0
@@ -131,12 +134,17 @@ package struct RetentionStore: Sendable {
 
     /// Removes at most `limit` rows of what is `due`, in one transaction.
     package func purge(_ due: [Due], limit: Int) async throws -> Batch {
-        try await store.database.transaction { connection in
+        try await store.database.transaction(.platform) { connection in
             let start = ContinuousClock.now
             var counts: [Kind: Int] = [:]
             var (waiting, begun) = (due[...], [Due]())
             var left = limit
-            while left > 0, var account = waiting.popFirst() {
+            var last = AccountNumber.installation
+            // In the order of numbers, because several are held at once; those that had a turn come first in the next batch.
+            while left > 0, waiting.first.map({ $0.account > last }) == true, var account = waiting.popFirst()
+            {
+                last = account.account
+                try AccountLock.usage(of: last, on: connection)
                 while left > 0, let kind = account.kinds.first {
                     let count = try Self.purge(kind, of: account, limit: left, on: connection)
                     counts[kind, default: 0] += count
@@ -226,7 +234,7 @@ package struct RetentionStore: Sendable {
         on connection: any SQLConnection
     ) throws(SQLError) {
         guard bytes > 0 else { return }
-        try connection.run(PushWriter.addUsage, [.account(account), .integer(-bytes)])
+        try connection.run(freeUsage, [.account(account), .integer(bytes)])
     }
 }
 

@@ -70,7 +70,7 @@ package struct RouteStore: Sendable {
         of integration: IntegrationID,
         in account: AccountNumber
     ) async throws -> PlacedRoute {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             let placed = try SteadyRead.of(account, on: connection) {
                 try Self.route(id, of: integration, in: account, on: connection)
             }
@@ -88,7 +88,7 @@ package struct RouteStore: Sendable {
         of integration: IntegrationID,
         in account: AccountNumber
     ) async throws -> RouteList {
-        try await store.database.read { connection in
+        try await store.database.read(.of(account)) { connection in
             let list = try SteadyRead.of(account, on: connection) { () -> RouteList? in
                 guard let head = try Self.head(of: integration, in: account, on: connection) else {
                     return nil

@@ -14,7 +14,7 @@ extension NotificationStore {
         let (id, now, publicURL): (NotificationID, _, _) = (
             store.identifiers.next(), store.now, store.publicURL
         )
-        let news = try await store.database.read { connection in
+        let news = try await store.database.read(.of(account)) { connection in
             try alert.map { alert in
                 try connection.row(Self.sample, [.account(account), .id(alert)]) { row throws(SQLError) in
                     try AlertNews(sampled: change, row, at: now, publicURL)

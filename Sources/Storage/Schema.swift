@@ -10,9 +10,10 @@ import SQL
 package enum Schema {
     /// All steps, oldest first. Append only.
     package static let migrations = [
-        Migration(version: 1, script: platform + configuration + history),
-        Migration(version: 2, script: retention),
-        Migration(version: 3, script: notifications),
+        migration(1, platform + configuration + history),
+        migration(2, retention),
+        migration(3, notifications),
+        migration(4, nodes, server: serverTables),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
@@ -167,4 +168,44 @@ package enum Schema {
         CREATE INDEX notifications_dead ON notifications (account_id, notifier_id, id) WHERE state = 4;
         CREATE INDEX notifications_by_alert ON notifications (account_id, alert_id, id);
         """
+
+    /// What several nodes on one database need: `newest_at` is the time of the newest identifier made under the lock of a row
+    /// (`AccountLock`), `worker_leases` says which node does what only one does at a time.
+    private static let nodes = """
+        ALTER TABLE account_usage ADD COLUMN newest_at BIGINT NOT NULL DEFAULT 0;
+        CREATE TABLE worker_leases (name TEXT NOT NULL PRIMARY KEY, owner BYTEA, until BIGINT NOT NULL);
+        """
+
+    // MARK: Server
+
+    /// Texts compare byte by byte, as they do in the embedded database.
+    private static func migration(_ version: Int, _ script: String, server: String = "") -> Migration {
+        let collated = script.replacing(" TEXT", with: " TEXT COLLATE \"C\"")
+        return Migration(version: version, script: script, serverScript: collated + server)
+    }
+
+    /// A session sees rows of the account that it was told (`SQLConnection.enter`), all of them as `platform`, and else none; the owner of the
+    /// tables, too. Packed bytes are not packed again. Rows that are written again and again leave room for their next form.
+    private static let serverTables =
+        """
+        ALTER TABLE deliveries ALTER COLUMN body SET STORAGE EXTERNAL, ALTER COLUMN decisions SET STORAGE EXTERNAL,
+            ALTER COLUMN outcomes SET STORAGE EXTERNAL;
+        ALTER TABLE events ALTER COLUMN content SET STORAGE EXTERNAL, ALTER COLUMN outcome SET STORAGE EXTERNAL;
+        ALTER TABLE alerts ALTER COLUMN content SET STORAGE EXTERNAL;
+        ALTER TABLE alerts SET (fillfactor = 85);
+        ALTER TABLE account_usage SET (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+        ALTER TABLE deployment SET (fillfactor = 20);
+        """ + tenantTables.map { wall(around: $0) }.joined()
+
+    private static func wall(around table: String) -> String {
+        """
+        ALTER TABLE \(table) ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE \(table) FORCE ROW LEVEL SECURITY;
+        CREATE POLICY tenant ON \(table) USING (
+            account_id = (SELECT CASE current_setting('tocsin.account', true) WHEN 'platform' THEN NULL
+                ELSE NULLIF(current_setting('tocsin.account', true), '')::BIGINT END)
+            OR (SELECT current_setting('tocsin.account', true) = 'platform'));
+
+        """
+    }
 }

@@ -63,7 +63,7 @@ package struct SeverityTableStore: Sendable {
     package func find(_ type: IntegrationType, in account: AccountNumber) async throws -> AccountSeverityTable
     {
         let builtIn = try builtIn(type)
-        return try await store.database.read { connection in
+        return try await store.database.read(.of(account)) { connection in
             try Self.state(of: type, builtIn, in: account, on: connection).table
         }
     }

@@ -101,7 +101,7 @@ extension Store {
                 ValidationErrors([FieldError("/routes", "a dedicated integration has no routes")])
             )
         }
-        try await database.read { connection in
+        try await database.read(.of(account)) { connection in
             let present = try RouteStore.routes(
                 0...Limits.routes,
                 of: integration.id,

@@ -10,6 +10,7 @@ package final class SnapshotCache: Sendable {
     private struct Entry {
         var snapshot: AccountSnapshot
         var lastUse: UInt64
+        let loadedAt = ContinuousClock.now
     }
 
     private struct State {
@@ -23,6 +24,8 @@ package final class SnapshotCache: Sendable {
 
     /// How long an account that does not exist is remembered as missing.
     private static let negativeLifetime: Int64 = 1_000
+    /// A snapshot that is younger is not loaded again on suspicion.
+    private static let youth = Duration.milliseconds(250)
 
     private let state = Lock(State())
     private let capacity: Int
@@ -37,7 +40,7 @@ package final class SnapshotCache: Sendable {
     ) {
         self.database = database
         self.capacity = capacity
-        loads = SingleFlight { account in try await database.read { try load(account, $0) } }
+        loads = SingleFlight { account in try await database.read(.of(account)) { try load(account, $0) } }
     }
 
     /// The snapshot, when it is at hand. One lock.
@@ -48,6 +51,24 @@ package final class SnapshotCache: Sendable {
             state.entries[account]?.lastUse = state.tick
             return state.entries[account]?.snapshot
         }
+    }
+
+    /// Forgets the snapshot unless it was loaded a moment ago, because something is asked of it that it does not know; whether it did.
+    package func dropOld(_ account: AccountNumber) -> Bool {
+        let isDropped = state.withLock { state in
+            guard let entry = state.entries[account], entry.loadedAt.duration(to: .now) > Self.youth else {
+                return false
+            }
+            state.entries[account] = nil
+            return true
+        }
+        if isDropped { loads.forget(account) }
+        return isDropped
+    }
+
+    /// The accounts whose snapshots are at hand, and the revisions of these.
+    package var revisions: [AccountNumber: Revision] {
+        state.withLock { state in state.entries.mapValues { $0.snapshot.revision } }
     }
 
     /// The snapshot, loaded when it is not at hand; nil when there is no such account.

@@ -14,12 +14,13 @@ package enum StatementRegistry {
         + PushWriter.statements + UsageTracker.statements + AccountStore.purges
         + RetentionStore.statements + NotifierStore.statements + NotificationRows.statements
         + NotificationStore.statements
-        + Outbox.statements + HealthAlertStore.statements
+        + Outbox.statements + HealthAlertStore.statements + AccountLock.statements
 
     /// Look-ups of the platform, each with its reason: the key of a call is found by its public id before its account is known; the purge
     /// looks for a deleted account, and then names it; the installation's own row.
     package static let platform: [SQLStatement] =
         APIKeyStore.platformStatements + [AccountStore.nextDeleted, AccountStore.blank]
         + Deployment.statements + [StoreProbe.touch] + Outbox.platformStatements
-        + HealthAlertStore.platformStatements
+        + HealthAlertStore.platformStatements + AccountLock.platformStatements + WorkerLease.statements
+        + NodeWatch.statements
 }

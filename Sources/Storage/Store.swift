@@ -71,6 +71,39 @@ package struct Store: Sendable {
         return try CrashGuard.during(mark) { () throws(DecodeError) in try format.decode(body) }
     }
 
+    /// Whether other processes may have the database, too.
+    package var isShared: Bool { database.dialect == .postgres }
+
+    /// What a body is to the writer, and why it can't be read when it can't. `refusal`: why it is kept but not applied.
+    package func content(
+        of body: [UInt8],
+        mark: UInt64? = nil,
+        as format: any PushFormat,
+        integration: IntegrationSnapshot,
+        account: AccountSnapshot,
+        refusal: RefusalReason?
+    ) -> (PreparedPush.Content, DecodeError?) {
+        if let refusal { return (.refused(reason: refusal.name), nil) }
+        do {
+            switch try decode(body, mark: mark, as: format) {
+            case .test: return (.test, nil)
+            case .events(let events):
+                let prepared = events.map {
+                    PreparedEvent(
+                        $0,
+                        integration: integration,
+                        account: account,
+                        vocabulary: format.severities,
+                        known: knownContents
+                    )
+                }
+                return (.events(prepared), nil)
+            }
+        } catch {
+            return (.quarantined(reason: error.reason), error)
+        }
+    }
+
     /// The present time, never before what the store saw last.
     package var now: UnixTime { identifiers.now }
 
@@ -104,7 +137,10 @@ package struct Store: Sendable {
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
         do {
-            return try await database.transaction(body)
+            return try await database.transaction(.of(account)) { connection in
+                try AccountLock.configuration(of: account, on: connection)
+                return try body(connection)
+            }
         } catch let error as SQLError {
             snapshots.doubt(account)
             throw error
@@ -139,6 +175,19 @@ package final class IdentifierSource: Sendable {
         let floor = now < lastSeen ? lastSeen.adding(seconds: Self.slack) : now
         state = Lock(State(sequence: IdentifierSequence(after: floor), newest: floor))
     }
+
+    /// How far another node's clock may be ahead of this one's and still be followed.
+    private static let followed: Int64 = 60_000
+
+    /// Identifiers that are made from now on come after all that were made at `time`, on whatever node. A clock that is far ahead is not
+    /// followed: order is lost rather than the time of day.
+    func observe(_ time: UnixTime) {
+        guard time.milliseconds - clock.now().milliseconds < Self.followed else { return }
+        state.withLock { $0.sequence.pass(time) }
+    }
+
+    /// The time of the newest identifier; of none before it is greater.
+    var newestTime: UnixTime { state.withLock { $0.sequence.newestTime } }
 
     /// The clock's time. When the clock went back, the newest time seen, going on at half speed until the clock has caught up: what is
     /// measured by it, such as rates, goes on.

@@ -7,7 +7,8 @@ package enum StoreProbe {
     /// Whether a small transaction can be committed now.
     package static func isWritable(_ store: Store) async -> Bool {
         do {
-            try await store.database.transaction { connection in _ = try connection.run(touch, []) }
+            try await store.database.transaction(.platform) { connection in _ = try connection.run(touch, [])
+            }
             return true
         } catch {
             return false

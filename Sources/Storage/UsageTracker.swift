@@ -8,9 +8,13 @@ import ServiceLifecycle
 ///
 /// A crash loses at most the last second of it; nothing that was promised.
 package final class UsageTracker: Service, Sendable {
-    fileprivate struct Scoped<Key: Hashable & Sendable>: Hashable, Sendable {
+    fileprivate struct Scoped<Key: Hashable & Comparable & Sendable>: Hashable, Comparable, Sendable {
         let account: AccountNumber
         let key: Key
+
+        static func < (left: Self, right: Self) -> Bool {
+            (left.account, left.key) < (right.account, right.key)
+        }
     }
 
     fileprivate struct Use: Sendable {
@@ -26,9 +30,13 @@ package final class UsageTracker: Service, Sendable {
         var use: Use
     }
 
-    fileprivate struct RefusalKey: Hashable, Sendable {
+    fileprivate struct RefusalKey: Hashable, Comparable, Sendable {
         let integration: IntegrationID
         let reason: RefusalReason
+
+        static func < (left: Self, right: Self) -> Bool {
+            (left.integration, left.reason.rawValue) < (right.integration, right.reason.rawValue)
+        }
     }
 
     fileprivate struct Gathered: Sendable {
@@ -131,7 +139,7 @@ package final class UsageTracker: Service, Sendable {
         }
         guard !batch.isEmpty else { return }
         do {
-            try await database.transaction { try Self.write(batch, $0) }
+            try await database.transaction(.platform) { try Self.write(batch, $0) }
         } catch {
             logger.warning("usage could not be written", metadata: ["cause": "\(error)"])
             gathered.withLock { $0.merge(batch) }
@@ -139,10 +147,11 @@ package final class UsageTracker: Service, Sendable {
     }
 
     private static func write(_ batch: Gathered, _ connection: any SQLConnection) throws {
-        if let newest = batch.newest { try connection.run(Deployment.note, [.time(newest)]) }
         try connection.batch(
             usePushURL,
-            batch.pushURLs.map { id, item in
+            batch.pushURLs.sorted { ($0.value.account, $0.key) < ($1.value.account, $1.key) }.map {
+                id,
+                item in
                 [
                     .account(item.account), .id(id), .integer(item.use.count), .time(item.use.at),
                     .text(item.use.address),
@@ -151,13 +160,15 @@ package final class UsageTracker: Service, Sendable {
         )
         try connection.batch(
             deliver,
-            batch.pushURLs.values.sorted { $0.use.at < $1.use.at }.map {
-                [.account($0.account), .id($0.integration), .time($0.use.at)]
-            }
+            batch.pushURLs.values
+                .sorted { ($0.account, $0.integration, $0.use.at) < ($1.account, $1.integration, $1.use.at) }
+                .map {
+                    [.account($0.account), .id($0.integration), .time($0.use.at)]
+                }
         )
         try connection.batch(
             refuse,
-            batch.refusals.map { scope, use in
+            batch.refusals.sorted { $0.key < $1.key }.map { scope, use in
                 [
                     .account(scope.account), .id(scope.key.integration),
                     .integer(Int64(scope.key.reason.rawValue)),
@@ -167,8 +178,12 @@ package final class UsageTracker: Service, Sendable {
         )
         try connection.batch(
             useKey,
-            batch.keys.map { scope, at in [.account(scope.account), .id(scope.key), .time(at)] }
+            batch.keys.sorted { $0.key < $1.key }.map { scope, at in
+                [.account(scope.account), .id(scope.key), .time(at)]
+            }
         )
+        // Last: all nodes write this row.
+        if let newest = batch.newest { try connection.run(Deployment.note, [.time(newest)]) }
     }
 }
 

@@ -7,10 +7,13 @@ import Storage
 package struct AccountPurger: Service {
     private static let batch = 500
     private let store: Store
+    private let lease: WorkerLease
     private let logger: Logger
 
-    package init(store: Store, logger: Logger) {
+    /// `owner` is the process's.
+    package init(store: Store, owner: [UInt8], logger: Logger) {
         self.store = store
+        lease = WorkerLease(.accountPurge, store: store, owner: owner)
         self.logger = logger
     }
 
@@ -25,6 +28,7 @@ package struct AccountPurger: Service {
 
     private func purge() async -> Int {
         do {
+            guard try await lease.hold() else { return 0 }
             return try await store.accounts.purgeDeleted(limit: Self.batch)
         } catch {
             logger.warning("a deleted account could not be purged", metadata: ["cause": "\(error)"])

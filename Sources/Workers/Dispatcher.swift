@@ -17,7 +17,9 @@ package final class Dispatcher: Service {
 
     /// How often clocks are looked at: a queue that waits for a time is worked at most that much later.
     private static let tick = Duration.milliseconds(200)
-    private static let leaseSeconds: Int64 = 60
+    private static let leaseSeconds: Int64 = 30
+    /// How often what waits is looked for, where other nodes' hints may be missed.
+    private static let sweep = Duration.seconds(10)
     private static let grace = Duration.seconds(1)
     /// After which a queue is looked at again whose store or lease could not be had, in seconds.
     private static let setback: Int64 = 2
@@ -68,6 +70,11 @@ package final class Dispatcher: Service {
                 group.addTask {
                     while (try? await Task.sleep(for: Self.tick)) != nil { wake() }
                 }
+                if !self.isAlone {
+                    group.addTask {
+                        while (try? await Task.sleep(for: Self.sweep)) != nil { await self.findQueues() }
+                    }
+                }
                 for await _ in changes {
                     if isStopping { break }
                     await startLanes(in: &group)
@@ -75,6 +82,7 @@ package final class Dispatcher: Service {
                 await drain()
                 group.cancelAll()
             }
+            await giveBack()
         } onGracefulShutdown: {
             self.state.withLock { $0.isStopping = true }
             wake()
@@ -89,11 +97,25 @@ package final class Dispatcher: Service {
             if isAlone { try await store.outbox.forgetLeases() }
             let (keys, now) = (try await store.outbox.queues(), store.now)
             state.withLock { state in
-                for key in keys { state.wakeAt[key] = now }
+                for key in keys where state.wakeAt[key] == nil && !state.running.contains(key) {
+                    state.wakeAt[key] = now
+                }
             }
         } catch {
             logger.error("what waits to be told could not be read", metadata: ["cause": "\(error)"])
         }
+    }
+
+    /// Lets other nodes go on at once with what this one worked.
+    private func giveBack() async {
+        let keys = state.withLock { Set($0.leases.keys) }
+        guard !isAlone, !keys.isEmpty else { return }
+        let (store, owner) = (store, owner)
+        // Also when the task is cancelled.
+        await Task.detached {
+            try? await store.outbox.release(keys, owner: owner)
+            store.outboxSignal.raise(keys)
+        }.value
     }
 
     private func drain() async {
@@ -121,10 +143,19 @@ package final class Dispatcher: Service {
             for key in due { state.wakeAt[key] = nil }
             return due
         }
+        await renew(now)
         for key in await leased(due, now) {
             state.withLock { _ = $0.running.insert(key) }
             group.addTask { await self.work(key) }
         }
+    }
+
+    /// Keeps the leases of queues that are worked for long.
+    private func renew(_ now: UnixTime) async {
+        guard !isAlone else { return }
+        let soon = now.adding(seconds: Self.leaseSeconds / 3)
+        let ending = state.withLock { state in state.running.filter { (state.leases[$0] ?? now) <= soon } }
+        if !ending.isEmpty { _ = await leased(ending, now) }
     }
 
     /// Those of `keys` whose lease is ours for a while; the others are looked at again later.

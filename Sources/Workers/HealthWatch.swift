@@ -12,9 +12,12 @@ package struct HealthWatch: Service {
 
     private let store: Store
     private let commit: GroupCommit
+    private let lease: WorkerLease
     private let logger: Logger
 
-    package init(store: Store, commit: GroupCommit, logger: Logger) {
+    /// `owner` is the process's.
+    package init(store: Store, commit: GroupCommit, owner: [UInt8], logger: Logger) {
+        lease = WorkerLease(.healthWatch, store: store, owner: owner)
         self.store = store
         self.commit = commit
         self.logger = logger
@@ -29,6 +32,7 @@ package struct HealthWatch: Service {
     /// Looks at every account that wants to be told, once.
     package func watch() async {
         do {
+            guard try await lease.hold() else { return }
             for subject in try await store.healthAlerts.subjects() {
                 if Task.isCancelled { return }
                 try await watch(subject)

@@ -24,13 +24,22 @@ package struct RetentionPurger: Service {
     private static let batch = 10...200
 
     private let store: Store
+    private let lease: WorkerLease
     private let logger: Logger
     private let counters: [RetentionStore.Kind: Counter]
     private let time: Lock<(retention: RetentionTime, isDoubted: Bool)>
 
     /// `known` is the newest time that surely was: what became due by a jump of the clock from there stays for a day.
-    package init(store: Store, known: UnixTime, metrics: any MetricsFactory, logger: Logger) {
+    /// `owner` is the process's.
+    package init(
+        store: Store,
+        known: UnixTime,
+        owner: [UInt8],
+        metrics: any MetricsFactory,
+        logger: Logger
+    ) {
         self.store = store
+        lease = WorkerLease(.retention, store: store, owner: owner)
         self.logger = logger
         time = Lock((RetentionTime(known: known, at: .now), false))
         counters = Dictionary(
@@ -64,6 +73,7 @@ package struct RetentionPurger: Service {
         var account: AccountNumber? = .installation
         while let after = account, !Task.isCancelled {
             do {
+                guard try await lease.hold() else { return true }
                 let look = try await store.retention.look(after: after, limit: Self.accountsPerLook, at: now)
                 if try await !purge(look.due) { isDone = false }
                 account = look.next

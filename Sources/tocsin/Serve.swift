@@ -13,8 +13,10 @@ struct Serve: AsyncParsableCommand {
     @OptionGroup var options: SettingsOptions
     @Option(help: "HOST:PORT to listen on. (default: 127.0.0.1:8080)")
     var listen: String?
-    @Option(help: "all, the only role on the embedded store.")
+    @Option(help: "all, api, ingest or worker; on the embedded store all. (default: all)")
     var role: String?
+    @Option(help: "Bytes of pushes that may wait on disk while the database is away. (default: 1 GiB)")
+    var spoolBytes: String?
     @Option(help: "PEM file with the certificate and its chain.")
     var tlsCertificate: String?
     @Option(help: "PEM file with the certificate's key.")
@@ -34,7 +36,8 @@ struct Serve: AsyncParsableCommand {
         try await reporting {
             let socket = try handedIn()
             let settings = try await options.settings([
-                "listen": socket?.address ?? listen, "role": role, "tls-certificate": tlsCertificate,
+                "listen": socket?.address ?? listen, "role": role, "spool-bytes": spoolBytes,
+                "tls-certificate": tlsCertificate,
                 "tls-key": tlsKey,
                 "trusted-proxies": trustedProxies, "metrics-listen": metricsListen,
                 "outbound-allow": outboundAllow, "outbound-trust": outboundTrust,

@@ -8,6 +8,11 @@ struct SettingsOptions: ParsableArguments {
     var config: String?
     @Option(help: "Folder of the store and its keys. (default: ./tocsin-data)")
     var dataDir: String?
+    @Option(
+        help:
+            "postgres://USER@HOST/DATABASE, to run many nodes on one database. (default: the embedded store)"
+    )
+    var databaseURL: String?
     @Option(help: "Lines of \"kid hex\", mode 0600. (default: root.secret in the data directory)")
     var rootSecretFile: String?
     @Option(help: "What push URLs begin with. (default: from --listen)")
@@ -19,6 +24,7 @@ struct SettingsOptions: ParsableArguments {
     func settings(_ more: [String: String?] = [:]) async throws -> Settings {
         var options: [String: String] = more.compactMapValues { $0 }
         options["data-dir"] = dataDir
+        options["database-url"] = databaseURL
         options["root-secret-file"] = rootSecretFile
         options["public-url"] = publicURL
         options["log-level"] = logLevel

@@ -238,7 +238,7 @@ struct ConfigurationFaultTests {
         _ fault: Comment
     ) async throws {
         for account in [scene.many.account, scene.small.account] {
-            let stored = try await test.database.read { try SnapshotLoader.load(account, on: $0) }
+            let stored = try await test.database.read(.platform) { try SnapshotLoader.load(account, on: $0) }
             let seen = try await test.store.snapshots.snapshot(of: account, now: test.now)
             #expect(seen?.revision == stored?.revision, fault)
             #expect(seen?.isActive == stored?.isActive, fault)

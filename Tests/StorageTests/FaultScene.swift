@@ -208,7 +208,7 @@ extension GroupCommit {
     ) async -> [Result<StoredPush, PushFailure>] {
         let (results, gathered) = AsyncStream.makeStream(of: (Int, Result<StoredPush, PushFailure>).self)
         // On the writer's thread, so that it takes none of them before all are queued.
-        database.enqueueWrite { _ in
+        database.enqueuePushes { _ in
             for (index, push) in pushes.enumerated() {
                 self.submit(push, arrival: .now) { gathered.yield((index, $0)) }
             }
@@ -218,7 +218,7 @@ extension GroupCommit {
             found[index] = result
             if found.count == pushes.count { break }
         }
-        await withCheckedContinuation { caller in database.enqueueWrite { _ in caller.resume() } }
+        await withCheckedContinuation { caller in database.enqueuePushes { _ in caller.resume() } }
         return pushes.indices.map { found[$0] ?? .failure(.stopping) }
     }
 }

@@ -99,6 +99,20 @@ final class FaultyConnection: SQLConnection {
         throw fault.error
     }
 
+    var dialect: SQLDialect { real.dialect }
+
+    func enter(_ scope: SQLScope) {
+        real.enter(scope)
+    }
+
+    func flush() throws(SQLError) {
+        try real.flush()
+    }
+
+    func announce(_ text: String) throws(SQLError) {
+        try real.announce(text)
+    }
+
     func run(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> Int {
         try call(.run) { () throws(SQLError) in
             guard faults.poison(in: values) == nil else { throw Self.poisoned }

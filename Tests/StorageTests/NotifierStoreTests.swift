@@ -92,7 +92,7 @@ struct NotifierStoreTests {
                 """
             )
             let number = Int64(account.value)
-            try await test.database.transaction { connection in
+            try await test.database.transaction(.platform) { connection in
                 _ = try connection.run(
                     move,
                     [

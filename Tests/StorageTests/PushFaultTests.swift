@@ -278,7 +278,7 @@ struct PushFaultTests {
 
     /// As many pages as the database has now at least.
     private static func limitPages(_ test: TestInstallation, to count: Int) async throws {
-        try await test.database.write { try $0.execute(script: "PRAGMA max_page_count=\(count)") }
+        try await test.database.write(.platform) { try $0.execute(script: "PRAGMA max_page_count=\(count)") }
     }
 }
 

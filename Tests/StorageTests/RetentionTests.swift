@@ -334,6 +334,7 @@ struct RetentionTests {
         RetentionPurger(
             store: test.store,
             known: known,
+            owner: [1],
             metrics: NOOPMetricsHandler.instance,
             logger: Logger(label: "test")
         )

@@ -88,7 +88,8 @@ struct TestInstallation: Sendable {
 
     private init(path: String, start: UnixTime, faults: Faults?) throws {
         let time = Lock(start)
-        let database = try Database(readerCount: 2) { isWriter throws(SQLError) in
+        let database = try Database(size: .init(readers: 2)) { purpose throws(SQLError) in
+            let isWriter = purpose == .pushes
             let connection = try SQLiteConnection(path: path, purpose: isWriter ? .writer : .reader)
             guard isWriter else { return connection }
             do {
@@ -263,7 +264,7 @@ struct TestInstallation: Sendable {
     /// The number that a statement about `account` finds.
     func number(_ text: String, _ account: AccountNumber) async throws -> Int64 {
         let statement = keeping(text)
-        return try await database.read { connection in
+        return try await database.read(.platform) { connection in
             try connection.row(statement, [.integer(Int64(account.value))]) { row throws(SQLError) in
                 row.integer(0)
             } ?? 0
