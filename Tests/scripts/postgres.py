@@ -58,8 +58,8 @@ class PostgreSQL:
                 shutil.chown(self.directory, "postgres")
             self.initialize()
             self.start()
-            self.sql(f"CREATE ROLE {ROLE} LOGIN NOSUPERUSER NOBYPASSRLS CREATEDB PASSWORD '{self.secret}'; GRANT CREATE ON DATABASE postgres TO {ROLE};"
-                     f"GRANT ALL ON SCHEMA public TO {ROLE};")
+            self.sql(f"CREATE ROLE {ROLE} LOGIN NOSUPERUSER NOBYPASSRLS CREATEDB PASSWORD '{self.secret}'")
+            self.sql(f"GRANT CREATE ON DATABASE postgres TO {ROLE}; GRANT ALL ON SCHEMA public TO {ROLE}")
         except BaseException:
             self.__exit__(*sys.exc_info())
             raise
