@@ -32,11 +32,19 @@ def uuid_hex(name):
     return f"{number:032x}"
 
 
-def get(port, path, key=None, timeout=5):
-    """(status, headers, body) of a GET; (None, {}, b"") when there was no answer."""
+def get(port, path, key=None):
+    return exchange(port, "GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+
+
+def post(port, path, body):
+    return exchange(port, "POST", path, body, {"Content-Type": tocsin.ARMS_TYPE})
+
+
+def exchange(port, method, path, body=None, headers=None, timeout=10):
+    """(status, headers, body) of one request; (None, {}, b"") when there was no answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
+        connection.request(method, path, body, headers or {})
         response = connection.getresponse()
         return response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
     except (OSError, http.client.HTTPException):
