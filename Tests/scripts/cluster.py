@@ -31,7 +31,7 @@ WITHIN = 1.0  # seconds: what is configured at one node holds at the others
 
 
 def start(checks, cluster, options):
-    with Nodes(cluster, roles=["all"] * 10) as nodes:
+    with Nodes(cluster, checks, roles=["all"] * 10) as nodes:
         began = time.monotonic()
         nodes.start_others(nodes.all, 90)
         checks.check(True, f"ten nodes that start at the same moment on an empty database are ready ({time.monotonic() - began:.1f} s)")
@@ -157,7 +157,7 @@ class Load:
 
 def load(checks, cluster, options):
     seconds = options.seconds or (180 if options.long else 25)
-    with Nodes(cluster, roles=["all"] * 3) as nodes:
+    with Nodes(cluster, checks, roles=["all"] * 3) as nodes:
         nodes.start()
         targets = []
         for name in ("First", "Second", "Third"):
@@ -178,8 +178,6 @@ def load(checks, cluster, options):
         verifier.verify(load.pushes, "load")
         verifier.endings(load.groups, "load")
         verifier.deadlocks("load")
-        if checks.failed:
-            nodes.print_logs()
 
 
 def disturb(checks, nodes, seconds, restarts):
@@ -208,7 +206,7 @@ def disturb(checks, nodes, seconds, restarts):
 
 
 def changes(checks, cluster, options):
-    with Nodes(cluster, roles=["all"] * 3) as nodes:
+    with Nodes(cluster, checks, roles=["all"] * 3) as nodes:
         nodes.start()
         account = tocsin.Account(nodes[0], "Changes")
         rounds = 10 if options.long else 5
@@ -217,8 +215,6 @@ def changes(checks, cluster, options):
         severities(checks, nodes, account)
         routes(checks, nodes, account)
         accounts(checks, nodes)
-        if checks.failed:
-            nodes.print_logs()
 
 
 def first_answers(nodes, path, name):
@@ -372,7 +368,7 @@ def accounts(checks, nodes):
 
 def roles(checks, cluster, options):
     allow = {"TOCSIN_OUTBOUND_ALLOW": "127.0.0.0/8"}
-    with receivers.Receivers() as inbox, Nodes(cluster, roles=["api", "ingest", "worker", "worker"], environment=allow) as nodes:
+    with receivers.Receivers() as inbox, Nodes(cluster, checks, roles=["api", "ingest", "worker", "worker"], environment=allow) as nodes:
         api, ingest, worker, standby = nodes.all
         nodes.start_others([api])
         nodes.start_others([ingest, worker])
@@ -393,7 +389,8 @@ def roles(checks, cluster, options):
             keys.append(tell(nodes, target, f"dead-{dead.number}"))
             took = wait_for(endpoint, keys, 60)
             missing = [key for key in keys if key not in told(endpoint)]
-            checks.check(took is not None, f"roles: worker {dead.number} was killed, the other tells everything, the last after {took or 0:.1f} s", str(missing[:3]))
+            what = f"roles: worker {dead.number} was killed, the other tells everything, the last after {took or 0:.1f} s"
+            checks.check(took is not None, what, str(missing[:3]))
             nodes.start_others([dead])
             told_within(checks, nodes, endpoint, target, 60.0, f"roles: worker {dead.number} is back")
         ids = [received.id for received in endpoint.received if received.was_taken]
@@ -402,8 +399,6 @@ def roles(checks, cluster, options):
         for received in endpoint.received:
             every.setdefault((received.parsed["data"]["alert_id"], received.parsed["data"]["change"]), set()).add(received.id)
         checks.equal([key for key, names in every.items() if len(names) > 1][:3], [], "roles: what came twice came with one id")
-        if checks.failed:
-            nodes.print_logs()
 
 
 def doors(checks, nodes, account, target):

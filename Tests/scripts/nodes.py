@@ -96,10 +96,13 @@ class Node(tocsin.Server):
 
 
 class Nodes:
-    """Nodes of one database, a data directory each and the root secret in common. `roles`: one for each node."""
+    """Nodes of one database, a data directory each and the root secret in common. `roles`: one for each node.
 
-    def __init__(self, cluster, roles=("all", "all"), url=None, **more):
-        self.cluster = cluster
+    Shows the ends of their logs when a check fails while they are there.
+    """
+
+    def __init__(self, cluster, checks, roles=("all", "all"), url=None, **more):
+        self.cluster, self.checks, self.failed = cluster, checks, checks.failed
         self.url = url or cluster.create_database()
         self.database = postgres.name_of(self.url)
         self.directory = tempfile.mkdtemp(prefix="tocsin-nodes-")
@@ -113,9 +116,11 @@ class Nodes:
     def __exit__(self, kind, *_):
         for node in self.all:
             node.kill()
-            if kind not in (None, SystemExit):
-                print(f"node {node.number}, {node.role or 'all'}:")
-                node.print_log(10)
+        if kind not in (None, SystemExit) or self.checks.failed > self.failed:
+            for node in self.all:
+                if os.path.exists(node.log):
+                    print(f"node {node.number}, {node.role or 'all'}:")
+                    node.print_log(12)
         if os.environ.get("TOCSIN_KEEP") == "1":
             print(f"kept: {self.directory}")
         else:
@@ -162,11 +167,6 @@ class Nodes:
         else:
             checks.check(True, f"{when}: the spools are empty after {time.monotonic() - began:.1f} s")
         return time.monotonic() - began
-
-    def print_logs(self, lines=15):
-        for node in self.all:
-            print(f"node {node.number}, {node.role or 'all'}:")
-            node.print_log(lines)
 
 
 class Target:
@@ -236,7 +236,8 @@ class Verifier:
         self.checks.equal(len(acknowledged), sum(1 for push in pushes if push.delivery), f"{when}: no two pushes were given one delivery id")
         found = {name: int(count) for name, count in self.nodes.rows("SELECT encode(id, 'hex'), count(*) FROM deliveries GROUP BY id")}
         wrong = [push for name, push in acknowledged.items() if found.get(uuid_hex(name)) != 1]
-        self.checks.equal(wrong[:3], [], f"{when}: all {len(acknowledged)} acknowledged pushes are in the database exactly once ({len(wrong)} are not)")
+        what = f"{when}: all {len(acknowledged)} acknowledged pushes are in the database exactly once"
+        self.checks.equal(wrong[:3], [], f"{what} ({len(wrong)} are not)")
         stored, by_number, strangers = list(acknowledged.values()), {push.number: push for push in pushes}, []
         listed, targets = Counter(), list(dict.fromkeys(push.target for push in pushes))
         for target in targets:
@@ -253,7 +254,8 @@ class Verifier:
         self.checks.equal([name for name, count in listed.items() if count > 1][:3], [], f"{when}: no delivery is listed twice")
         self.checks.equal(strangers[:3], [], f"{when}: everything else that is stored is a push without an answer ({len(strangers)} are not)")
         unanswered = [push for push in pushes if not push.status]
-        note(f"{len(pushes)} pushes, {len(acknowledged)} acknowledged, {len(unanswered)} unanswered, {len(stored) - len(acknowledged)} of these stored")
+        extra = len(stored) - len(acknowledged)
+        note(f"{len(pushes)} pushes, {len(acknowledged)} acknowledged, {len(unanswered)} unanswered, {extra} of these stored")
         self.alerts(targets, stored, when)
         return stored
 
@@ -280,7 +282,8 @@ class Verifier:
                 opened[alert["integration_id"], alert["channel_id"], alert["alert_key"]] += alert["status"] != "Ok"
             api.close()
         wrong = [(*key, opened[key]) for key in fired if opened[key] != 1]
-        self.checks.equal(wrong[:3], [], f"{when}: exactly one open alert for each of {len(fired)} integrations, channels and keys ({len(wrong)} wrong)")
+        what = f"{when}: exactly one open alert for each of {len(fired)} integrations, channels and keys"
+        self.checks.equal(wrong[:3], [], f"{what} ({len(wrong)} wrong)")
         self.checks.equal([key for key, count in opened.items() if count > 1][:3], [], f"{when}: none is open twice")
         wrong = [(*key, counted[key], count) for key, count in expected.items() if counted[key] != count]
         self.checks.equal(wrong[:3], [], f"{when}: alerts count exactly what is stored, {sum(expected.values())} pushes ({len(wrong)} wrong)")
@@ -301,7 +304,11 @@ class Verifier:
         self.checks.equal(wrong[:3], [], f"{when}: {len(pushes)} keys end as their last push says ({len(wrong)} do not)")
 
     def deadlocks(self, when):
-        self.checks.equal(self.nodes.cluster.log_lines("deadlock detected")[:3], [], f"{when}: no deadlock in PostgreSQL's log")
+        lines = self.nodes.cluster.log_lines
+        self.checks.equal(lines("deadlock detected|PANIC|too many clients")[:3], [], f"{when}: no deadlock in PostgreSQL's log")
+        said = Counter(line.partition(" ERROR:  ")[2].strip()[:100] for line in lines(" ERROR:  "))
+        if said:
+            note(f"errors in PostgreSQL's log: {dict(said.most_common(5))}")
 
 
 class Keeper:

@@ -233,6 +233,7 @@ class Scene:
         self.checks.check(good, f"{self.name}: {what}", detail)
 
     def run(self, outage, seconds):
+        started = time.monotonic()
         self.load.start()
         self.order.open_some()
         time.sleep(2)
@@ -249,9 +250,11 @@ class Scene:
         time.sleep(max(0, 2 - (time.monotonic() - back)))
         self.nodes.empty_spools(self.checks, self.name, EMPTY_WITHIN - (time.monotonic() - back))
         self.look_when_back()
+        lasted = time.monotonic() - started
         self.load.end()
+        self.check(len(self.load.pushes) > 0.85 * self.load.rate * lasted, f"the sender kept its pace ({len(self.load.pushes) / lasted:.0f}/s)")
         self.nodes.empty_spools(self.checks, f"{self.name}, at the end")
-        self.compare(time.monotonic() - began)
+        self.compare()
 
     def revoke(self):
         account, target = self.targets[0].account, self.targets[0]
@@ -319,12 +322,12 @@ class Scene:
             answered = get(node.port, f"{self.targets[0].account.path}/channels", self.targets[0].account.key)[0]
             self.checks.equal(answered, 200, f"{self.name}: node {node.number} answers management again")
 
-    def compare(self, seconds):
+    def compare(self):
         pushes = self.load.pushes
         without = [push for push in pushes if not push.delivery]
         self.checks.equal(without[:3], [], f"{self.name}: 0 of {len(pushes)} pushes went without a 2xx ({len(without)} did)")
-        self.checks.equal([push for push in self.order.pushes if not push.delivery][:3], [], f"{self.name}: nor did one of {len(self.order.pushes)} in order")
-        self.check(len(pushes) > 0.85 * self.load.rate * seconds, "the sender kept its pace", f"{len(pushes)} in {seconds:.0f} s")
+        without = [push for push in self.order.pushes if not push.delivery]
+        self.checks.equal(without[:3], [], f"{self.name}: nor did one of {len(self.order.pushes)} that came in turn")
         took = [push.seconds for push in pushes if push.delivery]
         note(f"answered: median {1000 * percentile(took, 0.5):.0f} ms, p99 {percentile(took, 0.99):.2f} s, longest {max(took):.2f} s")
         self.verify(pushes + self.order.pushes + self.more)
@@ -347,11 +350,9 @@ def straight(begin, end):
     """An outage of PostgreSQL itself."""
 
     def scene(checks, cluster, options, name):
-        with Nodes(cluster) as nodes:
+        with Nodes(cluster, checks) as nodes:
             nodes.start()
             Scene(checks, nodes, options, name).run(Outage(name, lambda: begin(cluster), lambda: end(cluster)), options.seconds)
-            if checks.failed:
-                nodes.print_logs()
 
     return scene
 
@@ -361,11 +362,9 @@ def through_proxy(end):
 
     def scene(checks, cluster, options, name):
         database = postgres.name_of(cluster.create_database())
-        with Proxy(cluster) as proxy, Nodes(cluster, url=cluster.address(database, proxy.port)) as nodes:
+        with Proxy(cluster) as proxy, Nodes(cluster, checks, url=cluster.address(database, proxy.port)) as nodes:
             nodes.start()
             Scene(checks, nodes, options, name).run(Outage(name, proxy.dark, lambda: end(proxy)), options.seconds)
-            if checks.failed:
-                nodes.print_logs()
 
     return scene
 
@@ -382,7 +381,7 @@ def flap(cluster):
 
 def killed(checks, cluster, options, name):
     """A node that is killed loses nothing of its spool, however often, whether PostgreSQL is there when it starts or not."""
-    with Nodes(cluster) as nodes:
+    with Nodes(cluster, checks) as nodes:
         nodes.start()
         scene = Scene(checks, nodes, options, name)
         scene.order = Order(nodes, scene.targets, name, [1])
@@ -415,8 +414,6 @@ def killed(checks, cluster, options, name):
         odd = [push for push in load.pushes if push.status not in (200, 503, None)]
         checks.equal(odd[:3], [], f"{name}: every answer was 200 or 503")
         scene.verify(load.pushes + scene.order.pushes)
-        if checks.failed:
-            nodes.print_logs()
 
 
 def start_while_away(node, what):
@@ -434,7 +431,7 @@ def start_while_away(node, what):
 def full(checks, cluster, options, name):
     """Beyond the bound of the spool a push is answered 503, and counted; what was answered 200 is kept."""
     bound = 1 << 20
-    with Nodes(cluster, roles=["all"], options=["--spool-bytes", str(bound)]) as nodes:
+    with Nodes(cluster, checks, roles=["all"], options=["--spool-bytes", str(bound)]) as nodes:
         nodes.start()
         account, node = tocsin.Account(nodes[0], "Full"), nodes[0]
         target, pushes, bare = Target(account, "Full"), [], 0
@@ -474,8 +471,6 @@ def full(checks, cluster, options, name):
         push.take(*decoded(post(node.port, target.path, push.body())))
         checks.equal(push.status, 200, f"{name}: and the next is taken")
         Verifier(checks, nodes).verify(pushes, name)
-        if checks.failed:
-            nodes.print_logs()
 
 
 def decoded(found):
