@@ -47,6 +47,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
+        self.cut()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
 
