@@ -34,6 +34,12 @@ def scripts(long):
         ("retention.py", [], 120),
         ("receivers.py", ["--self-test"], 300),
         ("notifications.py", ["--long"] if long else [], 1800 if long else 400),
+        ("cluster.py", ["--long"] if long else [], 960 if long else 330),
+        ("outage.py", ["--long"] if long else [], 1060 if long else 450),
+        ("move.py", [], 300),
+        ("arms_table.py", ["--postgres"], 220),
+        ("kill9.py", ["--postgres", *kills], 1200 if long else 270),
+        ("notifications.py", ["--postgres", *(["--long"] if long else [])], 1900 if long else 450),
     ]
 
 
@@ -68,7 +74,7 @@ def main():
         print(f"\n== {script} {' '.join(options)}", flush=True)
         began = time.monotonic()
         good = passes(script, options, seconds)
-        (passed if good else failed).append(script)
+        (passed if good else failed).append(" ".join([script, *options]))
         print(f"== {script} {'passed' if good else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
     if failed:
         print(f"\nfailed: {', '.join(failed)}")

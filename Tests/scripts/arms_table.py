@@ -2,7 +2,7 @@
 """ARMS as it really is, through a running server: the table of results, a tenant's own severity table, a route that is edited
 between firing and recovery, and a stop in the middle of the load.
 
-    arms_table.py [--seconds 2]     seconds of load before the stop
+    arms_table.py [--postgres] [--seconds 2]     seconds of load before the stop
 """
 
 import argparse
@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter
 
+import postgres
 import tocsin
 
 BODIES = pathlib.Path(__file__).resolve().parent / "arms"
@@ -209,7 +210,7 @@ def check_stop_under_load(checks, server, seconds):
 
 
 def main(arguments, checks):
-    with tocsin.Server() as server:
+    with postgres.engine(arguments.postgres) as cluster, tocsin.Server(database=postgres.fresh(cluster)) as server:
         server.start()
         check_table(checks, server, tocsin.ARMS_TYPE)
         check_table(checks, server, "application/json")
@@ -222,6 +223,7 @@ def main(arguments, checks):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL in place of SQLite")
     parser.add_argument("--seconds", type=float, default=2)
     parsed = parser.parse_args()
     tocsin.run(lambda checks: main(parsed, checks), seconds=180)

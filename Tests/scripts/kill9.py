@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random `kill -9` under load: what was acknowledged is there after the restart, and nothing is there twice.
 
-    kill9.py [--cycles 30] [--senders 8] [--load SECONDS] [--check-every N] [--seed N]
+    kill9.py [--postgres] [--cycles 30] [--senders 8] [--load SECONDS] [--check-every N] [--seed N]
     kill9.py --cycles 200 --load 0.3            the full form, about 3 minutes
 
 Senders push unique, repeated and multi-alert bodies and firing/resolved pairs without a pause; each push carries its own number
@@ -25,6 +25,7 @@ import threading
 import time
 from collections import Counter
 
+import postgres
 import tocsin
 
 REPEATED_KEYS = 20
@@ -252,7 +253,7 @@ def kill_cycles(server, load, verifier, arguments):
             server.launch()
             time.sleep(random.uniform(0, 0.2))
             server.kill()
-        if (cycle + 1) % arguments.check_every == 0:
+        if (cycle + 1) % arguments.check_every == 0 and not server.database:
             check_files(verifier.checks, server.data, f"after kill {cycle + 1}")
         restarts.append(server.start())
         verifier.look_after_restart()
@@ -265,7 +266,11 @@ def main(arguments, checks):
     random.seed(arguments.seed)
     print(f"seed {arguments.seed}, {arguments.cycles} cycles, {arguments.senders} senders")
     began = time.monotonic()
-    with tocsin.Server() as server, open(os.path.join(server.directory, "acks.log"), "w", encoding="ascii") as acks:
+    with (
+        postgres.engine(arguments.postgres) as cluster,
+        tocsin.Server(database=postgres.fresh(cluster)) as server,
+        open(os.path.join(server.directory, "acks.log"), "w", encoding="ascii") as acks,
+    ):
         server.start()
         account = tocsin.Account(server, "Kill")
         integration = account.dedicated("aliyun-arms", "ARMS under kill -9", account.channel("Kill"))
@@ -280,7 +285,10 @@ def main(arguments, checks):
         verifier.look_at_the_end()
         status, seconds = server.stop()
         checks.equal(status, 0, f"SIGTERM ends the server in good order ({seconds:.1f} s)")
-        check_files(checks, server.data, "at the end")
+        if cluster:
+            checks.equal(cluster.log_lines("deadlock detected|PANIC|too many clients")[:3], [], "no deadlock in PostgreSQL's log")
+        else:
+            check_files(checks, server.data, "at the end")
         print(
             f"{len(restarts)} kills under load, {len(load.acknowledged)} pushes acknowledged, "
             f"{len(load.doubtful)} unanswered, {len(load.refused)} refused with 503; restart to ready "
@@ -292,6 +300,7 @@ def main(arguments, checks):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL in place of SQLite; only the server is killed")
     parser.add_argument("--cycles", type=int, default=30)
     parser.add_argument("--senders", type=int, default=8)
     parser.add_argument("--load", type=float, default=0.8, help="seconds of load before a kill, at most")

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 
+import postgres
 import tocsin
 from notifications_place import note
 
@@ -66,7 +67,7 @@ def urls(port):
 
 
 def addresses(checks, options):
-    with tocsin.Server(options.parent) as server, Listeners() as listeners:
+    with tocsin.Server(options.parent, database=postgres.fresh(options.cluster)) as server, Listeners() as listeners:
         server.start()
         account = tocsin.Account(server, "Addresses")
         path = f"{account.path}/channels/{account.channel('Inside')}/notifiers"

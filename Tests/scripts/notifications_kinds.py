@@ -188,7 +188,12 @@ def hidden(checks, sides):
     settings = place.api.get(sides.notifiers[1].path)["settings"]
     checks.equal(settings, {"origin": place.receivers.origin, "has_secret": True}, "secrets: what is shown of a robot")
     leaked = []
-    for path in [place.server.log, *(os.path.join(parent, name) for parent, _, names in os.walk(place.server.data) for name in names)]:
+    cluster = place.options.cluster
+    if cluster:
+        cluster.sql("CHECKPOINT")  # into the files
+    directories = [place.server.data, *([cluster.data] if cluster else [])]
+    files = [os.path.join(parent, name) for each in directories for parent, _, names in os.walk(each) for name in names]
+    for path in [place.server.log, *files]:
         with contextlib.suppress(OSError), open(path, "rb") as file:
             data = file.read()
             leaked += [(os.path.basename(path), each) for each in sides.hidden if each.encode() in data]

@@ -14,6 +14,7 @@ import sys
 import time
 
 import faults
+import postgres
 import receivers
 import receivers_mail
 import tocsin
@@ -46,7 +47,7 @@ class Place:
 
     def __init__(self, checks, options, name, is_moved=True):
         self.checks, self.options, self.name = checks, options, name
-        self.server = tocsin.Server(options.parent)
+        self.server = tocsin.Server(options.parent, database=postgres.fresh(options.cluster))
         self.clock = faults.ShiftedClock(self.server.directory)
         self.authority = receivers_mail.Authority(self.server.directory)
         self.server.environment = {"TOCSIN_OUTBOUND_ALLOW": "127.0.0.0/8", "TOCSIN_OUTBOUND_TRUST": self.authority.roots}

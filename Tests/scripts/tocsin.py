@@ -70,11 +70,14 @@ def wait_until(what, condition, seconds, every=0.1):
 class Server:
     """One Tocsin process with its own data directory; stays on the same port and directory over restarts.
 
-    `prefix` goes in front of its command, `environment` into its environment; both may be changed between two starts.
+    `prefix` goes in front of its command, `environment` into its environment, `options` behind its command; all may be changed between two
+    starts. `database`: the URL of a PostgreSQL database, else it is SQLite. `root_secret`: the file of its root secrets, else in its data
+    directory.
     """
 
-    def __init__(self, parent=None, prefix=(), environment=None):
-        self.prefix, self.environment = prefix, environment or {}
+    def __init__(self, parent=None, prefix=(), environment=None, database=None, role=None, root_secret=None, options=()):
+        self.prefix, self.environment, self.options = prefix, environment or {}, list(options)
+        self.database, self.role, self.root_secret = database, role, root_secret
         self.directory = tempfile.mkdtemp(prefix="tocsin-test-", dir=parent)
         self.data = os.path.join(self.directory, "data")
         self.log = os.path.join(self.directory, "server.log")
@@ -93,8 +96,15 @@ class Server:
         else:
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    def command(self):
+        arguments = [binary(), "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        for name, value in (("--database-url", self.database), ("--role", self.role), ("--root-secret-file", self.root_secret)):
+            if value:
+                arguments += [name, value]
+        return [*arguments, *self.options]
+
     def launch(self):
-        arguments = [*WITH_US, *self.prefix, binary(), "serve", "--data-dir", self.data, "--listen", f"127.0.0.1:{self.port}"]
+        arguments = [*WITH_US, *self.prefix, *self.command()]
         environment = {**clean_environment(), **self.environment}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
