@@ -5,9 +5,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # shellcheck disable=SC2034  # used by those that source this
 {
-    build_packages=(libssl-dev libsqlite3-dev libsimdjson-dev libre2-dev libzstd-dev pkg-config git ca-certificates)
+    build_packages=(libssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev pkg-config git ca-certificates)
     run_packages=(curl jq)
-    test_packages=(prometheus-alertmanager python3 curl jq strace)
+    test_packages=(prometheus-alertmanager python3 python3-yaml curl jq strace)
     bench_packages=(prometheus-alertmanager python3 wrk)
 }
 

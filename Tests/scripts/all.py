@@ -22,6 +22,7 @@ def scripts(long):
     kills = ["--cycles", "200", "--load", "0.3"] if long else ["--cycles", "5"]
     return [
         ("load_generator.py", [], 90),
+        ("manifests.py", [], 60),
         ("arms_table.py", [], 200),
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),

@@ -1,0 +1,43 @@
+"""Mistakes for manifests.py: each is made in a copy of the files, and one check has to report it."""
+
+from manifests_files import BALANCER, COMPOSE, CUSTOMIZATION, DOCKERFILE, EXAMPLE, KUBERNETES
+
+# (check that has to speak up, file, text, what it becomes)
+MISTAKES = [
+    ("yaml_is_readable", KUBERNETES + "api.yaml", "  replicas: 2", "  replicas: [2"),
+    ("yaml_is_readable", KUBERNETES + "api.yaml", "  replicas: 2", "  replicas: 2\n  replicas: 3"),
+    ("settings_exist", KUBERNETES + "config.yaml", "TOCSIN_SPOOL_BYTES", "TOCSIN_SPOOL_SIZE"),
+    ("settings_exist", COMPOSE, "TOCSIN_TRUSTED_PROXIES", "TOCSIN_TRUSTED_PROXY"),
+    ("settings_exist", COMPOSE, "command: [serve]", "command: [serve, --lisen, 0.0.0.0:8080]"),
+    ("example_is_complete", EXAMPLE, "role: all", "roll: all"),
+    ("roles_are_covered", KUBERNETES + "worker.yaml", "value: worker", "value: api"),
+    ("roles_are_covered", KUBERNETES + "config.yaml", "https://tocsin.example.com", "https://alerts.example.com"),
+    ("ports_fit", KUBERNETES + "ingest.yaml", "containerPort: 8080", "containerPort: 8081"),
+    ("ports_fit", BALANCER, "server tocsin-2 tocsin-2:8080", "server tocsin-2 tocsin-2:8081"),
+    ("ports_fit", DOCKERFILE, "EXPOSE 8080", "EXPOSE 80"),
+    ("probes_fit", KUBERNETES + "ingest.yaml", "path: /readyz", "path: /ready"),
+    ("probes_fit", KUBERNETES + "api.yaml", "httpGet: {path: /healthz, port: http}", "httpGet: {path: /readyz, port: http}"),
+    ("services_lead_somewhere", KUBERNETES + "ingest.yaml", "targetPort: http", "targetPort: web"),
+    ("services_lead_somewhere", KUBERNETES + "ingest.yaml", "serviceName: tocsin-ingest-nodes", "serviceName: tocsin-nodes"),
+    ("ingress_leads_somewhere", KUBERNETES + "ingress.yaml", "path: /v1", "path: /v2"),
+    ("ingress_leads_somewhere", KUBERNETES + "ingress.yaml", "name: tocsin-api\n                port", "name: tocsin\n                port"),
+    ("selectors_match", KUBERNETES + "api.yaml", "    matchLabels:\n      app.kubernetes.io/name: tocsin\n      app.kubernetes.io/component: api\n",
+     "    matchLabels:\n      app.kubernetes.io/name: tocsin\n"),
+    ("selectors_match", KUBERNETES + "worker.yaml", "kind: PodDisruptionBudget\nmetadata", "kind: Nothing\nmetadata"),
+    ("selectors_match", KUBERNETES + "optional/pod-monitor.yaml", "[ingest, api, worker]", "[ingest, api]"),
+    ("autoscaler_fits", KUBERNETES + "ingest.yaml", "kind: StatefulSet\n    name: tocsin-ingest", "kind: Deployment\n    name: tocsin-ingest"),
+    ("autoscaler_fits", KUBERNETES + "ingest.yaml", "name: tocsin_queue_depth", "name: tocsin_queue_length"),
+    ("references_exist", KUBERNETES + "ingest.yaml", "secretName: tocsin", "secretName: tocsin-keys"),
+    ("references_exist", KUBERNETES + "secret.yaml", "  root.secret: |", "  root-secret: |"),
+    ("references_exist", KUBERNETES + "bootstrap.yaml", "configMapRef:\n                name: tocsin", "configMapRef:\n                name: settings"),
+    ("kustomization_is_complete", CUSTOMIZATION, "  - worker.yaml\n", ""),
+    ("compose_references_exist", COMPOSE, "secrets: [postgres-password]", "secrets: [postgres-passwort]"),
+    ("compose_references_exist", COMPOSE, "./compose/role.sql", "./compose/roles.sql"),
+    ("images_are_the_same", KUBERNETES + "bootstrap.yaml", "image: tocsin:latest", "image: tocsin:1"),
+    ("images_are_the_same", COMPOSE, "image: postgres:16\n    entrypoint", "image: postgres:15\n    entrypoint"),
+    ("data_is_kept", COMPOSE, "node-2:/var/lib/tocsin", "node-1:/var/lib/tocsin"),
+    ("data_is_kept", KUBERNETES + "ingest.yaml", "  volumeClaimTemplates:", "  claims:"),
+    ("pods_are_locked_down", DOCKERFILE, "USER 10001:10001", "USER 1000:1000"),
+    ("pods_are_locked_down", KUBERNETES + "api.yaml", "      enableServiceLinks: false\n", ""),
+    ("pods_are_locked_down", KUBERNETES + "worker.yaml", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 30"),
+]
