@@ -185,7 +185,8 @@ class Dump:
         self.get(f"{path}/health-alerts", key)
         filters = {
             "alerts": [
-                "active=true", "active=false", "severity=Critical", "status=Ok", "q=memory", "label=namespace:orders", "alert_key=key-1", f"since={SINCE}",
+                "active=true", "active=false", "severity=Critical", "status=Ok", "q=memory", "label=namespace:orders", "alert_key=key-1",
+                f"since={SINCE}",
             ],
             "events": ["severity=Info", "status=Ok", "alert_key=key-0", f"since={SINCE}"],
             "deliveries": ["outcome=quarantined", "outcome=test", "outcome=refused", f"since={SINCE}"],

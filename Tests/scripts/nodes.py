@@ -159,10 +159,14 @@ class Nodes:
     def empty_spools(self, checks, when, seconds=30):
         """Waits until nothing waits in any spool; returns how long that took."""
         began = time.monotonic()
+        ended = [(node.number, node.process.returncode) for node in self.all if not node.is_up]
+        checks.equal(ended, [], f"{when}: every node runs")
+        if ended:  # nothing that follows would tell more
+            raise RuntimeError(f"{when}: nodes ended by themselves (number, exit status): {ended}")
         try:
-            tocsin.wait_until("the spools are empty", lambda: all(node.spool() == 0 for node in self.all if node.is_up), seconds, every=0.05)
+            tocsin.wait_until("the spools are empty", lambda: all(node.spool() == 0 for node in self.all), seconds, every=0.05)
         except TimeoutError:
-            left = [(node.number, *readiness(node.port)) for node in self.all if node.is_up]
+            left = [(node.number, *readiness(node.port)) for node in self.all]
             checks.check(False, f"{when}: the spools are empty within {seconds} s", str(left))
         else:
             checks.check(True, f"{when}: the spools are empty after {time.monotonic() - began:.1f} s")
@@ -301,6 +305,7 @@ class Verifier:
             found = states.get((group[-1].target.integration, group[-1].key), [])
             if any(found) != (group[-1].form != "recovery") or not found:
                 wrong.append((group, "open" if any(found) else "recovered" if found else "not there"))
+        self.checks.check(pushes, f"{when}: there are keys of which every push was acknowledged")
         self.checks.equal(wrong[:3], [], f"{when}: {len(pushes)} keys end as their last push says ({len(wrong)} do not)")
 
     def deadlocks(self, when):
