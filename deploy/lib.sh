@@ -7,8 +7,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 {
     build_packages=(libssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev pkg-config git ca-certificates)
     run_packages=(curl jq)
-    test_packages=(prometheus-alertmanager python3 python3-yaml curl jq strace)
-    bench_packages=(prometheus-alertmanager python3 wrk)
+    test_packages=(prometheus-alertmanager python3 python3-yaml postgresql curl jq strace)
+    bench_packages=(prometheus-alertmanager postgresql python3 wrk)
 }
 
 heading() { printf '\n== %s\n' "$*"; }
@@ -40,10 +40,12 @@ need_packages() {
     heading "installing ${missing[*]}"
     as_root apt-get update -qq
     without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-    case " ${missing[*]} " in
-    # Debian enables it for the next boot; only its binary is wanted here.
-    *" prometheus-alertmanager "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q prometheus-alertmanager || true ;;
-    esac
+    for package in prometheus-alertmanager postgresql; do
+        # Debian enables it for the next boot; only its binaries are wanted here.
+        case " ${missing[*]} " in
+        *" $package "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q "$package" || true ;;
+        esac
+    done
 }
 
 # without_services COMMAND...: Debian's own switch (policy-rc.d) keeps a package from starting its service while it is installed.

@@ -16,8 +16,10 @@ static void note(int number) {
         ssize_t written = write(notes, &mark, sizeof mark);
         (void)written;
     }
-    // The handler was installed for one shot: the default action follows.
+    // The handler was installed for one shot: the default action follows. The first process of a container is spared it by the kernel, and
+    // would be noted again by whatever it dies of next.
     raise(number);
+    _exit(128 + number);
 }
 
 int ccrash_open(const char *path) {

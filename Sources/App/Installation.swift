@@ -1,6 +1,7 @@
 import Domain
 import Formats
 import Logging
+import NIOPosix
 import Native
 import SQL
 import Storage
@@ -18,6 +19,9 @@ package struct Installation: Sendable {
     /// Whether the whole database was checked on opening; a large one is checked later, in the background.
     package let isChecked: Bool
     private let lock: FileLock
+    /// What is left to do before the database may be used, because it was away at the start: to be done once it is back, on a thread that may
+    /// wait.
+    let prepareLater: (@Sendable () throws -> Void)?
 
     /// Why a data directory can't be used: for the person who started the program.
     package struct Problem: Error, CustomStringConvertible {
@@ -71,7 +75,8 @@ package struct Installation: Sendable {
             spool: spool,
             listener: settings.databaseURL.map { PostgresListener(url: $0) },
             isChecked: opened.isChecked,
-            lock: lock
+            lock: lock,
+            prepareLater: opened.prepareLater
         )
         #else
         return Installation(
@@ -79,7 +84,8 @@ package struct Installation: Sendable {
             settings: settings,
             spool: spool,
             isChecked: opened.isChecked,
-            lock: lock
+            lock: lock,
+            prepareLater: opened.prepareLater
         )
         #endif
     }
@@ -89,6 +95,7 @@ package struct Installation: Sendable {
         let keys: PushTokenKeys
         let lastSeen: UnixTime
         let isChecked: Bool
+        var prepareLater: (@Sendable () throws -> Void)?
     }
 
     private static func openStore(
@@ -99,10 +106,7 @@ package struct Installation: Sendable {
     ) throws -> Opened {
         #if PostgreSQL
         if let url = settings.databaseURL {
-            let (database, (keys, lastSeen)) = try ServerStore.open(url, clock: clock, logger: logger) {
-                try identity(settings, clock, on: $0)
-            }
-            return Opened(database: database, keys: keys, lastSeen: lastSeen, isChecked: true)
+            return try openServerStore(url, settings, clock, logger)
         }
         #endif
         let path = databasePath(settings)
@@ -113,6 +117,47 @@ package struct Installation: Sendable {
         ) { try identity(settings, clock, on: $0) }
         return Opened(database: database, keys: keys, lastSeen: lastSeen, isChecked: isChecked)
     }
+
+    #if PostgreSQL
+    /// A node that takes pushes and knows whose they are starts without its server, too: they wait in its spool.
+    private static func openServerStore(
+        _ url: String,
+        _ settings: Settings,
+        _ clock: WallClock,
+        _ logger: Logger
+    ) throws -> Opened {
+        let prepare: @Sendable () throws -> (PushTokenKeys, UnixTime) = {
+            try ServerStore.prepare(url, clock: clock, logger: logger) {
+                let (keys, lastSeen) = try identity(settings, clock, on: $0)
+                if let row = try Deployment.find(on: $0) {
+                    try KnownDeployment(id: row.id, keyCheck: row.keyCheck, newestAt: row.newestAt).write(
+                        settings
+                    )
+                }
+                return (keys, lastSeen)
+            }
+        }
+        do {
+            let (keys, lastSeen) = try prepare()
+            return Opened(
+                database: try ServerStore.connect(url),
+                keys: keys,
+                lastSeen: lastSeen,
+                isChecked: true
+            )
+        } catch let problem as Problem where problem.isAway && settings.role.takesPushes {
+            guard let known = try KnownDeployment.read(settings) else { throw problem }
+            logger.error("the node starts without its database", metadata: ["cause": "\(problem)"])
+            return Opened(
+                database: try ServerStore.connect(url),
+                keys: try keys(settings, of: known.id, keyCheck: known.keyCheck),
+                lastSeen: known.newestAt,
+                isChecked: true,
+                prepareLater: { _ = try prepare() }
+            )
+        }
+    }
+    #endif
 
     private static func openSpool(_ settings: Settings) throws -> Spool {
         try Spool(path: settings.dataDirectory + "/spool.db", limit: settings.spoolBytes)
@@ -127,17 +172,7 @@ package struct Installation: Sendable {
         on connection: any SQLConnection
     ) throws -> (PushTokenKeys, UnixTime) {
         if let row = try Deployment.find(on: connection) {
-            let roots = try RootSecrets.load(settings.rootSecretFile, mayCreate: false)
-            let keys = PushTokenKeys(roots: roots, deploymentID: row.id)
-            guard let kid = row.keyCheck.first, let check = keys.keyCheck(kid: kid),
-                constantTimeEquals(check, row.keyCheck)
-            else {
-                throw Problem(
-                    description: "\(settings.rootSecretFile) is not the root secret of the installation in "
-                        + settings.dataDirectory
-                )
-            }
-            return (keys, row.newestAt)
+            return (try keys(settings, of: row.id, keyCheck: row.keyCheck), row.newestAt)
         }
         let roots = try RootSecrets.load(settings.rootSecretFile, mayCreate: true)
         let id = SecureRandom.bytes(16)
@@ -150,11 +185,33 @@ package struct Installation: Sendable {
         return (keys, now)
     }
 
+    /// The keys of an installation that exists, by its root secret.
+    private static func keys(
+        _ settings: Settings,
+        of deployment: [UInt8],
+        keyCheck: [UInt8]
+    ) throws -> PushTokenKeys {
+        let roots = try RootSecrets.load(settings.rootSecretFile, mayCreate: false)
+        let keys = PushTokenKeys(roots: roots, deploymentID: deployment)
+        guard let kid = keyCheck.first, let check = keys.keyCheck(kid: kid),
+            constantTimeEquals(check, keyCheck)
+        else {
+            let place = settings.databaseURL == nil ? settings.dataDirectory : "the database"
+            throw Problem(
+                description:
+                    "\(settings.rootSecretFile) is not the root secret of the installation in \(place)"
+            )
+        }
+        return keys
+    }
+
     /// Makes the first operator key and writes it to `operator.key`; nil when there is one already.
     ///
     /// The file is written before the key is stored: what a crash leaves between the two is taken up at the next start.
     @discardableResult
     package func bootstrap() async throws -> (path: String, secret: APIKeySecret)? {
+        // It was there before, and has its key.
+        guard prepareLater == nil else { return nil }
         let first = PageRequest<APIKeyKind>(limit: 1, before: nil)
         let known = try await store.apiKeys.list(first, filter: ConfigurationFilter(), in: .installation)
         guard known.items.isEmpty else { return nil }
@@ -190,6 +247,19 @@ package struct Installation: Sendable {
     package func resetOperatorKey() async throws -> APIKeySecret {
         let actor = Actor(key: nil, role: "command-line", requestID: "operator-key-reset")
         return try await store.apiKeys.replaceOperatorKeys(by: actor).secret
+    }
+
+    /// Does what is left to do before a database that was away at the start may be used; false: it is still away. Throws when the database
+    /// is not for this program.
+    @Sendable
+    func prepare() async throws -> Bool {
+        guard let prepareLater else { return true }
+        do {
+            try await NIOThreadPool.singleton.runIfActive(prepareLater)
+            return true
+        } catch let problem as Problem where problem.isAway {
+            return false
+        }
     }
 
     /// Closes the store and gives the directory back.

@@ -51,6 +51,7 @@ package struct Server {
         self.installation = installation
         self.socket = socket
         self.logger = logger
+        if installation.prepareLater != nil { reachability.note(isAway: true) }
         metrics = PrometheusMetrics()
         usage = UsageTracker(database: store.database, logger: logger)
         let (usage, reachability) = (usage, reachability)
@@ -162,7 +163,8 @@ package struct Server {
             store: installation.store,
             commit: commit,
             reachability: reachability,
-            logger: logger
+            logger: logger,
+            prepare: installation.prepareLater == nil ? nil : installation.prepare
         ) { milliseconds in
             let news = try await listener.next(within: milliseconds)
             return (news.texts, news.isNew)

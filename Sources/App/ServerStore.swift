@@ -23,32 +23,40 @@ enum ServerStore {
         """
     )
 
-    /// Opens the database: brings its tables to the newest form, one node after the other, lets `identify` see whose installation it is
-    /// meanwhile, and connects. `url` is never logged.
-    static func open<Identity>(
+    /// Brings the database to the form that this program wants, one node after the other, and lets `identify` see whose installation it is
+    /// meanwhile. `url` is never logged. Throws `Installation.Problem`.
+    static func prepare<Identity>(
         _ url: String,
         clock: WallClock,
         logger: Logger,
         identify: (any SQLConnection) throws -> Identity
-    ) throws -> (Database, Identity) {
-        let identity = try withTurn(url) { connection in
-            let number = try connection.row(version, []) { row throws(SQLError) in row.integer(0) } ?? 0
-            guard number >= oldestVersion else {
-                throw Installation.Problem(description: "the database server is older than PostgreSQL 13")
-            }
-            try Migrator.migrate(connection, Schema.migrations, now: clock.now().milliseconds)
-            try warn(connection, clock, logger)
+    ) throws -> Identity {
+        try withTurn(url) { connection in
+            try prepare(connection, clock, logger)
             return try identify(connection)
         }
-        let database = try Database(size: size) { purpose throws(SQLError) in
+    }
+
+    /// The same on a connection that has the turn.
+    static func prepare(_ connection: any SQLConnection, _ clock: WallClock, _ logger: Logger) throws {
+        let number = try connection.row(version, []) { row throws(SQLError) in row.integer(0) } ?? 0
+        guard number >= oldestVersion else {
+            throw Installation.Problem(description: "the database server is older than PostgreSQL 13")
+        }
+        try Migrator.migrate(connection, Schema.migrations, now: clock.now().milliseconds)
+        try warn(connection, clock, logger)
+    }
+
+    /// The connections of a node, which connect when they are first used.
+    static func connect(_ url: String) throws -> Database {
+        try Database(size: size) { purpose throws(SQLError) in
             let connection = PostgresConnection(url: url, purpose: purpose.postgres)
             return connection
         }
-        return (database, identity)
     }
 
     /// Runs `body` while no other node does the same on this database.
-    private static func withTurn<Result>(
+    static func withTurn<Result>(
         _ url: String,
         _ body: (any SQLConnection) throws -> Result
     ) throws -> Result {

@@ -51,7 +51,8 @@ package enum PrivateFile {
     package static func rewrite(_ path: String) throws(FileError) {
         let file = open(path, O_RDWR | O_CLOEXEC)
         guard file >= 0 else {
-            if errno == ENOENT { return }
+            // What we can't write, we did not write.
+            if errno == ENOENT || errno == EROFS || errno == EACCES { return }
             throw FileError(action: "open", path: path, code: errno)
         }
         defer { close(file) }
@@ -90,10 +91,13 @@ package enum PrivateFile {
         return Array(bytes[..<total])
     }
 
-    /// Whether others than the owner may read the file.
+    /// Whether more people than need to may read the file: others than its owner, and where root owns it and lends it to us (the secrets of a
+    /// container come like that) others than its group.
     package static func isReadableByOthers(_ path: String) -> Bool {
         var status = stat()
-        return stat(path, &status) == 0 && status.st_mode & 0o077 != 0
+        guard stat(path, &status) == 0 else { return false }
+        let isLent = status.st_uid == 0 && geteuid() != 0
+        return status.st_mode & (isLent ? 0o027 : 0o077) != 0
     }
 
     /// Makes a folder that only its owner may enter, with its parents; one that is there already is left as it is.
@@ -106,6 +110,11 @@ package enum PrivateFile {
             }
             prefix += "/"
         }
+    }
+
+    /// Whether there is something at `path`.
+    package static func exists(_ path: String) -> Bool {
+        access(path, F_OK) == 0
     }
 
     /// Removes a file; one that is not there is none.

@@ -24,11 +24,14 @@ package final class PostgresConnection: SQLConnection {
         /// For one statement, at the server, in milliseconds; 0: none.
         let statement: Int
         let lock: Int
+        /// For what a transaction may hold while the server hears nothing of it, in milliseconds.
+        let idle: Int
         /// For one wait, here.
         let wait: Duration
+        /// For connecting.
+        var connect = Duration.seconds(3)
     }
 
-    private static let connectLimit = Duration.seconds(3)
     private static let pauses = Duration.milliseconds(50)...Duration.seconds(1)
     /// Rows of a batch that are sent as one statement.
     private static let batchRows = 1_024
@@ -52,10 +55,17 @@ package final class PostgresConnection: SQLConnection {
         self.purpose = purpose
         limits =
             switch purpose {
-            case .pushes: Limits(statement: 2_000, lock: 2_000, wait: .milliseconds(2_500))
-            case .writer: Limits(statement: 10_000, lock: 5_000, wait: .seconds(12))
-            case .reader: Limits(statement: 2_000, lock: 2_000, wait: .seconds(4))
-            case .administrator: Limits(statement: 0, lock: 0, wait: .seconds(86_400))
+            case .pushes:
+                Limits(
+                    statement: 2_000,
+                    lock: 2_000,
+                    idle: 3_000,
+                    wait: .milliseconds(2_500),
+                    connect: .seconds(1)
+                )
+            case .writer: Limits(statement: 10_000, lock: 5_000, idle: 10_000, wait: .seconds(12))
+            case .reader: Limits(statement: 2_000, lock: 2_000, idle: 10_000, wait: .milliseconds(2_500))
+            case .administrator: Limits(statement: 0, lock: 0, idle: 0, wait: .seconds(86_400))
             }
     }
 
@@ -78,10 +88,10 @@ package final class PostgresConnection: SQLConnection {
             throw .unavailable("the database server was away a moment ago")
         }
         do throws(SQLError) {
-            let new = try PostgresLink(url: url, within: Self.connectLimit)
-            try new.run(script: settings, within: Self.connectLimit)
+            let new = try PostgresLink(url: url, within: limits.connect)
+            try new.run(script: settings, within: limits.connect)
             try new.sendPrepare("scope", "SELECT set_config('tocsin.account', $1, false)")
-            _ = try new.sync(within: Self.connectLimit)
+            _ = try new.sync(within: limits.connect)
             link = new
             pause = Self.pauses.lowerBound
             return new
@@ -97,7 +107,7 @@ package final class PostgresConnection: SQLConnection {
         """
         SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local');
         SET statement_timeout = \(limits.statement); SET lock_timeout = \(limits.lock);
-        SET idle_in_transaction_session_timeout = \(limits.statement == 0 ? 0 : 30_000);
+        SET idle_in_transaction_session_timeout = \(limits.idle);
         SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = \(purpose == .reader ? "on" : "off");
         SET plan_cache_mode = force_generic_plan; SET jit = off;
         SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;

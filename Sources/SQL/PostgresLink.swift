@@ -33,12 +33,8 @@ final class PostgresLink {
             throw .unavailable("out of memory")
         }
         self.handle = handle
-        do throws(SQLError) {
-            try finishConnecting(until: .now.advanced(by: limit))
-        } catch {
-            PQfinish(handle)
-            throw error
-        }
+        // Where it fails, `deinit` finishes the handle: everything of the object is there already.
+        try finishConnecting(until: .now.advanced(by: limit))
         // What the server remarks (a table is there already ...) is for nobody.
         PQsetNoticeReceiver(handle, { _, _ in }, nil)
         PQsetnonblocking(handle, 1)

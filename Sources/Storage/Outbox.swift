@@ -38,8 +38,9 @@ package struct Outbox: Sendable {
         """
         SELECT id FROM notifications
         WHERE account_id = $1 AND alert_id = $2 AND notifier_id = $3 AND state = 2 AND id < $4 AND id > COALESCE(
-            (SELECT MAX(l.id) FROM notifications l
-                WHERE l.account_id = $1 AND l.alert_id = $2 AND l.notifier_id = $3 AND l.state IN (1, 3, 4) AND l.id < $4),
+            (SELECT l.id FROM notifications l
+                WHERE l.account_id = $1 AND l.alert_id = $2 AND l.notifier_id = $3 AND l.state IN (1, 3, 4) AND l.id < $4
+                ORDER BY l.id DESC LIMIT 1),
             $5::BYTEA)
         ORDER BY id
         """

@@ -82,16 +82,7 @@ struct PushWriter {
     private func write(_ pushes: [PreparedPush], of account: AccountNumber) throws -> Results {
         connection.enter(.of(account))
         try AccountLock.usage(of: account, on: connection)
-        let state = try connection.row(Self.account, [.account(account)]) { row throws(SQLError) in
-            AccountState(
-                isActive: row.isNull(1) && row.text(0) == "active",
-                revision: Revision(row.integer(2)),
-                limit: row.integer(3),
-                storedBytes: row.integer(4),
-                newestAt: row.time(5)
-            )
-        }
-        guard var state, state.isActive else {
+        guard var state = try state(of: account) else {
             return pushes.map { _ in .failure(.accountUnavailable) }
         }
         if connection.dialect == .postgres { identifiers.observe(state.newestAt) }
@@ -104,30 +95,47 @@ struct PushWriter {
         for (push, given) in zip(current, pushes) {
             if let id = given.deliveryID, stored.contains(id) {
                 results.append(.success(StoredPush(deliveryID: id, outcomes: [], applied: 0)))
-                continue
+            } else {
+                results.append(try add(push, to: &batch, &state))
             }
-            guard let push else {
-                results.append(.failure(.noLongerAdmitted))
-                continue
-            }
-            guard push.mayBeStored || state.storedBytes + Int64(push.storedBytes) <= state.limit else {
-                results.append(.failure(.storedBytesLimit))
-                continue
-            }
-            state.storedBytes += Int64(push.storedBytes)
-            results.append(.success(try CrashGuard.during(push.mark) { try batch.add(push) }))
         }
         try batch.save()
-        try connection.batch(
-            Self.addUsage,
-            [
-                [
-                    .account(account), .integer(state.storedBytes - bytesBefore),
-                    .time(max(state.newestAt, identifiers.newestTime)),
-                ]
-            ]
-        )
+        let newest = max(state.newestAt, identifiers.newestTime)
+        let usage: [SQLValue] = [
+            .account(account), .integer(state.storedBytes - bytesBefore), .time(newest),
+        ]
+        try connection.batch(Self.addUsage, [usage])
         return results
+    }
+
+    /// nil: the account is not there, or takes no pushes.
+    private func state(of account: AccountNumber) throws(SQLError) -> AccountState? {
+        let state = try connection.row(Self.account, [.account(account)]) { row throws(SQLError) in
+            AccountState(
+                isActive: row.isNull(1) && row.text(0) == "active",
+                revision: Revision(row.integer(2)),
+                limit: row.integer(3),
+                storedBytes: row.integer(4),
+                newestAt: row.time(5)
+            )
+        }
+        guard let state, state.isActive else { return nil }
+        return state
+    }
+
+    /// `push` is nil when it is no longer admitted. One that was acknowledged before is stored whatever the account's limit says.
+    private func add(
+        _ push: PreparedPush?,
+        to batch: inout AccountBatch,
+        _ state: inout AccountState
+    ) throws -> Result<StoredPush, PushFailure> {
+        guard let push else { return .failure(.noLongerAdmitted) }
+        let bytes = Int64(push.storedBytes)
+        guard push.mayBeStored || state.storedBytes + bytes <= state.limit else {
+            return .failure(.storedBytesLimit)
+        }
+        state.storedBytes += bytes
+        return .success(try CrashGuard.during(push.mark) { try batch.add(push) })
     }
 
     /// Those of the pushes that may have been stored before and were: all of what they do was done then.

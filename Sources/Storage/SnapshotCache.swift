@@ -25,7 +25,7 @@ package final class SnapshotCache: Sendable {
     /// How long an account that does not exist is remembered as missing.
     private static let negativeLifetime: Int64 = 1_000
     /// A snapshot that is younger is not loaded again on suspicion.
-    private static let youth = Duration.milliseconds(250)
+    private static let youth = Duration.milliseconds(20)
 
     private let state = Lock(State())
     private let capacity: Int

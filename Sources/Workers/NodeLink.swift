@@ -20,16 +20,21 @@ package struct NodeLink: Service {
     private let watch: NodeWatch
     private let commit: GroupCommit
     private let reachability: Reachability
+    private let prepare: (@Sendable () async throws -> Bool)?
     private let listen: Listen
     private let logger: Logger
 
+    /// `prepare`: what must be done before the database is used, because it was away at the start; answers whether it was, and throws when the
+    /// database can't be used by this program.
     package init(
         store: Store,
         commit: GroupCommit,
         reachability: Reachability,
         logger: Logger,
+        prepare: (@Sendable () async throws -> Bool)?,
         listen: @escaping Listen
     ) {
+        self.prepare = prepare
         watch = NodeWatch(store: store)
         self.commit = commit
         self.reachability = reachability
@@ -38,7 +43,10 @@ package struct NodeLink: Service {
     }
 
     package func run() async throws {
-        await cancelWhenGracefulShutdown {
+        try await cancelWhenGracefulShutdown {
+            if let prepare {
+                while !Task.isCancelled, try await !prepare() { try? await Task.sleep(for: .seconds(1)) }
+            }
             await withDiscardingTaskGroup { group in
                 group.addTask { await self.lookOften() }
                 group.addTask { await self.hear() }

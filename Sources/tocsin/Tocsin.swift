@@ -8,7 +8,18 @@ struct Tocsin: AsyncParsableCommand {
         commandName: "tocsin",
         abstract: "A self-hosted, multi-tenant alert hub.",
         version: Build.version,
-        subcommands: [Serve.self, Bootstrap.self, OperatorKey.self, Push.self, Config.self],
+        subcommands: subcommands,
         defaultSubcommand: nil
     )
+
+    private static var subcommands: [any ParsableCommand.Type] {
+        let all: [any ParsableCommand.Type] = [
+            Serve.self, Bootstrap.self, OperatorKey.self, Push.self, Config.self,
+        ]
+        #if PostgreSQL
+        return all + [MoveCommand.self]
+        #else
+        return all
+        #endif
+    }
 }
