@@ -32,8 +32,7 @@ struct Health: Sendable {
     /// The node can do what it is for: the store can be written, or pushes can wait on its own disk.
     @Sendable
     func getReadiness(_ request: Request, _ context: AppContext) async -> Response {
-        let isWritable = await StoreProbe.isWritable(store)
-        if isWritable { commit.noteStoreWorks() }
+        let isWritable = await isStoreThere()
         let works = isWritable && commit.status.isHealthy
         let isReady = works || role.takesPushes && commit.canSpool
         let depth = commit.status.depth
@@ -50,6 +49,14 @@ struct Health: Sendable {
         }
         if !isReady { response.headers[.retryAfter] = "2" }
         return response
+    }
+
+    /// An embedded store is tried; whether a server is there is known already, and asking it can take seconds.
+    private func isStoreThere() async -> Bool {
+        if let reachability { return !reachability.isAway }
+        let isWritable = await StoreProbe.isWritable(store)
+        if isWritable { commit.noteStoreWorks() }
+        return isWritable
     }
 
     @Sendable

@@ -61,9 +61,12 @@ package final class Database: Sendable {
         try await readers[next.next() % readers.count].run { connection in
             connection.enter(scope)
             defer { connection.enter(.nobody) }
+            let start = ContinuousClock.now
             do {
                 return try body(connection)
-            } catch let error as SQLError where error.kind == .unavailable {
+            } catch let error as SQLError
+                where error.kind == .unavailable && start.duration(to: .now) < SQLError.soon
+            {
                 return try body(connection)
             }
         }
@@ -107,6 +110,7 @@ package final class Database: Sendable {
     ) async throws -> Result {
         try await write(scope) { connection in
             var (conflicts, losses) = (0, 0)
+            let start = ContinuousClock.now
             while true {
                 do {
                     return try connection.transaction {
@@ -117,6 +121,7 @@ package final class Database: Sendable {
                 {
                     conflicts += 1
                 } catch let error as SQLError where error.kind == .unavailable && losses < 1 {
+                    guard start.duration(to: .now) < SQLError.soon else { throw error }
                     losses += 1
                 }
             }

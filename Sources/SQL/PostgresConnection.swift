@@ -63,8 +63,22 @@ package final class PostgresConnection: SQLConnection {
                     wait: .milliseconds(2_500),
                     connect: .seconds(1)
                 )
-            case .writer: Limits(statement: 10_000, lock: 5_000, idle: 10_000, wait: .seconds(12))
-            case .reader: Limits(statement: 2_000, lock: 2_000, idle: 10_000, wait: .milliseconds(2_500))
+            case .writer:
+                Limits(
+                    statement: 3_000,
+                    lock: 3_000,
+                    idle: 10_000,
+                    wait: .milliseconds(3_500),
+                    connect: .seconds(2)
+                )
+            case .reader:
+                Limits(
+                    statement: 2_000,
+                    lock: 2_000,
+                    idle: 10_000,
+                    wait: .milliseconds(2_500),
+                    connect: .seconds(2)
+                )
             case .administrator: Limits(statement: 0, lock: 0, idle: 0, wait: .seconds(86_400))
             }
     }

@@ -49,6 +49,10 @@ package struct SQLError: Error, Sendable {
         }
     }
 
+    /// A connection that is found to be lost so soon was lost before, when a server was started again say, and a new one may do. One that took
+    /// longer kept its caller waiting long enough.
+    package static let soon = Duration.milliseconds(300)
+
     /// Whether the database server is away.
     package var isAway: Bool { kind == .unavailable || kind == .inDoubt }
 }

@@ -230,7 +230,7 @@ package struct AccountStore: Sendable {
             }
             return revision
         }
-        store.snapshots.advance(number, to: revision)
+        await store.renew(number, to: revision)
     }
 
     /// Throws `notFound` unless there is such an account and it is not deleted.

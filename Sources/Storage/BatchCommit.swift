@@ -12,9 +12,6 @@ struct BatchCommit: Sendable {
         case failed(any Error)
     }
 
-    /// A connection that is found to be lost so soon was lost before, and a new one may do.
-    private static let soon = Duration.milliseconds(300)
-
     let identifiers: IdentifierSource
     let logger: Logger
     let failStop: @Sendable (String) -> Void
@@ -26,7 +23,7 @@ struct BatchCommit: Sendable {
         while true {
             let outcome = writeOnce(pushes, connection)
             guard case .failed(let error as SQLError) = outcome, !hasTriedAgain else { return outcome }
-            let isSoon = start.duration(to: .now) < Self.soon
+            let isSoon = start.duration(to: .now) < SQLError.soon
             guard error.kind == .conflict || error.kind == .unavailable && isSoon else { return outcome }
             hasTriedAgain = true
         }

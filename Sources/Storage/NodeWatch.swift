@@ -33,13 +33,13 @@ package struct NodeWatch: Sendable {
             }
             return newer
         }
-        for (account, revision) in newer { store.snapshots.advance(account, to: revision) }
+        for (account, revision) in newer { await store.renew(account, to: revision) }
     }
 
     /// Takes in what another node announced.
-    package func hear(_ text: String) {
+    package func hear(_ text: String) async {
         switch Announcement(text) {
-        case .configuration(let account, let revision): store.snapshots.advance(account, to: revision)
+        case .configuration(let account, let revision): await store.renew(account, to: revision)
         case .outbox(let keys): store.outboxSignal.heard(keys)
         case nil: break
         }

@@ -85,16 +85,18 @@ package final class SnapshotCache: Sendable {
         }
     }
 
-    /// A configuration write of the account was committed: snapshots below `revision` are over.
-    package func advance(_ account: AccountNumber, to revision: Revision) {
-        state.withLock { state in
+    /// A configuration write of the account was committed: snapshots below `revision` are over. Answers whether one was at hand.
+    @discardableResult
+    package func advance(_ account: AccountNumber, to revision: Revision) -> Bool {
+        let wasAtHand = state.withLock { state in
             state.floors[account] = max(revision, state.floors[account] ?? revision)
             state.missing[account] = nil
-            if let entry = state.entries[account], entry.snapshot.revision < revision {
-                state.entries[account] = nil
-            }
+            guard let entry = state.entries[account], entry.snapshot.revision < revision else { return false }
+            state.entries[account] = nil
+            return true
         }
         loads.forget(account)
+        return wasAtHand
     }
 
     /// A configuration write of the account failed in a way that leaves open whether it was committed: what was read before is over.

@@ -126,8 +126,15 @@ package struct Store: Sendable {
             let result = try body(write)
             return (result, try write.raiseRevision())
         }
-        snapshots.advance(account, to: revision)
+        await renew(account, to: revision)
         return result
+    }
+
+    /// The account's configuration has moved on. On a shared database the new one is loaded at once where the old one was at hand, so that
+    /// pushes are judged by it also when the database goes away now.
+    func renew(_ account: AccountNumber, to revision: Revision) async {
+        guard snapshots.advance(account, to: revision), isShared else { return }
+        _ = try? await snapshots.snapshot(of: account, now: now)
     }
 
     /// Runs `body`, which writes the account's configuration, in a transaction. An error of the database may come from a commit that took

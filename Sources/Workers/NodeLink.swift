@@ -74,7 +74,7 @@ package struct NodeLink: Service {
         while !Task.isCancelled {
             do {
                 let news = try await listen(500)
-                for text in news.texts { watch.hear(text) }
+                for text in news.texts { await watch.hear(text) }
                 if news.isNew { try await watch.refresh() }
             } catch {
                 try? await Task.sleep(for: Self.pause)
