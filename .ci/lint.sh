@@ -15,7 +15,7 @@ FUNCTION = re.compile(r'(?<![\w.`])(func\s+[^\s(<]+|init[?!]?(?=[\s(<])|deinit\b
 CONTINUES = re.compile(r'\s*(->|where\b|throws\b|async\b|\{)')  # a signature, on its next line
 # What a name and a type say already needs no sentence: stored properties, memberwise initialisers, what a protocol describes.
 WITNESS = {"handlerAdded", "handlerRemoved", "run", "handle", "channelRead", "channelReadComplete", "write", "channelWritabilityChanged", "channelInactive", "log", "batch",
-           "forEachRow", "execute", "enter", "flush", "announce", "begin", "commit", "rollback", "beginSavepoint", "endSavepoint", "makeCounter", "makeRecorder",
+           "forEachRow", "execute", "enter", "flush", "announce", "allow", "begin", "commit", "rollback", "beginSavepoint", "endSavepoint", "makeCounter", "makeRecorder",
            "makeTimer", "destroyCounter", "destroyRecorder", "destroyTimer"}
 PACKAGE = re.compile(
     r'\s*(?:@[\w.]+(?:\([^)]*\))?\s+)*(?:(?:final|static|nonisolated|indirect|mutating|consuming)\s+)*package\s+'

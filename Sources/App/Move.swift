@@ -9,10 +9,6 @@ import Storage
 ///
 /// The source is left as it is. Its root secret goes on being the installation's: every node needs it, and push URLs keep working.
 package enum Move {
-    private static let forgetLeases = SQLStatement(
-        "UPDATE notifier_states SET lease_owner = NULL WHERE lease_owner IS NOT NULL"
-    )
-
     /// Moves the stopped installation in `directory` into the empty database at `url`, which is never shown. Throws `Installation.Problem` for
     /// the person who asked.
     package static func run(
@@ -46,12 +42,7 @@ package enum Move {
                     description: "the database holds an installation already: move into an empty one"
                 )
             }
-            return try target.transaction {
-                let reports = try StoreCopy.copy(from: source, to: target)
-                // Whoever sent messages there is gone.
-                try target.run(forgetLeases, [])
-                return reports
-            }
+            return try target.transaction { try StoreCopy.copy(from: source, to: target) }
         }
     }
 }

@@ -46,6 +46,8 @@ package final class PostgresConnection: SQLConnection {
     /// What the session was told; nil: not known.
     private var sessionScope: SQLScope?
     private var isInTransaction = false
+    /// When the time is over that `allow` gave; nil: it gave none.
+    private var end: ContinuousClock.Instant?
     private var nextAttempt = ContinuousClock.now
     private var pause = PostgresConnection.pauses.lowerBound
 
@@ -102,10 +104,10 @@ package final class PostgresConnection: SQLConnection {
             throw .unavailable("the database server was away a moment ago")
         }
         do throws(SQLError) {
-            let new = try PostgresLink(url: url, within: limits.connect)
-            try new.run(script: settings, within: limits.connect)
+            let new = try PostgresLink(url: url, within: time(limits.connect))
+            try new.run(script: settings, within: time(limits.connect))
             try new.sendPrepare("scope", "SELECT set_config('tocsin.account', $1, false)")
-            _ = try new.sync(within: limits.connect)
+            _ = try new.sync(within: time(limits.connect))
             link = new
             pause = Self.pauses.lowerBound
             return new
@@ -133,8 +135,18 @@ package final class PostgresConnection: SQLConnection {
         nextAttempt = .now
     }
 
+    package func allow(_ time: Duration?) {
+        end = time.map { .now.advanced(by: $0) }
+    }
+
+    /// How long a call may wait that could otherwise wait for `limit`.
+    private func time(_ limit: Duration) -> Duration {
+        guard let end else { return limit }
+        return min(limit, ContinuousClock.now.duration(to: end))
+    }
+
     private func sync(_ link: PostgresLink) throws(SQLError) -> PostgresResult {
-        try link.sync(within: limits.wait)
+        try link.sync(within: time(limits.wait))
     }
 
     private func prepare(
@@ -251,7 +263,7 @@ package final class PostgresConnection: SQLConnection {
     package func execute(script: String) throws(SQLError) {
         let link = try session()
         if isInTransaction { try flush() }
-        try link.run(script: script, within: limits.wait)
+        try link.run(script: script, within: time(limits.wait))
     }
 
     // MARK: Transactions

@@ -44,6 +44,10 @@ package protocol SQLConnection: AnyObject {
     /// Ends the savepoint, keeping its changes or taking them back.
     func endSavepoint(keep: Bool) throws(SQLError)
 
+    /// From now on all calls together may wait for a server so long; nil: each for as long as it may. What takes longer is `unavailable`, and
+    /// what was on its way is undone by the server, or `inDoubt`.
+    func allow(_ time: Duration?)
+
     /// Housekeeping between transactions, never inside one.
     func maintain() throws(SQLError)
 }

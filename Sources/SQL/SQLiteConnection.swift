@@ -108,6 +108,9 @@ package final class SQLiteConnection: SQLConnection {
 
     package func flush() throws(SQLError) {}
 
+    /// There is no server.
+    package func allow(_ time: Duration?) {}
+
     /// Nobody else has the database.
     package func announce(_ text: String) throws(SQLError) {}
 

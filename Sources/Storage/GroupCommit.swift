@@ -20,6 +20,8 @@ package final class GroupCommit: Service, Sendable {
         package var bytes = 64 << 20
         /// How long a push may wait for the writer, from the head of its request.
         package var wait: Duration = .milliseconds(3_500)
+        /// How long one transaction may wait for a database server: with `wait` for the ones behind it, less than what a sender waits.
+        package var work: Duration = .milliseconds(2_500)
         /// Cost of one transaction: pushes and their events.
         package var batchCost = 2_048
 
@@ -247,6 +249,7 @@ package final class GroupCommit: Service, Sendable {
         let live = batch.filter { $0.deadline >= now }
         for item in batch where item.deadline < now { item.done(.failure(.timedOut)) }
         if !live.isEmpty {
+            connection.allow(bounds.work)
             write(live, connection)
         }
         do {
@@ -316,6 +319,7 @@ package final class GroupCommit: Service, Sendable {
 
     /// Applies a part, then queues itself again behind what came meanwhile.
     private func applyNext(_ spooling: SpoolLane, _ connection: any SQLConnection) {
+        connection.allow(bounds.work)
         guard let stored = spooling.applyNext(committing, connection) else { return }
         setHealth(true)
         var told: Set<OutboxSignal.Key> = []

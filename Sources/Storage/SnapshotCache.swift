@@ -16,6 +16,8 @@ package final class SnapshotCache: Sendable {
     private struct State {
         var entries: [AccountNumber: Entry] = [:]
         var floors: [AccountNumber: Revision] = [:]
+        /// Those that were asked for and not dropped for want of room.
+        var wanted: Set<AccountNumber> = []
         var missing: [AccountNumber: UnixTime] = [:]
         var tick: UInt64 = 0
         /// How many configuration writes ended in doubt.
@@ -85,18 +87,19 @@ package final class SnapshotCache: Sendable {
         }
     }
 
-    /// A configuration write of the account was committed: snapshots below `revision` are over. Answers whether one was at hand.
+    /// A configuration write of the account was committed: snapshots below `revision` are over. Answers whether the account's is wanted here.
     @discardableResult
     package func advance(_ account: AccountNumber, to revision: Revision) -> Bool {
-        let wasAtHand = state.withLock { state in
+        let isWanted = state.withLock { state in
             state.floors[account] = max(revision, state.floors[account] ?? revision)
             state.missing[account] = nil
-            guard let entry = state.entries[account], entry.snapshot.revision < revision else { return false }
-            state.entries[account] = nil
-            return true
+            if let entry = state.entries[account], entry.snapshot.revision < revision {
+                state.entries[account] = nil
+            }
+            return state.wanted.contains(account)
         }
         loads.forget(account)
-        return wasAtHand
+        return isWanted
     }
 
     /// A configuration write of the account failed in a way that leaves open whether it was committed: what was read before is over.
@@ -117,6 +120,7 @@ package final class SnapshotCache: Sendable {
             if let floor = state.floors[snapshot.number], snapshot.revision < floor { return false }
             state.tick += 1
             state.entries[snapshot.number] = Entry(snapshot: snapshot, lastUse: state.tick)
+            state.wanted.insert(snapshot.number)
             if state.entries.count > capacity { Self.evict(&state, to: capacity * 9 / 10) }
             return true
         }
@@ -134,7 +138,10 @@ package final class SnapshotCache: Sendable {
 
     private static func evict(_ state: inout State, to count: Int) {
         let oldest = state.entries.sorted { $0.value.lastUse < $1.value.lastUse }
-        for (account, _) in oldest.prefix(state.entries.count - count) { state.entries[account] = nil }
+        for (account, _) in oldest.prefix(state.entries.count - count) {
+            state.entries[account] = nil
+            state.wanted.remove(account)
+        }
     }
 }
 

@@ -130,7 +130,7 @@ package struct Store: Sendable {
         return result
     }
 
-    /// The account's configuration has moved on. On a shared database the new one is loaded at once where the old one was at hand, so that
+    /// The account's configuration has moved on. On a shared database the new one is loaded at once where the old one was in use, so that
     /// pushes are judged by it also when the database goes away now.
     func renew(_ account: AccountNumber, to revision: Revision) async {
         guard snapshots.advance(account, to: revision), isShared else { return }

@@ -105,6 +105,10 @@ final class FaultyConnection: SQLConnection {
         real.enter(scope)
     }
 
+    func allow(_ time: Duration?) {
+        real.allow(time)
+    }
+
     func flush() throws(SQLError) {
         try real.flush()
     }

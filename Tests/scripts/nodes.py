@@ -317,13 +317,18 @@ class Verifier:
 
 
 class Keeper:
-    """Keeps a connection to each node. Not for use by two threads."""
+    """Keeps a connection to each node, as long as the node does. Not for use by two threads."""
+
+    IDLE = 10  # seconds: the server closes a silent connection after 15, and a push that crosses that would have no answer
 
     def __init__(self, nodes):
-        self.nodes = nodes
+        self.nodes, self.used = nodes, [0.0 for _ in nodes.all]
         self.senders = [tocsin.Sender("http://x/", node.port) for node in nodes.all]
 
     def send(self, push, number):
+        if time.monotonic() - self.used[number] > self.IDLE:
+            self.senders[number].close()
+        self.used[number] = time.monotonic()
         return push.send(self.senders[number], number)
 
     def close(self):
