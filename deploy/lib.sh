@@ -7,8 +7,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 {
     build_packages=(libssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev pkg-config git ca-certificates)
     run_packages=(curl jq)
-    test_packages=(prometheus-alertmanager python3 python3-yaml curl jq strace)
-    bench_packages=(prometheus-alertmanager python3 wrk)
+    test_packages=(prometheus-alertmanager postgresql python3 python3-yaml curl jq strace)
+    bench_packages=(prometheus-alertmanager postgresql python3 wrk)
 }
 
 heading() { printf '\n== %s\n' "$*"; }
@@ -31,19 +31,23 @@ is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" 
 
 # need_packages NAME...: installs those that are missing, and touches nothing when none is.
 need_packages() {
-    local package missing=()
+    local package missing=() idle=(prometheus-alertmanager)
     command -v dpkg-query >/dev/null || fail "not a Debian system; please install the equivalents of: $*"
     for package in "$@"; do
         is_installed "$package" || missing+=("$package")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
+    # One that was here before is the owner's.
+    is_installed postgresql-common || idle+=(postgresql)
     heading "installing ${missing[*]}"
     as_root apt-get update -qq
     without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-    case " ${missing[*]} " in
-    # Debian enables it for the next boot; only its binary is wanted here.
-    *" prometheus-alertmanager "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q prometheus-alertmanager || true ;;
-    esac
+    # Debian enables them for the next boot; only their binaries are wanted here.
+    for package in "${idle[@]}"; do
+        case " ${missing[*]} " in
+        *" $package "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q "$package" || true ;;
+        esac
+    done
 }
 
 # without_services COMMAND...: Debian's own switch (policy-rc.d) keeps a package from starting its service while it is installed.
