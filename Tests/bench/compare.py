@@ -135,7 +135,7 @@ def compare(options, generator):
 def read_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sizes = ", ".join(f"{name} {value:,}" for name, value in QUICK.items())
-    parser.add_argument("--quick", action="store_true", help=f"a smoke run of about a minute: {sizes}")
+    parser.add_argument("--quick", action="store_true", help=f"a smoke run of a minute or two: {sizes}")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="only these")
     parser.add_argument("--without", nargs="*", choices=PARTS, default=[], help="not these")
     parser.add_argument("--rounds", type=int)

@@ -32,15 +32,15 @@ def fair_rate(options, generator, maxima):
     return max(100, round(min(alertmanager / 2, 0.7 * tocsin, 0.7 * alertmanager), -2))
 
 
-def form_rows(options, generator, sides, form, rate, goal="", ratio_goal=""):
-    """`goal`: of the first side."""
+def form_rows(options, generator, sides, form, rate, first_goal="", **ratio):
+    """`first_goal`: of the first side; `ratio`: what report.ratio has to know about the ratio."""
     name, key, what = form
     results = in_turn(options, f"{name} at {rate:,.0f}/s", sides, lambda side: measure(options, generator, side, key, rate))
-    yield from report.rows(what.format(rate), results, goal)
-    yield report.ratio(what.format(rate), *results.values(), ratio_goal, bold=("p99_ms",))
+    yield from report.rows(what.format(rate), results, first_goal)
+    yield report.ratio(what.format(rate), *results.values(), bold=("p99_ms",), **ratio)
 
 
 def rows(options, generator, maxima):
     rate = fair_rate(options, generator, maxima)
     for form in FORMS:
-        yield from form_rows(options, generator, SIDES, form, rate, ratio_goal=GOAL)
+        yield from form_rows(options, generator, SIDES, form, rate, goal=GOAL)

@@ -141,4 +141,4 @@ def rows(options, generator):
         one, maxima = OnPostgres(cluster, 1), {}
         yield from push_rows(options, generator, cluster, one, maxima)
         rate = options.offered_rate or max(100, round(maximum(options, generator, one, maxima) / 2, -2))
-        yield from form_rows(options, generator, (one, AlertmanagerSide), UNIQUE, rate, goal=WAIT_GOAL)
+        yield from form_rows(options, generator, (one, AlertmanagerSide), UNIQUE, rate, first_goal=WAIT_GOAL, names=COMPARED)

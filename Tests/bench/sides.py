@@ -1,6 +1,7 @@
 """The two servers of the comparison, wrk, and what a process used."""
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -143,6 +144,9 @@ def wrk(options, port, path, arguments, seconds=None, connections=None):
         raise RuntimeError(f"wrk gave no result: {done.stdout}{done.stderr}")
     result = json.loads(match[1])
     result["rate"] = result["requests"] / result["seconds"]
+    if not result["requests"]:
+        note(f"warning: not one answer in {result['seconds']:.1f} s")
+        result.update(dict.fromkeys(("p50_ms", "p99_ms", "max_ms"), math.inf))
     result["bad"] = result["not_2xx"] + result["broken"]
     return result
 
@@ -152,6 +156,6 @@ def per_alert(result, alerts, server, used):
     good = (result["requests"] - result["not_2xx"]) * alerts
     result["alerts_rate"] = good / result["seconds"] if result["seconds"] else 0
     for name, seconds in server.cpu().items():
-        result[name] = (seconds - used[name]) * 1e6 / good if good else 0
+        result[name] = (seconds - used[name]) * 1e6 / good if good else None
     result.update(server.memory())
     return result
