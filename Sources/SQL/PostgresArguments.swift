@@ -8,6 +8,11 @@ enum PostgresType: UInt32 {
     case int2 = 21
     case int4 = 23
     case text = 25
+    case byteaArray = 1001
+    case int2Array = 1005
+    case int4Array = 1007
+    case textArray = 1009
+    case int8Array = 1016
 
     /// As SQL spells it.
     var name: String {
@@ -18,6 +23,23 @@ enum PostgresType: UInt32 {
         case .int2: "int2"
         case .int4: "int4"
         case .text: "text"
+        case .byteaArray: "bytea[]"
+        case .int2Array: "int2[]"
+        case .int4Array: "int4[]"
+        case .textArray: "text[]"
+        case .int8Array: "int8[]"
+        }
+    }
+
+    /// What an array holds; nil for what is none.
+    var element: PostgresType? {
+        switch self {
+        case .byteaArray: .bytea
+        case .int2Array: .int2
+        case .int4Array: .int4
+        case .textArray: .text
+        case .int8Array: .int8
+        case .bool, .bytea, .int8, .int2, .int4, .text: nil
         }
     }
 }
@@ -43,26 +65,13 @@ struct PostgresArguments {
     }
 
     /// An array for each column of `rows`, of its type.
-    ///
-    /// An array's form: dimensions (1), whether it holds NULLs, type of the elements, their count, number of the first (1); then for each
-    /// element its length, -1 for NULL, and its bytes. Source: `array_recv` of PostgreSQL.
     init(columnsOf rows: SQLRows, _ range: Range<Int>, _ types: [PostgresType]) throws(SQLError) {
         guard rows.columns == types.count else { throw Self.mismatch("\(rows.columns) for \(types.count)") }
         for (column, type) in types.enumerated() {
             let start = bytes.count
             starts.append(start)
-            for head in [1, 0, type.rawValue, UInt32(range.count), 1] { Self.append(head, to: &bytes) }
-            var hasNull = false
-            for row in range {
-                let place = bytes.count
-                Self.append(UInt32.max, to: &bytes)
-                if try Self.append(rows.values[row * rows.columns + column], type, to: &bytes) {
-                    Self.overwrite(place, with: UInt32(bytes.count - place - 4), in: &bytes)
-                } else {
-                    hasNull = true
-                }
-            }
-            if hasNull { Self.overwrite(start + 4, with: 1, in: &bytes) }
+            let places = range.lazy.map { $0 * rows.columns + column }
+            try Self.append(places.map { rows.values[$0] }, of: type, to: &bytes)
             lengths.append(Int32(bytes.count - start))
         }
     }
@@ -102,9 +111,34 @@ struct PostgresArguments {
         case (.uuid(let high, let low), .bytea):
             append(high, to: &bytes)
             append(low, to: &bytes)
+        case (.array(let elements), _):
+            guard let element = type.element else { throw mismatch("a list for \(type.name)") }
+            try append(elements, of: element, to: &bytes)
         default: throw mismatch("a value of another kind for \(type.name)")
         }
         return true
+    }
+
+    /// An array: dimensions (1), whether it holds NULLs, type of the elements, their count, number of the first (1); then for each element its
+    /// length, -1 for NULL, and its bytes. Source: `array_recv` of PostgreSQL.
+    private static func append(
+        _ elements: [SQLValue],
+        of type: PostgresType,
+        to bytes: inout [UInt8]
+    ) throws(SQLError) {
+        let start = bytes.count
+        for head in [1, 0, type.rawValue, UInt32(elements.count), 1] { append(head, to: &bytes) }
+        var hasNull = false
+        for element in elements {
+            let place = bytes.count
+            append(UInt32.max, to: &bytes)
+            if try append(element, type, to: &bytes) {
+                overwrite(place, with: UInt32(bytes.count - place - 4), in: &bytes)
+            } else {
+                hasNull = true
+            }
+        }
+        if hasNull { overwrite(start + 4, with: 1, in: &bytes) }
     }
 
     private static func append<Number: FixedWidthInteger>(_ number: Number, to bytes: inout [UInt8]) {

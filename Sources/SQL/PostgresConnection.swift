@@ -33,6 +33,7 @@ package final class PostgresConnection: SQLConnection {
     }
 
     private static let pauses = Duration.milliseconds(50)...Duration.seconds(1)
+    private static let planAges = Duration.seconds(1)...Duration.seconds(600)
     /// Rows of a batch that are sent as one statement.
     private static let batchRows = 1_024
 
@@ -46,6 +47,8 @@ package final class PostgresConnection: SQLConnection {
     /// What the session was told; nil: not known.
     private var sessionScope: SQLScope?
     private var isInTransaction = false
+    private var nextForgetting = ContinuousClock.now
+    private var planAge = PostgresConnection.planAges.lowerBound
     /// When the time is over that `allow` gave; nil: it gave none.
     private var end: ContinuousClock.Instant?
     private var nextAttempt = ContinuousClock.now
@@ -109,6 +112,8 @@ package final class PostgresConnection: SQLConnection {
             try new.sendPrepare("scope", "SELECT set_config('tocsin.account', $1, false)")
             _ = try new.sync(within: time(limits.connect))
             link = new
+            planAge = Self.planAges.lowerBound
+            nextForgetting = .now.advanced(by: planAge)
             pause = Self.pauses.lowerBound
             return new
         } catch {
@@ -166,6 +171,15 @@ package final class PostgresConnection: SQLConnection {
         return "s\(preparedCount)"
     }
 
+    /// Forgets all plans now and then, more often while the session is young. *Why:* a plan that was made while a table had ten rows reads all of
+    /// them; it would stay until the server looks at the table by itself, a minute later or never.
+    private func forgetPlans(_ link: PostgresLink) throws(SQLError) {
+        guard ContinuousClock.now > nextForgetting else { return }
+        try link.send("DISCARD PLANS")
+        planAge = min(planAge * 2, Self.planAges.upperBound)
+        nextForgetting = .now.advanced(by: planAge)
+    }
+
     /// Tells the session whose rows it may touch, when that is news to it.
     private func applyScope(_ link: PostgresLink) throws(SQLError) {
         guard sessionScope != scope else { return }
@@ -183,6 +197,7 @@ package final class PostgresConnection: SQLConnection {
 
     private func query(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> PostgresResult {
         let link = try session()
+        if !isInTransaction { try forgetPlans(link) }
         let prepared = try prepare(statement, link)
         try applyScope(link)
         try link.send(prepared.name, try PostgresArguments(values[...], prepared.types))
@@ -270,6 +285,7 @@ package final class PostgresConnection: SQLConnection {
 
     package func begin() throws(SQLError) {
         let link = try session()
+        try forgetPlans(link)
         try link.send("BEGIN")
         isInTransaction = true
     }

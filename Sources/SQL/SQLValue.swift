@@ -7,6 +7,8 @@ package enum SQLValue: Sendable, Equatable {
     case blob([UInt8])
     /// A blob of 16 bytes, big-endian, held inline: an id.
     case uuid(high: UInt64, low: UInt64)
+    /// Values of one type, for a server alone.
+    case array([SQLValue])
 
     /// The text of a `String`.
     package static func text(_ string: String) -> SQLValue { .text(Array(string.utf8)) }
@@ -49,53 +51,5 @@ package struct SQLRows: Sendable {
     /// Appends a value; the row is complete after as many as there are columns.
     package mutating func append(_ value: SQLValue) {
         values.append(value)
-    }
-}
-
-/// A statement over a counted list of rows: `?ROWS?` in its text stands for `($n, $n+1, ...), ...`.
-///
-/// Made for a few fixed counts, so that the prepared forms stay few; longer lists are run in several parts.
-package struct SQLRowsStatement: Sendable {
-    /// The counts for which forms exist, descending.
-    private static let counts = [256, 64, 16, 4, 1]
-
-    private let leading: Int
-    private let forms: [SQLStatement]
-
-    /// `leading` parameters come before those of the rows; `types` are the SQL types of a row's columns, which some engines can't
-    /// infer for a parameter in a list. They are written `$n::TYPE`; the driver of an engine that needs none drops them.
-    package init(_ text: String, leading: Int, types: [String]) {
-        self.leading = leading
-        let parts = text.split(separator: "?ROWS?", maxSplits: 1, omittingEmptySubsequences: false)
-        precondition(parts.count == 2, "the text of a rows statement has one ?ROWS?")
-        forms = SQLRowsStatement.counts.map { count in
-            let rows = (0..<count).map { row in
-                let columns = types.indices.map { "$\(leading + row * types.count + $0 + 1)::\(types[$0])" }
-                return "(" + columns.joined(separator: ", ") + ")"
-            }
-            return SQLStatement(parts[0] + rows.joined(separator: ", ") + parts[1])
-        }
-    }
-
-    /// The forms with their texts, for the tests that look at their plans.
-    package var statements: [SQLStatement] { forms }
-
-    /// Calls `run` with a form and its parameters until all `rows` were in one.
-    package func forEachPart(
-        _ leadingValues: [SQLValue],
-        rows: [[SQLValue]],
-        _ run: (SQLStatement, [SQLValue]) throws(SQLError) -> Void
-    ) throws(SQLError) {
-        precondition(
-            leadingValues.count == leading,
-            "a rows statement got another number of leading parameters"
-        )
-        var rest = rows[...]
-        for (count, form) in zip(SQLRowsStatement.counts, forms) {
-            while rest.count >= count {
-                try run(form, leadingValues + rest.prefix(count).flatMap { $0 })
-                rest = rest.dropFirst(count)
-            }
-        }
     }
 }

@@ -55,6 +55,7 @@ final class SQLiteStatement: SQLRow {
             withUnsafeBytes(of: (high.bigEndian, low.bigEndian)) {
                 csqlite_bind_blob_copy(handle, index, $0.baseAddress, 16)
             }
+        case .array: SQLITE_MISMATCH
         }
     }
 

@@ -11,10 +11,10 @@ enum AlertRows {
     static let columnCount = 16
 
     static let newest = SQLRowsStatement(
-        """
-        SELECT \(columns) FROM (VALUES ?ROWS?) AS v CROSS JOIN alerts a
-        WHERE a.account_id = $1 AND a.integration_id = v.column1 AND a.alert_key = v.column2 AND a.is_newest = 1
-        """,
+        columns,
+        from: "alerts a",
+        where:
+            "a.account_id = $1 AND a.integration_id = v.column1 AND a.alert_key = v.column2 AND a.is_newest = 1",
         leading: 1,
         types: ["BYTEA", "TEXT"]
     )
@@ -52,12 +52,8 @@ enum AlertRows {
         in account: AccountNumber,
         on connection: any SQLConnection
     ) throws(SQLError) -> [Alert] {
-        var alerts: [Alert] = []
-        let rows = identities.map { [SQLValue.id($0.integrationID), .text($0.alertKey)] }
-        try newest.forEachPart([.account(account)], rows: rows) { statement, values throws(SQLError) in
-            alerts += try connection.rows(statement, values, decode)
-        }
-        return alerts
+        let keys = identities.map { [SQLValue.id($0.integrationID), .text($0.alertKey)] }
+        return try connection.rows(newest, [.account(account)], keys: keys, decode)
     }
 
     /// Saves what a fold changed. Alerts that a new one follows are retired first, so that at most one of an identity is newest.

@@ -6,10 +6,9 @@ package struct NodeWatch: Sendable {
     private let store: Store
 
     static let revisions = SQLRowsStatement(
-        """
-        SELECT a.account_id, a.revision FROM (VALUES ?ROWS?) AS v CROSS JOIN accounts a
-        WHERE a.account_id = v.column1 AND a.revision > v.column2
-        """,
+        "a.account_id, a.revision",
+        from: "accounts a",
+        where: "a.account_id = v.column1 AND a.revision > v.column2",
         leading: 0,
         types: ["BIGINT", "BIGINT"]
     )
@@ -24,14 +23,10 @@ package struct NodeWatch: Sendable {
     package func refresh() async throws {
         let known = store.snapshots.revisions.map { [SQLValue.account($0), .integer($1.value)] }
         let newer = try await store.database.read(.platform) { connection in
-            var newer: [(AccountNumber, Revision)] = []
             _ = try connection.row(Self.ping, []) { _ throws(SQLError) in true }
-            try Self.revisions.forEachPart([], rows: known) { statement, values throws(SQLError) in
-                newer += try connection.rows(statement, values) { row throws(SQLError) in
-                    (AccountNumber(UInt32(truncatingIfNeeded: row.integer(0))), Revision(row.integer(1)))
-                }
+            return try connection.rows(Self.revisions, [], keys: known) { row throws(SQLError) in
+                (AccountNumber(UInt32(truncatingIfNeeded: row.integer(0))), Revision(row.integer(1)))
             }
-            return newer
         }
         for (account, revision) in newer { await store.renew(account, to: revision) }
     }

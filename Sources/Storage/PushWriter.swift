@@ -21,9 +21,9 @@ struct PushWriter {
         "UPDATE account_usage SET stored_bytes = stored_bytes + $2, newest_at = $3 WHERE account_id = $1"
     )
     static let stored = SQLRowsStatement(
-        """
-        SELECT d.id FROM (VALUES ?ROWS?) AS v CROSS JOIN deliveries d WHERE d.account_id = $1 AND d.id = v.column1
-        """,
+        "d.id",
+        from: "deliveries d",
+        where: "d.account_id = $1 AND d.id = v.column1",
         leading: 1,
         types: ["BYTEA"]
     )
@@ -143,15 +143,12 @@ struct PushWriter {
         _ pushes: [PreparedPush],
         _ account: AccountNumber
     ) throws(SQLError) -> Set<DeliveryID> {
-        var found: Set<DeliveryID> = []
-        let rows = pushes.filter(\.mayBeStored).compactMap(\.deliveryID).map { [SQLValue.id($0)] }
-        try Self.stored.forEachPart([.account(account)], rows: rows) { statement, values throws(SQLError) in
-            try connection.forEachRow(statement, values) { row throws(SQLError) in
-                found.insert(try row.id(0))
-                return true
+        let ids = pushes.filter(\.mayBeStored).compactMap(\.deliveryID).map { [SQLValue.id($0)] }
+        return Set(
+            try connection.rows(Self.stored, [.account(account)], keys: ids) { row throws(SQLError) in
+                try row.id(0)
             }
-        }
-        return found
+        )
     }
 
     /// The pushes, admitted and decided again where the configuration moved on since; nil for one that is no longer admitted.

@@ -152,7 +152,7 @@ extension SQLValue {
     fileprivate var size: Int {
         switch self {
         case .text(let bytes), .blob(let bytes): bytes.count
-        case .null, .integer, .uuid: 16
+        case .null, .integer, .uuid, .array: 16
         }
     }
 }
@@ -175,6 +175,7 @@ extension SHA256Hasher {
             bytes.appendBigEndian(16, count: 8)
             bytes.appendBigEndian(high, count: 8)
             bytes.appendBigEndian(low, count: 8)
+        case .array: preconditionFailure("no column holds a list")
         }
         update(bytes)
     }

@@ -15,6 +15,7 @@ parts
   routes     what 10,000 routes cost an alert
   estate     100,000 integrations: start, memory at rest, first push of a cold account
   history    1,000,000 alerts in one account next to 1,000: lists, one alert, a recovery
+  server     one node and two on PostgreSQL next to Alertmanager: the most they take, one account and eight; latency at half of one node's most
 """
 
 import argparse
@@ -23,44 +24,27 @@ import os
 import secrets
 import shutil
 import signal
-import statistics
 import sys
 import tempfile
 import time
 import zlib
 
-from sides import ROOT, SIDES, TocsinSide, cpu_seconds, in_turn, note, per_alert, wrk  # first: it extends the path
+from sides import ROOT, SIDES, TocsinSide, note, wrk  # first: it extends the path
 import estate
 import history
 import offered
+import on_postgres
+import pushes
 import report
 import routes
 import tocsin
 from load import Generator
 
-# name, wrk mode, alerts in a push, what it is, what the ratios should be
-PUSHES = [
-    ("repeated", "repeated", 1, "one alert, the same each time", "rate ≥ 1.5, p99 ≤ 0.5"),
-    ("unique", "unique", 1, "one alert, a new one each time", "rate ≥ 1.5, p99 ≤ 0.5"),
-    ("hundred", "unique", 100, "100 alerts, all new each time", "rate ≥ 2, p99 ≤ 0.5"),
-    ("hundred-repeated", "repeated", 100, "100 alerts, the same each time", "rate ≥ 2, p99 ≤ 0.5"),
-]
-PARTS = ["pushes", "offered", "memory", "forged", "routes", "estate", "history"]
+PARTS = ["pushes", "offered", "memory", "forged", "routes", "estate", "history", "server"]
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # What --quick sets unless it is given.
 QUICK = {"rounds": 1, "seconds": 1, "memory_alerts": 5_000, "routes": 1_000, "integrations": 10_000, "alerts": 50_000}
 FULL = {"rounds": 3, "seconds": 10, "memory_alerts": 100_000, "routes": 10_000, "integrations": 100_000, "alerts": 1_000_000}
-
-
-def measure(options, side, generator, mode, alerts):
-    """One push form on one fresh server."""
-    with side(options.data_parent) as server:
-        keys = [f"bench-@ID@-{n}" if mode == "unique" else f"bench-{n}" for n in range(alerts)]
-        body = generator.write("body", server.body(keys))
-        wrk(options, server.port, server.path, [mode, body, "w"], seconds=options.warm_up)
-        used = cpu_seconds(server.pid)
-        result = wrk(options, server.port, server.path, [mode, body, "m"])
-        return per_alert(result, alerts, server.pid, used)
 
 
 def measure_memory(options, side):
@@ -101,31 +85,13 @@ def measure_forged(options, generator):
         body = generator.write("body", server.body(["forged"]))
         paths = generator.write("paths", "".join(f"/p/{forged_token()}\n" for _ in range(512)).encode())
         for _ in range(options.rounds):
-            forged = wrk(options, server.port, "/", ["lines", paths, body])
+            forged = wrk(options, server.port, "/", ["repeated", body, f"paths={paths}"])
             if forged["not_2xx"] != forged["requests"] or forged["broken"]:
                 note(f"warning: forged tokens were not all refused, or connections broke: {forged}")
             forged["bad"] = forged["broken"]
             results["forged"].append(forged)
             results["healthz"].append(wrk(options, server.port, "/healthz", ["get"]))
     return results
-
-
-def push_rows(options, generator, maxima):
-    """Also notes in `maxima` what each server can take of unique pushes."""
-    for name, mode, alerts, what, goal in PUSHES:
-        if name not in options.pushes:
-            continue
-        results = {side: [] for side in SIDES}
-        for turn in range(options.rounds):
-            for side in in_turn(turn):
-                result = measure(options, side, generator, mode, alerts)
-                results[side].append(result)
-                note(f"{name}, round {turn + 1}, {side.name}: {result['rate']:,.0f}/s, p99 {result['p99_ms']:.1f} ms")
-        for side, found in results.items():
-            yield report.row(what, side.name, found)
-        yield report.ratio(what, *results.values(), goal, bold=("rate", "alerts_rate", "p99_ms"))
-        if name == "unique":
-            maxima.update({side: statistics.median(result["rate"] for result in found) for side, found in results.items()})
 
 
 def memory_rows(options):
@@ -149,17 +115,18 @@ def compare(options, generator):
     """The lines of the table, each as soon as it is known, so that a run that breaks off has not measured in vain."""
     maxima = {}
     parts = {
-        "pushes": lambda: push_rows(options, generator, maxima),
+        "pushes": lambda: pushes.rows(options, generator, maxima),
         "offered": lambda: offered.rows(options, generator, maxima),
         "memory": lambda: memory_rows(options),
         "forged": lambda: forged_rows(options, generator),
         "routes": lambda: routes.rows(options, generator.directory),
         "estate": lambda: estate.rows(options, generator),
         "history": lambda: history.rows(options, generator),
+        "server": lambda: on_postgres.rows(options, generator),
     }
     yield from report.HEAD
     for name in PARTS:
-        if name in options.parts and name not in options.without:
+        if name in options.parts:
             began = time.monotonic()
             yield from parts[name]()
             note(f"-- {name}: {time.monotonic() - began:.0f} s")
@@ -167,17 +134,17 @@ def compare(options, generator):
 
 def read_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = [push[0] for push in PUSHES]
     sizes = ", ".join(f"{name} {value:,}" for name, value in QUICK.items())
-    parser.add_argument("--quick", action="store_true", help=f"a smoke run of less than a minute: {sizes}")
+    parser.add_argument("--quick", action="store_true", help=f"a smoke run of a minute or two: {sizes}")
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS, help="only these")
     parser.add_argument("--without", nargs="*", choices=PARTS, default=[], help="not these")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=int)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--threads", type=int, default=2, help="of wrk")
-    parser.add_argument("--pushes", nargs="*", choices=names, help="which forms (default: all; --quick: one alert)")
-    parser.add_argument("--offered-rate", type=float, help="pushes/s (default: half of Alertmanager's unique maximum, at most 70 %% of each maximum)")
+    parser.add_argument("--threads", type=int, default=2, help="of wrk; an even number for `server`")
+    parser.add_argument("--pushes", nargs="*", choices=pushes.NAMES, help="which forms (default: all; --quick: unique)")
+    half = "half of Alertmanager's unique maximum, at most 70 %% of each maximum; `server`: half of one node's"
+    parser.add_argument("--offered-rate", type=float, help=f"pushes/s (default: {half})")
     parser.add_argument("--memory-alerts", type=int, help="open alerts of `memory`")
     parser.add_argument("--routes", type=int, help="of one integration")
     parser.add_argument("--integrations", type=int, help="of `estate`, ten an account")
@@ -189,7 +156,11 @@ def read_options():
             setattr(options, name, value)
     options.warm_up, options.settle = (1, 1) if options.quick else (2, 3)  # seconds, the second before memory is read
     if options.pushes is None:
-        options.pushes = names[:2] if options.quick else names
+        options.pushes = ["unique"] if options.quick else pushes.NAMES
+    options.parts = [name for name in PARTS if name in options.parts and name not in options.without]
+    options.data_parent = os.path.abspath(options.data_parent)
+    if "server" in options.parts and options.threads % 2:
+        parser.error("--threads: two nodes want an even number")
     if min(options.rounds, options.seconds) < 1 or options.alerts < history.FEW or options.routes < 2:
         parser.error("too small to be measured")
     return options
@@ -203,10 +174,12 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     tocsin.binary()
     os.makedirs(options.data_parent, exist_ok=True)
+    if "server" in options.parts:
+        on_postgres.check(options)
     directory = tempfile.mkdtemp(prefix="tocsin-bench-", dir=options.data_parent)
     try:
         generator = Generator(directory)
-        found = report.conditions(options, directory, note)
+        found = report.conditions(options, directory, note) + ([on_postgres.conditions()] if "server" in options.parts else [])
         for line in compare(options, generator):
             print(line, flush=True)
         print("\nConditions: " + ". ".join(found) + ".")

@@ -2,13 +2,12 @@
 
 import report
 from load import ID, post
-from sides import cpu_seconds, in_turn, note, per_alert, wrk
+from pushes import maximum
+from sides import SIDES, in_turn, per_alert
 
 # name, the key of the alert, what it is
-FORMS = [
-    ("unique", f"rate-{ID}", "one new alert a push, both at {:,.0f}/s"),
-    ("repeated", "rate-0", "one alert, the same, both at {:,.0f}/s"),
-]
+UNIQUE = ("unique", f"rate-{ID}", "one new alert a push, both at {:,.0f}/s")
+FORMS = [UNIQUE, ("repeated", "rate-0", "one alert, the same, both at {:,.0f}/s")]
 GOAL = "p99 ≤ 0.5"
 
 
@@ -17,39 +16,31 @@ def measure(options, generator, side, key, rate):
     with side(options.data_parent) as server:
         request = post(server.path, server.body([key]))
         warm = generator.run(server.port, request, connections=options.connections, rate=rate, seconds=options.warm_up)
-        used = cpu_seconds(server.pid)
+        used = server.cpu()
         result = generator.run(
             server.port, request, connections=options.connections, rate=rate, seconds=options.seconds,
             first=warm["requests"] + warm["broken"] + warm["unanswered"],
         )
-        return per_alert(result, 1, server.pid, used)
+        return per_alert(result, 1, server, used)
 
 
 def fair_rate(options, generator, maxima):
     """Half of Alertmanager's maximum on unique pushes, and no more than 70 % of what the slower one can do."""
     if options.offered_rate:
         return options.offered_rate
-    for side in in_turn(0):
-        if side not in maxima:
-            with side(options.data_parent) as server:
-                body = generator.write("body", server.body(["fair-@ID@"]))
-                maxima[side] = wrk(options, server.port, server.path, ["unique", body, "m"], seconds=2)["rate"]
-    tocsin, alertmanager = (maxima[side] for side in in_turn(0))
+    tocsin, alertmanager = (maximum(options, generator, side, maxima) for side in SIDES)
     return max(100, round(min(alertmanager / 2, 0.7 * tocsin, 0.7 * alertmanager), -2))
+
+
+def form_rows(options, generator, sides, form, rate, first_goal="", **ratio):
+    """`first_goal`: of the first side; `ratio`: what report.ratio has to know about the ratio."""
+    name, key, what = form
+    results = in_turn(options, f"{name} at {rate:,.0f}/s", sides, lambda side: measure(options, generator, side, key, rate))
+    yield from report.rows(what.format(rate), results, first_goal)
+    yield report.ratio(what.format(rate), *results.values(), bold=("p99_ms",), **ratio)
 
 
 def rows(options, generator, maxima):
     rate = fair_rate(options, generator, maxima)
-    for name, key, what in FORMS:
-        results = {side: [] for side in in_turn(0)}
-        for turn in range(options.rounds):
-            for side in in_turn(turn):
-                result = measure(options, generator, side, key, rate)
-                results[side].append(result)
-                note(
-                    f"{name} at {rate:,.0f}/s, round {turn + 1}, {side.name}: {result['rate']:,.0f}/s, p99 {result['p99_ms']:.1f} ms, "
-                    f"{result['bad']} errors; the generator's own delay p99 {result['late_p99_ms']:.2f} ms"
-                )
-        for side, found in results.items():
-            yield report.row(what.format(rate), side.name, found)
-        yield report.ratio(what.format(rate), *results.values(), GOAL, bold=("p99_ms",))
+    for form in FORMS:
+        yield from form_rows(options, generator, SIDES, form, rate, goal=GOAL)

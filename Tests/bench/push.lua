@@ -1,12 +1,13 @@
--- wrk script: one request per line of the comparison. `wrk ... URL -- MODE BODY [AUTH]`, where BODY is a file.
+-- wrk script: one request per line of the comparison. `wrk ... URL -- MODE BODY [RUN] [RATE] [paths=FILE] [ports=N,N]`, where BODY is a file.
 --
 -- repeated: BODY is sent as it is, always the same bytes.
 -- unique:   every "@ID@" in BODY becomes an id that no other request has; "@ID@" may stand in one alert or in each of a hundred,
 --           where "@N@" tells them apart beforehand (the body is prepared by compare.py).
--- lines:    BODY holds one path per line; they are taken in turn, with the body that `lines` names as its third argument.
--- get:      a GET of the path in the URL.
+-- get:      a GET of the path in the URL, without a body.
 --
--- A fourth argument, RATE, paces each thread at so many requests a second, as far as answers come in time.
+-- RUN begins each id. RATE paces each thread at so many requests a second, as far as answers come in time.
+-- paths=FILE: one path a line, taken in turn in place of the URL's. ports=N,N: the first thread loads the server on the first port, the next
+-- one that on the next, and so on; the URL names the first. The latencies are those of all.
 --
 -- A trap: building a body with string.gsub for each request makes wrk itself the bottleneck. The parts are cut once, here,
 -- and a request joins them.
@@ -43,7 +44,7 @@ local function head(path, length)
       .. "\r\nContent-Type: application/json\r\nContent-Length: " .. length .. "\r\n\r\n"
 end
 
-local fixed, parts, id_places, lines, body, run
+local fixed, parts, id_places, paths, run
 local count, length_without_ids = 0, 0
 
 -- Defines wrk's `delay`: milliseconds until the next request is due. One that is late is due at once, but not made up for twice.
@@ -59,21 +60,39 @@ local function pace(rate)
    end
 end
 
+-- Those after MODE and BODY: by place, or by name.
+local function further(args)
+   local found = {}
+   for place = 3, #args do
+      local name, value = args[place]:match("^(%a+)=(.*)$")
+      found[name or #found + 1] = value or args[place]
+   end
+   return found
+end
+
+local function all(text, pattern)
+   local found = {}
+   for each in text:gmatch(pattern) do found[#found + 1] = each end
+   return found
+end
+
+local function choose_port(ports)
+   wrk.port = ports[thread_number % #ports + 1]
+   wrk.thread.addr = wrk.lookup(wrk.host, wrk.port)[1]
+end
+
 function init(args)
-   local mode = args[1]
-   run = args[3] or "r"
-   if args[4] then pace(tonumber(args[4])) end
+   local mode, more = args[1], further(args)
+   run = more[1] or "r"
+   if more[2] then pace(tonumber(more[2])) end
+   if more.ports then choose_port(all(more.ports, "%d+")) end
+   paths = more.paths and all(read(more.paths), "[^\n]+") or {wrk.path}
    if mode == "get" then
-      fixed = "GET " .. wrk.path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port .. "\r\n\r\n"
+      fixed = {"GET " .. wrk.path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port .. "\r\n\r\n"}
    elseif mode == "repeated" then
       local text = read(args[2])
-      fixed = head(wrk.path, #text) .. text
-   elseif mode == "lines" then
-      local text = read(args[3])
-      lines = {}
-      for path in read(args[2]):gmatch("[^\n]+") do
-         lines[#lines + 1] = head(path, #text) .. text
-      end
+      fixed = {}
+      for i, path in ipairs(paths) do fixed[i] = head(path, #text) .. text end
    else
       parts = cut(read(args[2]))
       id_places = (#parts - 1) / 2
@@ -82,12 +101,11 @@ function init(args)
 end
 
 function request()
-   if fixed then return fixed end
    count = count + 1
-   if lines then return lines[count % #lines + 1] end
+   if fixed then return fixed[count % #fixed + 1] end
    local id = run .. thread_number .. "x" .. count
    for place = 1, id_places do parts[2 * place] = id end
-   return head(wrk.path, length_without_ids + id_places * #id) .. table.concat(parts)
+   return head(paths[count % #paths + 1], length_without_ids + id_places * #id) .. table.concat(parts)
 end
 
 function done(summary, latency, _)

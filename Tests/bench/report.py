@@ -34,6 +34,16 @@ def row(what, who, results, goal=""):
     return line(what, who, cells, goal)
 
 
+def rows(what, results, goal=""):
+    """A row for each side, and one for its database if that counts by itself; `goal`: of the first."""
+    for side, found in results.items():
+        yield row(what, side.name, found, goal)
+        goal = ""
+        database = [{"cpu_us": result["database_cpu_us"], "memory": result["database_memory"]} for result in found if "database_memory" in result]
+        if database:
+            yield row(what, "its PostgreSQL (CPU: of the above)", database)
+
+
 def ratio(what, ours, theirs, goal="", names=("rate", "alerts_rate", "p50_ms", "p99_ms", "max_ms", "cpu_us", "memory"), bold=()):
     """The medians of `ours` over those of `theirs`. `bold`: what the goal is about."""
     cells = []

@@ -6,7 +6,7 @@ import time
 
 import report
 import tocsin
-from sides import TocsinSide, cpu_seconds, note, per_alert, push_path, wrk
+from sides import TocsinSide, note, per_alert, push_path, wrk
 
 ALERTS = 100  # in a push
 GOAL = "≤ 20 µs"
@@ -89,9 +89,9 @@ def rows(options, directory):
         for turn in range(options.rounds):
             for name in list(found)[:: 1 if turn % 2 == 0 else -1]:
                 wrk(options, server.port, found[name].path, ["repeated", found[name].body], seconds=1)
-                used = cpu_seconds(server.pid)
+                used = server.cpu()
                 result = wrk(options, server.port, found[name].path, ["repeated", found[name].body])
-                found[name].results.append(per_alert(result, ALERTS, server.pid, used))
+                found[name].results.append(per_alert(result, ALERTS, server, used))
                 note(f"routes, {name}, round {turn + 1}: {result['alerts_rate']:,.0f} alerts/s, CPU {result['cpu_us']:.1f} µs/alert")
     yield from lines(options, found)
 

@@ -1,6 +1,7 @@
 """The two servers of the comparison, wrk, and what a process used."""
 
 import json
+import math
 import os
 import pathlib
 import re
@@ -19,37 +20,56 @@ NULL_CONFIG = "route:\n  receiver: nobody\n  group_by: [alertname]\nreceivers:\n
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class TocsinSide:
+class Side:
+    """What a measurement asks of one that runs, on `port` as process `pid`."""
+
+    def places(self, _):
+        """What push.lua has to know besides the port and the path."""
+        return []
+
+    def cpu(self):
+        """CPU seconds used so far, by the name of the result that they become."""
+        return {"cpu_us": cpu_seconds(self.pid)}
+
+    def memory(self):
+        return {"memory": tocsin.resident_memory(self.pid)}
+
+
+class TocsinSide(Side):
     """A fresh Tocsin with one dedicated ARMS integration."""
 
     name = "Tocsin"
 
     def __init__(self, parent):
-        self.server = tocsin.Server(parent)
+        self.server = self.place = tocsin.Server(parent)
+        self.servers = [self.server]
 
     def __enter__(self):
         try:
-            self.server.start()
-            self.port, self.pid = self.server.port, self.server.process.pid
-            self.account = tocsin.Account(self.server, "Bench")
-            self.channel = self.account.channel("Bench")
-            self.integration = self.account.dedicated("aliyun-arms", "ARMS", self.channel)
+            self.start()
         except BaseException:
-            self.server.__exit__(*sys.exc_info())
+            self.place.__exit__(*sys.exc_info())
             raise
-        self.path = push_path(self.integration)
         return self
 
+    def start(self):
+        self.server.start()
+        self.port, self.pid = self.server.port, self.server.process.pid
+        self.account = tocsin.Account(self.server, "Bench")
+        self.channel = self.account.channel("Bench")
+        self.path = push_path(self.account.dedicated("aliyun-arms", "ARMS", self.channel))
+
     def __exit__(self, *problem):
-        if self.server.process.poll() is None and not any(problem):
-            stop(self.server)
-        self.server.__exit__(*problem)
+        for server in self.servers:
+            if server.process.poll() is None and not any(problem):
+                stop(server)
+        self.place.__exit__(*problem)
 
     def body(self, keys):
         return tocsin.arms_body([tocsin.arms_alert(key) for key in keys])
 
 
-class AlertmanagerSide:
+class AlertmanagerSide(Side):
     """A fresh Alertmanager with a null receiver."""
 
     name = "Alertmanager"
@@ -78,9 +98,16 @@ class AlertmanagerSide:
 SIDES = (TocsinSide, AlertmanagerSide)
 
 
-def in_turn(turn):
-    """Both sides; which one goes first alternates."""
-    return SIDES[:: 1 if turn % 2 == 0 else -1]
+def in_turn(options, title, sides, measure):
+    """What `measure(side)` found, by side. In each round every side has its turn; which one goes first alternates."""
+    results = {side: [] for side in sides}
+    for turn in range(options.rounds):
+        for side in sides[:: 1 if turn % 2 == 0 else -1]:
+            result = measure(side)
+            results[side].append(result)
+            text = f"{title}, round {turn + 1}, {side.name}: {result['rate']:,.0f}/s, p99 {result['p99_ms']:.1f} ms, {result['bad']} errors"
+            note(text + (f"; the generator's own delay p99 {result['late_p99_ms']:.2f} ms" if "late_p99_ms" in result else ""))
+    return results
 
 
 def stop(server):
@@ -97,11 +124,11 @@ def note(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def cpu_seconds(pid):
-    """What the process has used so far, in user and kernel mode."""
+def cpu_seconds(pid, with_ended=False):
+    """What the process has used so far, in user and kernel mode. `with_ended`: and those of its children that have ended."""
     with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
         fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(map(int, fields[11 : 15 if with_ended else 13])) / TICKS
 
 
 def wrk(options, port, path, arguments, seconds=None, connections=None):
@@ -117,14 +144,18 @@ def wrk(options, port, path, arguments, seconds=None, connections=None):
         raise RuntimeError(f"wrk gave no result: {done.stdout}{done.stderr}")
     result = json.loads(match[1])
     result["rate"] = result["requests"] / result["seconds"]
+    if not result["requests"]:
+        note(f"warning: not one answer in {result['seconds']:.1f} s")
+        result.update(dict.fromkeys(("p50_ms", "p99_ms", "max_ms"), math.inf))
     result["bad"] = result["not_2xx"] + result["broken"]
     return result
 
 
-def per_alert(result, alerts, pid, used):
-    """Adds what depends on the number of alerts in a push; `used`: the process' CPU seconds before."""
+def per_alert(result, alerts, server, used):
+    """Adds what depends on the number of alerts in a push, and the memory; `used`: what `server.cpu()` was before."""
     good = (result["requests"] - result["not_2xx"]) * alerts
     result["alerts_rate"] = good / result["seconds"] if result["seconds"] else 0
-    result["cpu_us"] = (cpu_seconds(pid) - used) * 1e6 / good if good else 0
-    result["memory"] = tocsin.resident_memory(pid)
+    for name, seconds in server.cpu().items():
+        result[name] = (seconds - used[name]) * 1e6 / good if good else None
+    result.update(server.memory())
     return result
