@@ -35,15 +35,19 @@ package struct Identifier<Kind: IdentifierKind>: Hashable, Comparable, Sendable 
     }
 
     /// Reads 16 bytes; nil when there are not exactly 16.
-    package init?(bytes: some Collection<UInt8>) {
+    package init?(bytes: ArraySlice<UInt8>) {
         guard bytes.count == 16 else { return nil }
-        var high: UInt64 = 0
-        var low: UInt64 = 0
-        for (index, byte) in bytes.enumerated() {
-            if index < 8 { high = high << 8 | UInt64(byte) } else { low = low << 8 | UInt64(byte) }
+        let start = bytes.startIndex
+        var (high, low): (UInt64, UInt64) = (0, 0)
+        for index in start..<start + 8 {
+            high = high << 8 | UInt64(bytes[index])
+            low = low << 8 | UInt64(bytes[index + 8])
         }
         self.init(high: high, low: low)
     }
+
+    /// The same.
+    package init?(bytes: [UInt8]) { self.init(bytes: bytes[...]) }
 
     /// The smallest identifier that could be made at `time`: a bound for lists.
     package static func lowest(at time: UnixTime) -> Identifier {
