@@ -24,6 +24,10 @@ package final class GroupCommit: Service, Sendable {
         package var work: Duration = .milliseconds(2_500)
         /// Cost of one transaction: pushes and their events.
         package var batchCost = 2_048
+        /// What of it pushes over their fair share may be, after all others. *Why they are in it:* where a transaction takes some milliseconds
+        /// somebody else always waits, be it the same sender's share, and they would never have their turn. *Why no more:* the others wait for
+        /// the whole of it.
+        package var overShareCost = 512
 
         package init() {}
     }
@@ -75,7 +79,7 @@ package final class GroupCommit: Service, Sendable {
 
     private struct State {
         var queue = FairQueue<Item>()
-        /// Pushes of integrations over their fair share: taken when nobody else waits.
+        /// Pushes of integrations over their fair share: taken after those who wait with them.
         var overShare = FairQueue<Item>()
         var bytes = 0
         var isWriting = false
@@ -240,7 +244,8 @@ package final class GroupCommit: Service, Sendable {
         let now = ContinuousClock.now
         let batch = state.withLock { state -> [Item] in
             var items = state.queue.take(budget: bounds.batchCost)
-            if items.isEmpty { items = state.overShare.take(budget: bounds.batchCost) }
+            let room = bounds.batchCost - items.reduce(0) { $0 + $1.payload.cost }
+            if room > 0 { items += state.overShare.take(budget: min(room, bounds.overShareCost)) }
             for item in items { state.bytes -= item.payload.bytes }
             if items.isEmpty { state.isWriting = false }
             return items
@@ -300,7 +305,7 @@ package final class GroupCommit: Service, Sendable {
         _ spooling: SpoolLane,
         _ connection: (any SQLConnection)?
     ) -> PushWriter.Results {
-        let results = spooling.take(items.map(\.payload.entry))
+        let results = spooling.take(items.map(\.payload.entry), committing)
         let rest = zip(items, results).filter { $0.1 == nil }.compactMap(\.0.payload.prepared)
         var others = PushWriter.Results()[...]
         if let connection, !rest.isEmpty, !spooling.reachability.isAway,

@@ -45,12 +45,6 @@ package struct Outbox: Sendable {
         ORDER BY id
         """
     )
-    static let firstOfQueue = SQLStatement(
-        """
-        SELECT notifier_id FROM notifications
-        WHERE account_id = $1 AND notifier_id > $2 AND state = 0 ORDER BY notifier_id LIMIT 1
-        """
-    )
     static let record = SQLStatement(
         """
         UPDATE notifications SET state = $3, next_at = $4, attempts = $5, sent_at = $6, log = $7
@@ -122,53 +116,45 @@ package struct Outbox: Sendable {
     )
 
     static let statements = [
-        waiting, message, supersededBy, firstOfQueue, record, supersede, digested, redigested, digestMembers,
+        waiting, message, supersededBy, record, supersede, digested, redigested, digestMembers,
         oldMembers,
         giveUp, failing,
         working, addState, lease, release,
     ]
 
-    static let accounts = SQLStatement(
-        "SELECT account_id FROM accounts WHERE deleted_at IS NULL AND account_id > $1 ORDER BY account_id LIMIT $2"
+    static let nextQueue = SQLStatement(
+        """
+        SELECT account_id, notifier_id FROM notifications
+        WHERE state = 0 AND (account_id, notifier_id) > ($1, $2) ORDER BY account_id, notifier_id LIMIT 1
+        """
     )
     static let forgetLeases = SQLStatement(
         "UPDATE notifier_states SET lease_owner = NULL WHERE lease_owner IS NOT NULL"
     )
-    static let platformStatements = [accounts, forgetLeases]
+    static let platformStatements = [nextQueue, forgetLeases]
 
     // MARK: Finding work
 
-    /// All queues in which something waits. Looks at every account once: for the start, and seldom after.
+    /// All queues in which something waits: one search of an index for each.
     package func queues() async throws -> Set<OutboxSignal.Key> {
         try await store.database.read(.platform) { connection in
             var keys: Set<OutboxSignal.Key> = []
-            var last = AccountNumber.installation
-            while true {
-                let accounts = try connection.rows(Self.accounts, [.account(last), .int(1_000)]) {
-                    row throws(SQLError) in
-                    AccountNumber(UInt32(truncatingIfNeeded: row.integer(0)))
-                }
-                for account in accounts { try Self.queues(of: account, into: &keys, connection) }
-                guard accounts.count == 1_000, let end = accounts.last else { return keys }
-                last = end
+            var last = OutboxSignal.Key(account: .installation, notifier: NotifierID(high: 0, low: 0))
+            while let next = try connection.row(
+                Self.nextQueue,
+                [.account(last.account), .id(last.notifier)],
+                Self.key
+            ) {
+                keys.insert(next)
+                last = next
             }
+            return keys
         }
     }
 
-    private static func queues(
-        of account: AccountNumber,
-        into keys: inout Set<OutboxSignal.Key>,
-        _ connection: any SQLConnection
-    ) throws {
-        var last = NotifierID(high: 0, low: 0)
-        while let next = try connection.row(
-            firstOfQueue,
-            [.account(account), .id(last)],
-            { row throws(SQLError) in try row.id(0) as NotifierID }
-        ) {
-            keys.insert(OutboxSignal.Key(account: account, notifier: next))
-            last = next
-        }
+    private static func key(_ row: any SQLRow) throws(SQLError) -> OutboxSignal.Key {
+        let account = AccountNumber(UInt32(truncatingIfNeeded: row.integer(0)))
+        return OutboxSignal.Key(account: account, notifier: try row.id(1))
     }
 
     /// Takes the leases of `keys` for `owner` until `end`; answers those that it holds now.

@@ -39,12 +39,12 @@ package final class SpoolLane: Sendable {
     }
 
     /// Puts pushes into the spool. nil: it came by no push URL, and nothing is done with it.
-    func take(_ entries: [Spool.Entry?]) -> [Result<StoredPush, PushFailure>?] {
+    func take(_ entries: [Spool.Entry?], _ batch: BatchCommit) -> [Result<StoredPush, PushFailure>?] {
         var hasRoom: [Bool]
         do {
             hasRoom = try spool.append(entries.compactMap { $0 })
         } catch {
-            logger.error("the spool could not be written", metadata: ["cause": "\(error)"])
+            batch.noteFailure("the spool could not be written", error)
             return entries.map { $0 == nil ? nil : .failure(.storeUnavailable) }
         }
         return entries.map { entry in
@@ -72,7 +72,7 @@ package final class SpoolLane: Sendable {
             if let stored = try apply(batch, connection) { return stored }
         } catch {
             note(error)
-            logger.error("the spool could not be applied", metadata: ["cause": "\(error)"])
+            batch.noteFailure("the spool could not be applied", error)
         }
         state.withLock { $0.isDraining = false }
         return nil
