@@ -83,11 +83,11 @@ package final class SpoolLane: Sendable {
         guard !waiting.isEmpty else { return nil }
         var reader = SpoolReader(store: store, usage: usage)
         defer { connection.enter(.nobody) }
-        let pushes = try waiting.map { try reader.push($0.entry, connection) }
-        switch batch.write(pushes.compactMap { $0 }, connection) {
+        let readings = try waiting.map { try reader.read($0.entry, connection) }
+        switch batch.write(readings.compactMap(\.push), connection) {
         case .committed(let results):
             state.withLock { $0.portion = min($0.portion * 2, Self.portions.upperBound) }
-            return try settle(waiting, pushes, results, reader)
+            return try settle(waiting, readings, results, reader)
         case .failed(let error):
             note(error)
             // A transaction that takes too long is tried with less.
@@ -99,36 +99,36 @@ package final class SpoolLane: Sendable {
     /// Takes out of the spool what was applied, or is refused for good.
     private func settle(
         _ waiting: [Spool.Waiting],
-        _ pushes: [PreparedPush?],
+        _ readings: [SpoolReader.Reading],
         _ results: PushWriter.Results,
         _ reader: SpoolReader
     ) throws -> [StoredPush] {
         var results = results[...]
         var done: [Spool.Waiting] = []
         var stored: [StoredPush] = []
-        for (item, push) in zip(waiting, pushes) {
-            guard let push, let result = results.popFirst() else {
-                done.append(item)
-                continue
-            }
-            switch result {
-            case .success(let push):
+        for (item, reading) in zip(waiting, readings) {
+            switch (reading, reading.push == nil ? nil : results.popFirst()) {
+            case (.push, .success(let push)?):
                 reader.count(item.entry)
                 stored.append(push)
-            case .failure(.unacceptable):
-                logger.error(
-                    "an acknowledged push could not be applied and is set aside in the spool",
-                    metadata: ["delivery": "\(item.entry.deliveryID)"]
-                )
-                try spool.setAside(item)
+            case (.unreadable, _), (_, .failure(.unacceptable)?):
+                try setAside(item)
                 continue
-            case .failure(let failure):
-                reader.refuse(push, failure)
+            case (.push(let push), .failure(let failure)?): reader.refuse(push, failure)
+            case (.refused, _), (.push, nil): break
             }
             done.append(item)
         }
         try spool.applied(done)
         return stored
+    }
+
+    private func setAside(_ item: Spool.Waiting) throws {
+        logger.error(
+            "an acknowledged push could not be applied and is set aside in the spool",
+            metadata: ["delivery": "\(item.entry.deliveryID)"]
+        )
+        try spool.setAside(item)
     }
 }
 
@@ -143,8 +143,22 @@ struct SpoolReader {
         self.usage = usage
     }
 
-    /// nil: its push URL does not exist any more, or is revoked.
-    mutating func push(_ entry: Spool.Entry, _ connection: any SQLConnection) throws -> PreparedPush? {
+    /// What came of an entry.
+    enum Reading {
+        case push(PreparedPush)
+        /// Its push URL does not exist any more, or is revoked.
+        case refused
+        /// Damage, or a newer program's.
+        case unreadable
+
+        var push: PreparedPush? {
+            if case .push(let push) = self { push } else { nil }
+        }
+    }
+
+    /// Makes a push of an entry, by the configuration of its account, which is looked up once.
+    mutating func read(_ entry: Spool.Entry, _ connection: any SQLConnection) throws -> Reading {
+        guard let body = Packing.unpack(entry.packedBody) else { return .unreadable }
         guard let account = try account(entry.account, connection),
             let integration = account.integrations[entry.integration],
             let (credential, refusal) = integration.admission(
@@ -152,12 +166,12 @@ struct SpoolReader {
                 kid: entry.kid,
                 expiryDay: entry.expiryDay,
                 at: entry.receivedAt
-            ), let format = store.format(of: integration.type), let body = Packing.unpack(entry.packedBody)
-        else { return nil }
+            ), let format = store.format(of: integration.type)
+        else { return .refused }
         let reason: RefusalReason? = account.isActive ? refusal : .accountSuspended
         if let reason, reason != .expired, reason != .integrationDisabled {
             usage.refused(reason, integration: integration.id, account: account.number, at: store.now)
-            return nil
+            return .refused
         }
         let mark = CrashGuard.mark(of: body)
         let (content, _) = store.content(
@@ -168,7 +182,7 @@ struct SpoolReader {
             account: account,
             refusal: reason
         )
-        return PreparedPush(
+        let push = PreparedPush(
             account: account,
             integration: integration,
             credential: credential.id,
@@ -182,6 +196,7 @@ struct SpoolReader {
             deliveryID: entry.deliveryID,
             mayBeStored: true
         )
+        return .push(push)
     }
 
     /// Notes the use of the push URL, where that was not done when the push came.

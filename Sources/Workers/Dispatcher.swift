@@ -158,21 +158,27 @@ package final class Dispatcher: Service {
         if !ending.isEmpty { _ = await leased(ending, now) }
     }
 
-    /// Those of `keys` whose lease is ours for a while; the others are looked at again later.
+    /// Those of `keys` whose lease is ours for a while. The others are looked at again with the next sweep; when the store failed, soon.
     private func leased(_ keys: Set<Key>, _ now: UnixTime) async -> Set<Key> {
         let soon = now.adding(seconds: Self.leaseSeconds / 3)
         let missing = state.withLock { state in keys.filter { (state.leases[$0] ?? now) <= soon } }
         guard !missing.isEmpty else { return keys }
         let end = now.adding(seconds: Self.leaseSeconds)
         var held: Set<Key> = []
+        var again = isAlone
         do {
             held = try await store.outbox.lease(missing, owner: owner, now: now, until: end)
         } catch {
             logger.warning("queues could not be leased", metadata: ["cause": "\(error)"])
+            again = true
         }
+        let later = again ? now.adding(seconds: Self.setback) : nil
         state.withLock { state in
             for key in held { state.leases[key] = end }
-            for key in missing.subtracting(held) { state.wakeAt[key] = now.adding(seconds: Self.setback) }
+            for key in missing.subtracting(held) {
+                state.leases[key] = nil
+                state.wakeAt[key] = later
+            }
         }
         return keys.subtracting(missing).union(held)
     }
