@@ -28,7 +28,7 @@ func withConnection(_ engine: TestEngine, _ body: (any SQLConnection) throws -> 
 /// In the types of the schema.
 let tables = """
     CREATE TABLE things (
-        id BIGINT NOT NULL PRIMARY KEY, number BIGINT, code SMALLINT, words TEXT UNIQUE, bytes BYTEA);
+        id BIGINT NOT NULL PRIMARY KEY, number BIGINT, code SMALLINT, words TEXT, bytes BYTEA, UNIQUE (number, code));
     CREATE TABLE parts (id BIGINT NOT NULL PRIMARY KEY, thing_id BIGINT NOT NULL REFERENCES things (id));
     """
 
