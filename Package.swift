@@ -215,7 +215,8 @@ let package = Package(
         .testTarget(
             name: "AppTests",
             dependencies: [
-                "App", "TestDatabases", "TestSupport", "Domain", "Native", "Storage", "Web", lifecycle, logging,
+                "App", "TestDatabases", "TestSupport", "Domain", "Native", "Storage", "Web", lifecycle,
+                logging,
                 nioCore, nioPosix,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),

@@ -50,7 +50,7 @@ extension TestServer {
         _ read: () async throws -> Value,
         until isDone: (Value) -> Bool
     ) async throws -> Value {
-        let end = ContinuousClock.now.advanced(by: .seconds(15))
+        let end = ContinuousClock.now.advanced(by: .seconds(40))
         var value = try await read()
         while !isDone(value) {
             guard ContinuousClock.now < end else {

@@ -3,7 +3,10 @@ import SQL
 import TestDatabases
 
 /// Runs `body` with connections to one new database that has two tables, as many as it opens.
-func withDatabase(_ engine: TestEngine, _ body: (() throws -> any SQLConnection) async throws -> Void)
+func withDatabase(
+    _ engine: TestEngine,
+    _ body: (() throws -> any SQLConnection) async throws -> Void
+)
     async throws
 {
     switch engine {
@@ -48,7 +51,10 @@ enum Things {
     static let ids = SQLStatement("SELECT id FROM things ORDER BY id")
     static let one = SQLStatement("SELECT id, number, code, words, bytes FROM things WHERE id = $1")
     static let set = SQLStatement("UPDATE things SET number = $2 WHERE id = $1")
-    static let setEach = SQLStatement("UPDATE things SET number = $2, words = $3 WHERE id = $1", isRowwise: true)
+    static let setEach = SQLStatement(
+        "UPDATE things SET number = $2, words = $3 WHERE id = $1",
+        isRowwise: true
+    )
     static let above = SQLStatement("UPDATE things SET code = 7 WHERE id > $1")
     static let delete = SQLStatement("DELETE FROM things WHERE id > $1")
     static let part = SQLStatement("INSERT INTO parts (id, thing_id) VALUES ($1, $2)")

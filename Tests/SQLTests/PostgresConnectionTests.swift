@@ -5,7 +5,7 @@ import TestDatabases
 import Testing
 
 /// What only a server does: sessions that are lost, waits that end, transactions that are in each other's way.
-@Suite("A connection to PostgreSQL", .needsPostgres, .timeLimit(.minutes(5)))
+@Suite("A connection to PostgreSQL", .needsPostgres, .within(minutes: 2))
 struct PostgresConnectionTests {
     private func withTables(_ body: (PostgresDatabase) async throws -> Void) async throws {
         try await PostgresDatabase.with(.empty) { database in
@@ -151,7 +151,9 @@ struct PostgresConnectionTests {
 
     // MARK: Transactions in each other's way
 
-    @Test("two transactions that wait for each other: one is told of the conflict, and both succeed when run again")
+    @Test(
+        "two transactions that wait for each other: one is told of the conflict, and both succeed when run again"
+    )
     func deadlock() async throws {
         try await withTables { database in
             let stores = [try database.open(), try database.open()]
@@ -227,7 +229,9 @@ struct PostgresConnectionTests {
         }
     }
 
-    @Test("a statement that failed, a transaction or a savepoint that was taken back do not change whose rows are seen")
+    @Test(
+        "a statement that failed, a transaction or a savepoint that was taken back do not change whose rows are seen"
+    )
     func scopeAfterFailure() async throws {
         try await withWall { connection in
             connection.enter(.account(1))
@@ -236,7 +240,9 @@ struct PostgresConnectionTests {
             #expect(kind { try connection.run(Self.insert, [.integer(2), .text("b")]) } == .uniqueViolation)
             #expect(try Self.words(connection) == "bc")
             connection.enter(.account(1))
-            #expect(kind { try connection.batch(Self.insert, [[.integer(1), .text("a")]]) } == .uniqueViolation)
+            #expect(
+                kind { try connection.batch(Self.insert, [[.integer(1), .text("a")]]) } == .uniqueViolation
+            )
             #expect(try Self.words(connection) == "a")
             let found = kind {
                 try connection.transaction {

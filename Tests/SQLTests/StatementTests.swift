@@ -3,7 +3,7 @@ import TestDatabases
 import Testing
 
 /// The one behaviour of all engines.
-@Suite("A connection", .timeLimit(.minutes(5)))
+@Suite("A connection", .within(minutes: 2))
 struct StatementTests {
     private static let engines = TestEngine.available
 
@@ -76,7 +76,9 @@ struct StatementTests {
             #expect(found == values)
             return
         }
-        let bytes = [high, low].flatMap { number in (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) } }
+        let bytes = [high, low].flatMap { number in
+            (0..<8).map { UInt8(truncatingIfNeeded: number >> (56 - 8 * $0)) }
+        }
         #expect(found == values.dropLast() + [.blob(bytes)])
     }
 
@@ -92,7 +94,11 @@ struct StatementTests {
         }
     }
 
-    @Test("writes a batch whole and in order, of any length", arguments: engines, [0, 1, 2, 1_024, 1_025, 3_000])
+    @Test(
+        "writes a batch whole and in order, of any length",
+        arguments: engines,
+        [0, 1, 2, 1_024, 1_025, 3_000]
+    )
     func batches(_ engine: TestEngine, _ count: Int64) async throws {
         try await withConnection(engine) { connection in
             let rows = (0..<count).map { id -> [SQLValue] in
@@ -233,7 +239,9 @@ struct StatementTests {
             #expect(kind { try connection.run(Things.insert, Things.row(1)) } == .uniqueViolation)
             let taken: [SQLValue] = [.integer(2), .integer(5), .integer(6), .null, .null]
             #expect(kind { try connection.run(Things.insert, taken) } == .uniqueViolation)
-            #expect(kind { try connection.run(Things.part, [.integer(2), .integer(9)]) } == .foreignKeyViolation)
+            #expect(
+                kind { try connection.run(Things.part, [.integer(2), .integer(9)]) } == .foreignKeyViolation
+            )
             #expect(kind { try connection.run(Things.delete, [.integer(0)]) } == .foreignKeyViolation)
             #expect(kind { try connection.execute(script: "SELECT nonsense FROM nowhere") } == .other)
             let wrong = SQLStatement("SELECT nonsense FROM nowhere")
@@ -252,7 +260,11 @@ struct StatementTests {
         case savepoint
     }
 
-    @Test("a batch that fails is found out at the latest by the next call that waits; then all is taken back", arguments: engines, Discovery.allCases)
+    @Test(
+        "a batch that fails is found out at the latest by the next call that waits; then all is taken back",
+        arguments: engines,
+        Discovery.allCases
+    )
     func deferredError(_ engine: TestEngine, _ discovery: Discovery) async throws {
         try await withConnection(engine) { connection in
             try connection.run(Things.insert, Things.row(1, 1))
@@ -274,7 +286,9 @@ struct StatementTests {
             #expect(found == .uniqueViolation)
             #expect(try Things.ids(connection) == [1])
             #expect(try Things.numbers(connection) == [1])
-            try connection.transaction { try connection.batch(Things.insert, [Things.row(2), Things.row(3)]) }
+            try connection.transaction {
+                try connection.batch(Things.insert, [Things.row(2), Things.row(3)])
+            }
             #expect(try Things.ids(connection) == [1, 2, 3])
         }
     }
@@ -288,7 +302,10 @@ struct StatementTests {
             #expect(
                 kind {
                     try connection.transaction {
-                        try connection.batch(Things.insert, [Things.row(1), [.text("x"), .null, .null, .null, .null]])
+                        try connection.batch(
+                            Things.insert,
+                            [Things.row(1), [.text("x"), .null, .null, .null, .null]]
+                        )
                     }
                 } == .other
             )
@@ -300,7 +317,9 @@ struct StatementTests {
     @Test("a script runs whole, outside and inside a transaction", arguments: engines)
     func scripts(_ engine: TestEngine) async throws {
         try await withConnection(engine) { connection in
-            try connection.execute(script: "INSERT INTO things (id) VALUES (1); INSERT INTO things (id) VALUES (2);")
+            try connection.execute(
+                script: "INSERT INTO things (id) VALUES (1); INSERT INTO things (id) VALUES (2);"
+            )
             #expect(throws: Stop.self) {
                 try connection.transaction {
                     try connection.batch(Things.insert, [Things.row(3)])

@@ -8,7 +8,7 @@ import Testing
 import Workers
 
 /// Two nodes on one database.
-@Suite("Two nodes", .needsPostgres, .timeLimit(.minutes(5)))
+@Suite("Two nodes", .needsPostgres, .within(minutes: 2))
 struct NodesTests {
     /// Runs `body` with two nodes, the clock of the second `ahead` milliseconds, an account and a channel with a source.
     private func with(
@@ -101,10 +101,18 @@ struct NodesTests {
         }
     }
 
-    @Test("identifiers increase over both, although their clocks differ by five seconds", arguments: [5_000, -5_000])
+    @Test(
+        "identifiers increase over both, although their clocks differ by five seconds",
+        arguments: [5_000, -5_000]
+    )
     func identifiers(ahead: Int64) async throws {
         try await with(ahead: ahead) { first, second in
-            _ = try await first.test.webhook("People", of: first.channel, in: first.account, stormLimit: 1_000)
+            _ = try await first.test.webhook(
+                "People",
+                of: first.channel,
+                in: first.account,
+                stormLimit: 1_000
+            )
             var keys: [Text] = []
             for round in 0..<15 {
                 for (name, node) in [("a", first), ("b", second), ("c", first)] {
@@ -171,7 +179,9 @@ struct NodesTests {
         }
     }
 
-    @Test("what is written on one is known on the other: by its announcement, by looking, and by the writer of pushes")
+    @Test(
+        "what is written on one is known on the other: by its announcement, by looking, and by the writer of pushes"
+    )
     func configuration() async throws {
         try await with { first, second in
             #if PostgreSQL
@@ -287,7 +297,10 @@ struct NodesTests {
         }
     }
 
-    @Test("what only one node does at a time is done by one, until it is dead for long enough", arguments: WorkerLease.Name.allCases)
+    @Test(
+        "what only one node does at a time is done by one, until it is dead for long enough",
+        arguments: WorkerLease.Name.allCases
+    )
     func workerLease(name: WorkerLease.Name) async throws {
         try await with { first, second in
             let leases = zip([first, second], [1, 2] as [UInt8]).map {
@@ -359,7 +372,8 @@ struct NodesTests {
                 alerts += digest.alerts
             }
             #expect(alerts == 180)
-            let state = "SELECT COUNT(*) FROM notifications WHERE account_id = $1 AND state = 3 AND by_id IS NOT NULL"
+            let state =
+                "SELECT COUNT(*) FROM notifications WHERE account_id = $1 AND state = 3 AND by_id IS NOT NULL"
             #expect(try await first.test.number(state, first.account) == 180)
         }
     }

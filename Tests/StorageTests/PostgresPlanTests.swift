@@ -5,7 +5,7 @@ import Testing
 
 /// The plans of the server, made as a node's session makes them: for any parameters, and without a walk over a whole table where there is
 /// another way.
-@Suite("Statements on PostgreSQL", .needsPostgres, .timeLimit(.minutes(5)))
+@Suite("Statements on PostgreSQL", .needsPostgres, .within(minutes: 2))
 struct PostgresPlanTests {
     /// The plan of a statement, line by line.
     private static func plan(

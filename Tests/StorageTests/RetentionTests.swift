@@ -143,7 +143,8 @@ struct RetentionTests {
             test.advance(seconds: days * Self.day)
             try await purge(test)
             #expect(try await count() == rows)
-            test.advance(milliseconds: 1)
+            // On a server each write makes its identifiers after those of the one before, also of the same millisecond.
+            test.advance(milliseconds: TestEngine.general == .postgres ? 10 : 1)
             try await purge(test)
             #expect(try await count() == 0)
         }

@@ -8,7 +8,7 @@ import TestDatabases
 import Testing
 
 /// What becomes of pushes while the database is away, and after.
-@Suite("A spool", .needsPostgres, .timeLimit(.minutes(5)))
+@Suite("A spool", .needsPostgres, .within(minutes: 2))
 struct SpoolTests {
     /// A node that has a spool, and whose database can be shut.
     private struct Node {
@@ -126,7 +126,9 @@ struct SpoolTests {
         }
     }
 
-    @Test("what is pushed while the database is away is acknowledged, and is there afterwards: all of it, once, in order")
+    @Test(
+        "what is pushed while the database is away is acknowledged, and is there afterwards: all of it, once, in order"
+    )
     func outage() async throws {
         try await with { node, _ in
             var sent = ["firing a"]
@@ -167,7 +169,9 @@ struct SpoolTests {
                     group.addTask {
                         for index in 0..<20 {
                             let text = "firing l\(lane) i\(index)"
-                            if (try? await node.store(text)) != nil { acknowledged.withLock { $0.append(text) } }
+                            if (try? await node.store(text)) != nil {
+                                acknowledged.withLock { $0.append(text) }
+                            }
                             try await Task.sleep(for: .milliseconds(15))
                         }
                     }
@@ -189,7 +193,10 @@ struct SpoolTests {
         }
     }
 
-    @Test("a push whose commit got no answer is there once, whether it took effect or not", arguments: [.after, .before] as [Faults.Timing])
+    @Test(
+        "a push whose commit got no answer is there once, whether it took effect or not",
+        arguments: [.after, .before] as [Faults.Timing]
+    )
     func inDoubt(timing: Faults.Timing) async throws {
         let faults = Faults()
         try await with(faults: faults) { node, _ in
@@ -228,7 +235,9 @@ struct SpoolTests {
             }
             let next = try Node(scene, node.database, path: path + ".other", limit: 1 << 20)
             defer {
-                for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: path + ".other" + end) }
+                for end in ["", "-wal", "-shm"] {
+                    try? FileManager.default.removeItem(atPath: path + ".other" + end)
+                }
             }
             let status = next.spool.status
             #expect(status.pushes == 5)
@@ -332,7 +341,9 @@ struct SpoolTests {
         }
     }
 
-    @Test("a push whose owner could not be looked up finds it when the database is back, and a wrong one is dropped")
+    @Test(
+        "a push whose owner could not be looked up finds it when the database is back, and a wrong one is dropped"
+    )
     func unknownOwner() async throws {
         try await with { node, _ in
             let snapshot = try await node.test.snapshot(of: node.scene.account)

@@ -10,6 +10,8 @@ enum StoreContents {
         "closed_by", "notifier_id", "alert_id", "event_id", "by_id", "settings", "health_integration_id",
         "created_by", "last_event_id", "number", "tag", "token_digest", "public_id", "digest", "resource",
     ]
+    /// Depend on the order of random ids: the time of the newest identifier is that of the account which came last.
+    private static let shifting: Set = ["newest_at"]
     /// Hold random ids among other things: only their length is told.
     private static let mixed: Set = ["outcome", "outcomes", "detail", "tellings"]
     /// The statements that read all tables: the schema is the same in all tests.
@@ -59,7 +61,9 @@ enum StoreContents {
     /// What stands for a column.
     private static func text(of column: String, _ reading: Reading) -> String {
         if reading.isMasked {
-            if random.contains(column) { return "CASE WHEN \(column) IS NULL THEN 'NULL' ELSE '#' END" }
+            if random.contains(column) || shifting.contains(column) {
+                return "CASE WHEN \(column) IS NULL THEN 'NULL' ELSE '#' END"
+            }
             if mixed.contains(column) { return "COALESCE(CAST(length(\(column)) AS TEXT), 'NULL')" }
         }
         return reading.dialect == .sqlite ? "quote(\(column))" : "quote_nullable(\(column))"

@@ -4,7 +4,7 @@ import TestDatabases
 import Testing
 
 /// Row-level security, table by table as the catalogue has them: a table with accounts' rows that somebody adds without a wall fails here.
-@Suite("The walls between tenants", .needsPostgres, .timeLimit(.minutes(2)))
+@Suite("The walls between tenants", .needsPostgres, .within(minutes: 2))
 struct TenantWallTests {
     /// Tables with the number of an account that have no wall, each with its reason.
     private static let open: Set = [
@@ -43,7 +43,10 @@ struct TenantWallTests {
                 "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
             )
             let passesBy = try connection.row(doubt, []) { row throws(SQLError) in row.integer(0) }
-            #expect(passesBy == 0, "the role of TOCSIN_TEST_POSTGRES passes by every wall: give one that does not")
+            #expect(
+                passesBy == 0,
+                "the role of TOCSIN_TEST_POSTGRES passes by every wall: give one that does not"
+            )
             let tables = try Self.tables(connection)
             #expect(tables.filter { !$0.isWalled }.map(\.name) == Self.open.sorted())
             #expect(Set(tables.filter(\.isWalled).map(\.name)) == Set(Schema.tenantTables))
@@ -106,9 +109,11 @@ struct TenantWallTests {
         let take = SQLStatement("UPDATE \(table) SET account_id = 1 WHERE account_id <> 1")
         let give = SQLStatement("UPDATE \(table) SET account_id = 2")
         let delete = SQLStatement("DELETE FROM \(table) WHERE account_id <> 1")
-        let seen = [
-            (.nobody, []), (.account(1), [1]), (.account(2), [2]), (.account(3), []), (.platform, [1, 2]),
-        ] as [(SQLScope, [Int64])]
+        let seen =
+            [
+                (.nobody, []), (.account(1), [1]), (.account(2), [2]), (.account(3), []),
+                (.platform, [1, 2]),
+            ] as [(SQLScope, [Int64])]
         for (scope, wanted) in seen {
             connection.enter(scope)
             let found = try connection.rows(accounts, []) { row throws(SQLError) in row.integer(0) }

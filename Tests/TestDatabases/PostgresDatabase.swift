@@ -61,7 +61,7 @@ package struct PostgresDatabase: Sendable {
     }
 
     private func drop() async throws {
-        try await PostgresServer.execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+        try await PostgresServer.drop(name)
     }
 
     /// Runs `script` in the server's own database, as the owner of this one.

@@ -96,9 +96,23 @@ package enum PostgresServer {
         try await administrators.value.write(.platform) { try $0.execute(script: script) }
     }
 
+    /// Drops `name`, who ever is connected to it.
+    static func drop(_ name: String) async throws {
+        try await administrators.value.write(.platform) { try drop(name, $0) }
+    }
+
     /// Drops `name` some time.
     static func dropLater(_ name: String) {
-        Task { try? await execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)") }
+        Task { try? await drop(name) }
+    }
+
+    private static func drop(_ name: String, _ connection: any SQLConnection) throws {
+        do {
+            try connection.execute(script: "DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+        } catch {
+            // The server's own housekeeping is in it, which may not be forced out, but goes when it is asked without force.
+            try connection.execute(script: "DROP DATABASE IF EXISTS \(name)")
+        }
     }
 
     private static let list = SQLStatement("SELECT datname::TEXT FROM pg_database WHERE datname LIKE $1")
@@ -116,7 +130,7 @@ package enum PostgresServer {
         for name in found {
             let time = name.dropFirst(prefix.count).prefix { $0 != "_" }
             guard let time = Int(time), time < seconds - leftoverAge else { continue }
-            try await execute("DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+            try await drop(name)
         }
     }
 
@@ -124,7 +138,7 @@ package enum PostgresServer {
     private static func dropAll() {
         guard let given, let connection = try? administrator(given) else { return }
         for name in (try? names(prefix + run, connection)) ?? [] {
-            try? connection.execute(script: "DROP DATABASE IF EXISTS \(name) WITH (FORCE)")
+            try? drop(name, connection)
         }
     }
 }

@@ -28,3 +28,10 @@ extension Trait where Self == ConditionTrait {
         .enabled(if: TestEngine.general == .sqlite, reason)
     }
 }
+
+extension Trait where Self == TimeLimitTrait {
+    /// For a test that can hang. On a server tests wait until databases are free, which counts, too.
+    package static func within(minutes: Int) -> Self {
+        .timeLimit(.minutes(PostgresServer.isThere ? 5 * minutes : minutes))
+    }
+}
