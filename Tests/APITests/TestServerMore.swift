@@ -43,7 +43,7 @@ extension TestServer {
         try await store.outbox.write([work])
     }
 
-    /// What `read` answers once it fits `isDone`; fails after 15 s.
+    /// What `read` answers once it fits `isDone`; fails after 40 s.
     func eventually<Value: Sendable>(
         _ what: String,
         sourceLocation: SourceLocation = #_sourceLocation,
