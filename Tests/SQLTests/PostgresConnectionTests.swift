@@ -149,6 +149,59 @@ struct PostgresConnectionTests {
         }
     }
 
+    @Test(
+        "a transaction that the server gave up because nothing came is lost like its session, and can be run again"
+    )
+    func idleLimit() async throws {
+        try await withTables { database in
+            let connection = try database.connection(for: .writer)
+            try connection.execute(script: "SET idle_in_transaction_session_timeout = 100")
+            try connection.begin()
+            try connection.run(Things.insert, Things.row(1))
+            try await Task.sleep(for: .milliseconds(400))
+            #expect(kind { try connection.run(Things.insert, Things.row(2)) } == .unavailable)
+            connection.rollback()
+            #expect(try Things.ids(connection) == [])
+        }
+    }
+
+    @Test("what is allowed less time than it takes is unavailable, and the next call works")
+    func allowedTime() async throws {
+        try await withTables { database in
+            let connection = try database.connection(for: .writer)
+            _ = try Self.session(connection)
+            let start = ContinuousClock.now
+            connection.allow(.milliseconds(200))
+            let sleep = SQLStatement("SELECT pg_sleep(2)")
+            #expect(
+                kind { try connection.forEachRow(sleep, []) { _ throws(SQLError) in true } } == .unavailable
+            )
+            #expect(kind { _ = try Self.session(connection) } == .unavailable)
+            #expect(start.duration(to: .now) < .seconds(1))
+            connection.allow(nil)
+            try await Task.sleep(for: .milliseconds(150))
+            #expect(try Self.session(connection) != nil)
+        }
+    }
+
+    @Test("a batch larger than what the network holds at once is sent while its answers are read")
+    func largeBatch() async throws {
+        try await withTables { database in
+            let connection = try database.connection(for: .writer)
+            let bytes = SQLValue.blob([UInt8](repeating: 7, count: 20_000))
+            let add = SQLStatement(
+                """
+                INSERT INTO things (id, bytes) VALUES ($1, $2) ON CONFLICT (id) DO UPDATE SET bytes = excluded.bytes
+                RETURNING bytes
+                """
+            )
+            try connection.transaction {
+                try connection.batch(add, (0..<1_000).map { [.integer($0 % 10), bytes] })
+            }
+            #expect(try Things.ids(connection) == Array(0..<10))
+        }
+    }
+
     // MARK: Transactions in each other's way
 
     @Test(

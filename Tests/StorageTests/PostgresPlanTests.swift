@@ -7,6 +7,40 @@ import Testing
 /// another way.
 @Suite("Statements on PostgreSQL", .needsPostgres, .within(minutes: 2))
 struct PostgresPlanTests {
+    /// The forms that run on a server.
+    private static func forms(_ statements: [SQLStatement]) -> [SQLStatement] {
+        statements.filter { !isEmbedded($0) }
+    }
+
+    private static func isEmbedded(_ statement: SQLStatement) -> Bool {
+        statement.text.contains("FROM (VALUES (")
+    }
+
+    @Test("those over many keys have a form for a server, five for the embedded engine")
+    func formsOfManyKeys() {
+        let embedded = (StatementRegistry.tenant + StatementRegistry.platform).filter(Self.isEmbedded)
+        #expect(embedded.count == 5 * StatementRegistry.server.count)
+    }
+
+    @Test("a walk over a table is seen in a plan")
+    func readsPlans() {
+        let plan = """
+            Nested Loop  (cost=0.15..2.34 rows=1 width=8)
+              ->  Seq Scan on alerts a  (cost=0.00..1.01 rows=1 width=8)
+                    Filter: (account_id = $1)
+              ->  Index Scan using events_pkey on events e  (cost=0.15..8.17 rows=1 width=8)
+                    Index Cond: ((account_id = $1) AND (id = a.id))
+              ->  Bitmap Heap Scan on routes  (cost=0.15..8.17 rows=1 width=8)
+                    Recheck Cond: (account_id = $1)
+                    ->  Bitmap Index Scan on routes_in_order  (cost=0.15..8.17 rows=1 width=8)
+                          Index Cond: (account_id = $1)
+            """
+        let scans = Self.scans(in: plan.split(separator: "\n").map(String.init))
+        #expect(scans.map(\.table) == ["alerts", "events", "routes"])
+        #expect(scans.map(\.isWhole) == [true, false, false])
+        #expect(scans.map { $0.conditions.contains("account_id = ") } == [false, true, true])
+    }
+
     /// The plan of a statement, line by line.
     private static func plan(
         _ statement: SQLStatement,
@@ -53,7 +87,10 @@ struct PostgresPlanTests {
         try await PostgresDatabase.with { database in
             let connection = try database.connection(for: .writer)
             connection.enter(.platform)
-            for (number, statement) in (StatementRegistry.tenant + StatementRegistry.platform).enumerated() {
+            for (number, statement) in Self.forms(
+                StatementRegistry.tenant + StatementRegistry.server + StatementRegistry.platform
+            )
+            .enumerated() {
                 do throws(SQLError) {
                     try connection.execute(script: "PREPARE s\(number) AS \(statement.text)")
                 } catch {
@@ -74,7 +111,9 @@ struct PostgresPlanTests {
             let connection = try database.connection(for: .writer)
             connection.enter(.account(1))
             var count = 0
-            for (number, statement) in StatementRegistry.tenant.enumerated() {
+            for (number, statement) in Self.forms(StatementRegistry.tenant + StatementRegistry.server)
+                .enumerated()
+            {
                 let plan = try Self.plan(statement, number, connection)
                 for scan in Self.scans(in: plan) where !Self.isAllowed(scan) {
                     count += 1
@@ -99,7 +138,7 @@ struct PostgresPlanTests {
         try await PostgresDatabase.with { database in
             let connection = try database.connection(for: .writer)
             connection.enter(.platform)
-            for (number, statement) in StatementRegistry.platform.enumerated()
+            for (number, statement) in Self.forms(StatementRegistry.platform).enumerated()
             where !Self.walks.contains(statement.text) {
                 let plan = try Self.plan(statement, number, connection)
                 for scan in Self.scans(in: plan) where !Self.isAllowed(scan) {

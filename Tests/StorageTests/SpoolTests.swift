@@ -251,6 +251,32 @@ struct SpoolTests {
         }
     }
 
+    @Test("what was applied by a process that died before it took it out of the spool is not applied again")
+    func appliedBefore() async throws {
+        try await with { node, path in
+            _ = try await node.push("firing a")
+            try await node.shut()
+            for text in ["firing a", "recovery a", "firing b"] { try await node.store(text) }
+            // As the file was when the process before died.
+            let copy = path + ".copy"
+            defer {
+                for end in ["", "-wal", "-shm"] { try? FileManager.default.removeItem(atPath: copy + end) }
+            }
+            for end in ["", "-wal"] {
+                try FileManager.default.copyItem(atPath: path + end, toPath: copy + end)
+            }
+            try await node.open()
+            try await node.drain()
+            try await node.store("firing a")
+            let next = try Node(node.scene, node.database, path: copy, limit: 1 << 20)
+            #expect(next.spool.status.pushes == 3)
+            try await next.drain()
+            #expect(try await node.deliveries() == ["firing a", "recovery a", "firing b", "firing a"])
+            #expect(try await node.alerts() == ["a ended 2", "a open 1", "b open 1"])
+            #expect(try Ledger(of: node.test.place).findings.isEmpty)
+        }
+    }
+
     @Test("takes no more than it may, and takes again when there is room")
     func limit() async throws {
         try await with(limit: 2_500) { node, _ in
