@@ -215,7 +215,7 @@ let package = Package(
         .testTarget(
             name: "AppTests",
             dependencies: [
-                "App", "TestDatabases", "TestSupport", "Domain", "Native", "Storage", "Web", lifecycle,
+                "App", "SQL", "TestDatabases", "TestSupport", "Domain", "Native", "Storage", "Web", lifecycle,
                 logging,
                 nioCore, nioPosix,
                 .product(name: "HTTPTypes", package: "swift-http-types"),

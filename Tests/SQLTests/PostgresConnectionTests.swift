@@ -118,34 +118,47 @@ struct PostgresConnectionTests {
 
     // MARK: Limits
 
+    // These wait for seconds: not on a thread that tests share.
+
     @Test("a read that takes too long ends as busy, and the next one works")
     func statementLimit() async throws {
         try await withTables { database in
-            let connection = try database.connection(for: .reader)
+            let store = try database.open()
             let start = ContinuousClock.now
             let sleep = SQLStatement("SELECT pg_sleep(20)")
-            #expect(kind { try connection.forEachRow(sleep, []) { _ throws(SQLError) in true } } == .busy)
-            #expect(start.duration(to: .now) < .seconds(3))
-            #expect(try Self.session(connection) != nil)
-            #expect(kind { try connection.run(Things.insert, Things.row(1)) } != nil)
+            let found = try await store.read(.platform) { connection in
+                kind { try connection.forEachRow(sleep, []) { _ throws(SQLError) in true } }
+            }
+            #expect(found == .busy)
+            #expect(start.duration(to: .now) < .seconds(5))
+            #expect(try await store.read(.platform) { try Self.session($0) } != nil)
+            let written = try await store.read(.platform) { connection in
+                kind { try connection.run(Things.insert, Things.row(1)) }
+            }
+            #expect(written != nil)
+            try await store.close()
         }
     }
 
     @Test("a lock that is held too long ends as busy")
     func lockLimit() async throws {
         try await withTables { database in
-            let (first, second) = (
-                try database.connection(for: .writer), try database.connection(for: .pushes)
-            )
+            let first = try database.connection(for: .writer)
+            let store = try database.open()
             try first.run(Things.insert, Things.row(1, 1))
             try first.begin()
             try first.run(Things.set, [.integer(1), .integer(2)])
-            let found = kind {
-                try second.transaction { try second.batch(Things.set, [[.integer(1), .integer(3)]]) }
+            let found = try await store.write(.platform) { connection in
+                kind {
+                    try connection.transaction {
+                        try connection.batch(Things.set, [[.integer(1), .integer(3)]])
+                    }
+                }
             }
             #expect(found == .busy)
             try first.commit()
-            #expect(try Things.numbers(second) == [2])
+            #expect(try await store.read(.platform) { try Things.numbers($0) } == [2])
+            try await store.close()
         }
     }
 

@@ -23,7 +23,7 @@ extension Trait where Self == ConditionTrait {
         .enabled(if: PostgresServer.isThere, "needs a PostgreSQL server: TOCSIN_TEST_POSTGRES is not set")
     }
 
-    /// For a test of what only the embedded store has: `reason`.
+    /// For a test that the run on SQLite is for, of what only the embedded store has, say: `reason`.
     package static func needsSQLite(_ reason: Comment) -> Self {
         .enabled(if: TestEngine.general == .sqlite, reason)
     }
