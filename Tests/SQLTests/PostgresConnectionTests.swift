@@ -242,7 +242,8 @@ struct PostgresConnectionTests {
                 }
                 try await group.waitForAll()
             }
-            #expect(tries.withLock { $0 } == 3)
+            // The one that was told may meet the other once more.
+            #expect((3...6).contains(tries.withLock { $0 }))
             #expect(try await stores[1].read(.platform) { try Things.numbers($0) } == [2, 2])
             for store in stores { try await store.close() }
         }
