@@ -159,9 +159,15 @@ let package = Package(
         ),
 
         .target(
+            name: "TestDatabases",
+            dependencies: ["SQL", "Storage"],
+            path: "Tests/TestDatabases",
+            swiftSettings: safe
+        ),
+        .target(
             name: "TestSupport",
             dependencies: [
-                "App", "Domain", "Native", "Storage", hummingbird, logging, nioCore,
+                "App", "Domain", "Native", "Storage", "TestDatabases", hummingbird, logging, nioCore,
                 .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -175,9 +181,14 @@ let package = Package(
         .testTarget(name: "DomainTests", dependencies: ["Domain", "Native"], swiftSettings: safe),
         .testTarget(name: "FormatsTests", dependencies: ["Formats", "Domain"], swiftSettings: safe),
         .testTarget(
+            name: "SQLTests",
+            dependencies: ["SQL", "Storage", "TestDatabases"],
+            swiftSettings: safe
+        ),
+        .testTarget(
             name: "StorageTests",
             dependencies: [
-                "Storage", "Workers", "Formats", "Domain", "Native", "SQL", logging,
+                "Storage", "Workers", "Formats", "Domain", "Native", "SQL", "TestDatabases", logging,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: safe
@@ -204,8 +215,9 @@ let package = Package(
         .testTarget(
             name: "AppTests",
             dependencies: [
-                "App", "TestSupport", "Domain", "Native", "Storage", "Web", lifecycle, logging, nioCore,
-                nioPosix,
+                "App", "SQL", "TestDatabases", "TestSupport", "Domain", "Native", "Storage", "Web", lifecycle,
+                logging,
+                nioCore, nioPosix,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
             ],

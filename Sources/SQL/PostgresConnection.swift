@@ -150,8 +150,14 @@ package final class PostgresConnection: SQLConnection {
         return min(limit, ContinuousClock.now.duration(to: end))
     }
 
+    /// A command that fails takes back what the session was told of its scope since the last wait, or since the transaction began.
     private func sync(_ link: PostgresLink) throws(SQLError) -> PostgresResult {
-        try link.sync(within: time(limits.wait))
+        do throws(SQLError) {
+            return try link.sync(within: time(limits.wait))
+        } catch {
+            sessionScope = nil
+            throw error
+        }
     }
 
     private func prepare(

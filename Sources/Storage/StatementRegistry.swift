@@ -23,4 +23,10 @@ package enum StatementRegistry {
         + Deployment.statements + [StoreProbe.touch] + Outbox.platformStatements
         + HealthAlertStore.platformStatements + AccountLock.platformStatements + WorkerLease.statements
         + NodeWatch.statements
+
+    /// The forms that statements over many keys have on a server; the ones above are those of the embedded engine.
+    package static let server: [SQLStatement] = [PushWriter.stored, AlertRows.newest, NodeWatch.revisions]
+        .map(
+            \.serverStatement
+        )
 }

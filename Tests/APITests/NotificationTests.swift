@@ -90,7 +90,7 @@ struct NotificationTests {
             for key in ["b", "c"] { try await scene.fire(key) }
             _ = try await scene.list(2, [("state", "waiting")])
             let digest = try await scene.server.eventually("a digest") {
-                scene.clock.advance(seconds: 1)
+                scene.clock.advance(seconds: 5)
                 return try await scene.list([("change", "digest"), ("state", "sent")]).first
             } until: {
                 $0 != nil

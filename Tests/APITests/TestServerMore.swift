@@ -43,14 +43,14 @@ extension TestServer {
         try await store.outbox.write([work])
     }
 
-    /// What `read` answers once it fits `isDone`; fails after 15 s.
+    /// What `read` answers once it fits `isDone`; fails after 40 s.
     func eventually<Value: Sendable>(
         _ what: String,
         sourceLocation: SourceLocation = #_sourceLocation,
         _ read: () async throws -> Value,
         until isDone: (Value) -> Bool
     ) async throws -> Value {
-        let end = ContinuousClock.now.advanced(by: .seconds(15))
+        let end = ContinuousClock.now.advanced(by: .seconds(40))
         var value = try await read()
         while !isDone(value) {
             guard ContinuousClock.now < end else {

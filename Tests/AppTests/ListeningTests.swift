@@ -1,12 +1,17 @@
 import NIOCore
 import Native
+import TestDatabases
 import Testing
 import Web
 
 /// One request without a body, whole.
 private let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
-@Suite("A listening socket that was handed in", .timeLimit(.minutes(1)))
+@Suite(
+    "A listening socket that was handed in",
+    .timeLimit(.minutes(1)),
+    .needsSQLite("has no store: the run on SQLite is enough")
+)
 struct ListeningSocketTests {
     @Test(
         "is meant for the process that LISTEN_PID names",
@@ -53,7 +58,11 @@ struct ListeningSocketTests {
     }
 }
 
-@Suite("A server that stops", .timeLimit(.minutes(1)))
+@Suite(
+    "A server that stops",
+    .timeLimit(.minutes(1)),
+    .needsSQLite("has no store: the run on SQLite is enough")
+)
 struct FarewellTests {
     @Test("answers a request that is under way, and says that it closes the connection")
     func answersPending() async throws {

@@ -157,15 +157,15 @@ struct ConfigurationFaultTests {
     private static func reference(
         _ change: Change,
         _ scene: FaultScene,
-        on template: TestInstallation.Template
+        on template: StorePlace
     ) async throws -> Reference {
         let faults = Faults()
         return try await TestInstallation.with(copyOf: template, faults: faults) { test in
-            let before = try StoreContents.rows(at: test.path, masked: false)
+            let before = try StoreContents.rows(in: test.place, masked: false)
             faults.arm()
             try await change.run(test, scene)
             let calls = faults.disarm()
-            let after = try StoreContents.rows(at: test.path, masked: true)
+            let after = try StoreContents.rows(in: test.place, masked: true)
             return Reference(calls: calls, before: before, after: after)
         }
     }
@@ -189,7 +189,7 @@ struct ConfigurationFaultTests {
         _ kind: SQLError.Kind,
         _ timing: Faults.Timing,
         _ scene: FaultScene,
-        _ template: TestInstallation.Template,
+        _ template: StorePlace,
         _ reference: Reference
     ) async throws {
         let faults = Faults()
@@ -199,7 +199,7 @@ struct ConfigurationFaultTests {
                 let fault = Faults.Fault(number: number, kind: kind, timing: timing)
                 try await refused(change, fault, faults, scene, test)
                 if number == commit, timing == .after { continue }
-                let rows = try StoreContents.rows(at: test.path, masked: false)
+                let rows = try StoreContents.rows(in: test.place, masked: false)
                 #expect(rows == reference.before, "\(fault) (\(reference.calls[number - 1]))")
             }
             if timing != .after {
@@ -207,7 +207,7 @@ struct ConfigurationFaultTests {
                 try await change.run(test, scene)
                 faults.disarm()
             }
-            let rows = try StoreContents.rows(at: test.path, masked: true)
+            let rows = try StoreContents.rows(in: test.place, masked: true)
             #expect(rows == reference.after, "\(kind), \(timing)")
             try await checkSnapshots(of: scene, test, "\(kind), \(timing)")
             // A transaction that was left open would be in the way.

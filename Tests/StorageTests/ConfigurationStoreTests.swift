@@ -3,9 +3,10 @@ import FoundationEssentials
 import Native
 import SQL
 import Storage
+import TestDatabases
 import Testing
 
-@Suite("Configuration stores", .timeLimit(.minutes(2)))
+@Suite("Configuration stores", .within(minutes: 2))
 struct ConfigurationStoreTests {
     // MARK: Isolation
 

@@ -1,9 +1,10 @@
 import Domain
 import SQL
 import Storage
+import TestDatabases
 import Testing
 
-@Suite("Telling people", .timeLimit(.minutes(2)))
+@Suite("Telling people", .within(minutes: 2))
 struct DispatcherTests {
     private func with(
         stormLimit: Int = 20,

@@ -19,7 +19,18 @@ struct NotificationScene: Sendable {
         account = try await test.account()
         channel = try await test.channel("First", in: account).id
         integration = try await test.dedicated("Source", to: channel, in: account).id
-        commit = GroupCommit(
+        commit = Self.commit(test)
+    }
+
+    /// The same on another node.
+    init(_ scene: NotificationScene, on test: TestInstallation) {
+        self.test = test
+        (account, channel, integration) = (scene.account, scene.channel, scene.integration)
+        commit = Self.commit(test)
+    }
+
+    private static func commit(_ test: TestInstallation) -> GroupCommit {
+        GroupCommit(
             database: test.database,
             identifiers: test.store.identifiers,
             outboxSignal: test.store.outboxSignal,
@@ -36,12 +47,18 @@ struct NotificationScene: Sendable {
 
     @discardableResult
     func push(_ events: [DecodedEvent]) async throws -> DeliveryID {
-        let sent = FaultScene.Sent(
-            mark: "push",
-            source: FaultScene.Source(account: account, integration: integration),
-            content: .events(events)
-        )
-        return try await commit.store(try await sent.push(test), arrival: .now).deliveryID
+        try await store(events).deliveryID
+    }
+
+    /// Pushes events; answers what came of them.
+    func store(_ events: [DecodedEvent]) async throws -> StoredPush {
+        try await commit.store(try await prepared(events), arrival: .now)
+    }
+
+    /// A push that waits for the writer.
+    func prepared(_ events: [DecodedEvent]) async throws -> PreparedPush {
+        let source = FaultScene.Source(account: account, integration: integration)
+        return try await FaultScene.Sent(mark: "push", source: source, content: .events(events)).push(test)
     }
 
     /// The notifications, oldest first.

@@ -1,6 +1,7 @@
 import Domain
 import SQL
 import Storage
+import TestDatabases
 import Testing
 
 /// Fails the n-th call to the database, for every n, while a batch of pushes is written.
@@ -49,7 +50,7 @@ struct PushFaultTests {
 
     private static func run<Result>(
         _ sent: [FaultScene.Sent],
-        on template: TestInstallation.Template,
+        on template: StorePlace,
         _ fault: Faults.Fault? = nil,
         poison: Text? = nil,
         _ body: (Trial) async throws -> Result
@@ -77,14 +78,14 @@ struct PushFaultTests {
 
     private static func reference(
         _ sent: [FaultScene.Sent],
-        on template: TestInstallation.Template,
+        on template: StorePlace,
         poison: Text? = nil
     ) async throws -> Reference {
         try await run(sent, on: template, poison: poison) { trial in
             Reference(
                 calls: trial.calls,
-                before: try StoreContents.rows(at: template.path, masked: false),
-                after: try StoreContents.rows(at: trial.test.path, masked: true),
+                before: try StoreContents.rows(in: template, masked: false),
+                after: try StoreContents.rows(in: trial.test.place, masked: true),
                 results: trial.results
             )
         }
@@ -125,10 +126,10 @@ struct PushFaultTests {
         #expect((trial.failStops > 0) == (fault.kind == .syncFailed), "\(fault) (\(failed))")
         let isInDoubt = failed == .commit && fault.timing == .after
         if isStored || isInDoubt {
-            let after = try StoreContents.rows(at: trial.test.path, masked: true)
+            let after = try StoreContents.rows(in: trial.test.place, masked: true)
             #expect(after == reference.after, "\(fault) (\(failed))")
         } else {
-            let after = try StoreContents.rows(at: trial.test.path, masked: false)
+            let after = try StoreContents.rows(in: trial.test.place, masked: false)
             #expect(after == reference.before, "\(fault) (\(failed))")
         }
         if isStored {
@@ -139,7 +140,7 @@ struct PushFaultTests {
 
     /// Each push that was answered as stored has the outcomes of its answer, and all rows fit together.
     private static func checkLedger(_ trial: Trial, _ fault: Faults.Fault) throws {
-        let ledger = try Ledger(path: trial.test.path)
+        let ledger = try Ledger(of: trial.test.place)
         #expect(ledger.findings.isEmpty, "\(fault)")
         for (push, result) in zip(trial.pushes, trial.results) {
             guard let mark = push.contentType?.string, push.replay == nil else { continue }
@@ -155,10 +156,10 @@ struct PushFaultTests {
         let again = await trial.commit.storeTogether(trial.pushes, in: trial.test.database)
         #expect(again.map(\.failure) == reference.results.map(\.failure), "\(fault)")
         #expect(trial.commit.status.isHealthy, "\(fault)")
-        #expect(try Ledger(path: trial.test.path).findings.isEmpty, "\(fault)")
+        #expect(try Ledger(of: trial.test.place).findings.isEmpty, "\(fault)")
         let isInDoubt = reference.calls[fault.number - 1] == .commit && fault.timing == .after
         if trial.isUnavailable, !isInDoubt {
-            let after = try StoreContents.rows(at: trial.test.path, masked: true)
+            let after = try StoreContents.rows(in: trial.test.place, masked: true)
             #expect(after == reference.after, "\(fault)")
         }
     }
@@ -197,7 +198,7 @@ struct PushFaultTests {
     {
         let failed = reference.calls[fault.number - 1]
         let isInDoubt = failed == .commit && fault.timing == .after
-        let ledger = try Ledger(path: trial.test.path)
+        let ledger = try Ledger(of: trial.test.place)
         #expect(ledger.findings.isEmpty, "\(fault) (\(failed))")
         #expect(trial.results[1].failure != nil, "\(fault) (\(failed))")
         for (push, result) in zip(trial.pushes, trial.results) where !isInDoubt {
@@ -210,7 +211,7 @@ struct PushFaultTests {
             }
         }
         if trial.isUnavailable, !isInDoubt {
-            let after = try StoreContents.rows(at: trial.test.path, masked: false)
+            let after = try StoreContents.rows(in: trial.test.place, masked: false)
             #expect(after == reference.before, "\(fault) (\(failed))")
         }
         if fault.error.isDisk { #expect(trial.isUnavailable == (failed != .maintain), "\(fault)") }
@@ -240,7 +241,8 @@ struct PushFaultTests {
     }
 
     @Test(
-        "a disk that is really full refuses the batch, keeps nothing of it, and takes it once there is room"
+        "a disk that is really full refuses the batch, keeps nothing of it, and takes it once there is room",
+        .needsSQLite("a disk of so many pages is SQLite's max_page_count")
     )
     func fullDisk() async throws {
         let (template, scene) = try await TestInstallation.template { try await FaultScene(in: $0) }
@@ -259,18 +261,18 @@ struct PushFaultTests {
                     )
                     pushes.append(try await sent.push(test))
                 }
-                let before = try StoreContents.rows(at: test.path, masked: false)
+                let before = try StoreContents.rows(in: test.place, masked: false)
                 try await Self.limitPages(test, to: 1)
                 faults.arm(poison: poison)
                 let results = await commit.storeTogether(pushes, in: test.database)
                 #expect(results.allSatisfy { $0.failure == .storeUnavailable }, "\(results)")
                 #expect(!commit.status.isHealthy)
-                #expect(try StoreContents.rows(at: test.path, masked: false) == before)
+                #expect(try StoreContents.rows(in: test.place, masked: false) == before)
                 try await Self.limitPages(test, to: 1 << 30)
                 let again = await commit.storeTogether(pushes, in: test.database)
                 #expect(again.map(\.failure) == [nil, poison.map { _ in .unacceptable }, nil, nil])
                 #expect(commit.status.isHealthy)
-                #expect(try Ledger(path: test.path).findings.isEmpty)
+                #expect(try Ledger(of: test.place).findings.isEmpty)
                 #expect(failStops.withLock { $0 } == 0)
             }
         }

@@ -1,11 +1,15 @@
 import Domain
 import SQL
 import Storage
+import TestDatabases
 import Testing
 
 @Suite("Statements")
 struct QueryPlanTests {
-    @Test("every statement on a tenant table is bounded by an account, as the engine plans it")
+    @Test(
+        "every statement on a tenant table is bounded by an account, as the engine plans it",
+        .needsSQLite("EXPLAIN QUERY PLAN is SQLite's; PostgresPlanTests looks at the server's plans")
+    )
     func namesTheAccount() throws {
         let connection = try TestDatabase.connection()
         for statement in StatementRegistry.tenant {
@@ -20,7 +24,10 @@ struct QueryPlanTests {
         }
     }
 
-    @Test("a look for what is no longer kept passes over the deliveries whose bodies are gone")
+    @Test(
+        "a look for what is no longer kept passes over the deliveries whose bodies are gone",
+        .needsSQLite("EXPLAIN QUERY PLAN is SQLite's")
+    )
     func seeksBodies() throws {
         let connection = try TestDatabase.connection()
         let look = try #require(

@@ -2,9 +2,10 @@ import Domain
 import Native
 import SQL
 import Storage
+import TestDatabases
 import Testing
 
-@Suite("Routes", .timeLimit(.minutes(2)))
+@Suite("Routes", .within(minutes: 2))
 struct RouteStoreTests {
     @Test("positions stay dense whatever is inserted, moved or deleted")
     func positions() async throws {

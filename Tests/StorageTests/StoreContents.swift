@@ -2,7 +2,7 @@ import Domain
 import SQL
 import Storage
 
-/// All that a database file holds, to be compared.
+/// All that a database holds, to be compared.
 enum StoreContents {
     /// Drawn at random, or made of what was.
     private static let random: Set = [
@@ -10,33 +10,63 @@ enum StoreContents {
         "closed_by", "notifier_id", "alert_id", "event_id", "by_id", "settings", "health_integration_id",
         "created_by", "last_event_id", "number", "tag", "token_digest", "public_id", "digest", "resource",
     ]
+    /// Depend on the order of random ids: the time of the newest identifier is that of the account which came last.
+    private static let shifting: Set = ["newest_at"]
     /// Hold random ids among other things: only their length is told.
     private static let mixed: Set = ["outcome", "outcomes", "detail", "tellings"]
-    /// The statements that read all tables, by whether they mask: the schema is the same in all tests.
-    private static let known = Lock<[Bool: [SQLStatement]]>([:])
+    /// The statements that read all tables: the schema is the same in all tests.
+    private static let known = Lock<[Reading: [SQLStatement]]>([:])
+
+    private struct Reading: Hashable {
+        let dialect: SQLDialect
+        let isMasked: Bool
+    }
 
     /// Every row of every table, sorted. `masked`: random values are left out, so that two runs of the same work are equal.
-    static func rows(at path: String, masked: Bool) throws -> [String] {
-        let connection = try SQLiteConnection(path: path, purpose: .inspector)
-        let statements = try known.withLock({ $0[masked] }) ?? statements(connection, masked: masked)
-        known.withLock { $0[masked] = statements }
+    static func rows(in place: StorePlace, masked: Bool) throws -> [String] {
+        let connection = try place.inspector()
+        let reading = Reading(dialect: connection.dialect, isMasked: masked)
+        let statements = try known.withLock({ $0[reading] }) ?? statements(connection, reading)
+        known.withLock { $0[reading] = statements }
         return try statements.flatMap { try texts(connection, $0) }.sorted()
     }
 
-    private static func statements(_ connection: any SQLConnection, masked: Bool) throws -> [SQLStatement] {
-        let tables = SQLStatement("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return try texts(connection, tables).map { table in
-            let columns = SQLStatement("SELECT name FROM pragma_table_info('\(table)')")
-            let parts = try texts(connection, columns).map { masked ? maskedColumn($0) : "quote(\($0))" }
-            let row = parts.joined(separator: " || ' ' || ")
-            return SQLStatement("SELECT '\(table): ' || \(row) FROM \(table)")
+    private static func statements(
+        _ connection: any SQLConnection,
+        _ reading: Reading
+    ) throws -> [SQLStatement] {
+        let tables = SQLStatement(
+            reading.dialect == .sqlite
+                ? "SELECT name FROM sqlite_master WHERE type = 'table'"
+                : "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public'"
+        )
+        let selects = try texts(connection, tables).map { table in
+            let columns = SQLStatement(
+                reading.dialect == .sqlite
+                    ? "SELECT name FROM pragma_table_info('\(table)')"
+                    : """
+                    SELECT column_name::TEXT FROM information_schema.columns
+                    WHERE table_schema = 'public' AND table_name = '\(table)' ORDER BY ordinal_position
+                    """
+            )
+            let row = try texts(connection, columns).map { text(of: $0, reading) }
+                .joined(separator: " || ' ' || ")
+            return "SELECT '\(table): ' || \(row) FROM \(table)"
         }
+        // As one statement where each costs a way to a server; that many parts are too many for SQLite.
+        guard reading.dialect == .postgres else { return selects.map { SQLStatement($0) } }
+        return [SQLStatement(selects.joined(separator: " UNION ALL "))]
     }
 
-    private static func maskedColumn(_ name: String) -> String {
-        if random.contains(name) { return "CASE WHEN \(name) IS NULL THEN 'NULL' ELSE '#' END" }
-        if mixed.contains(name) { return "COALESCE(length(\(name)), 'NULL')" }
-        return "quote(\(name))"
+    /// What stands for a column.
+    private static func text(of column: String, _ reading: Reading) -> String {
+        if reading.isMasked {
+            if random.contains(column) || shifting.contains(column) {
+                return "CASE WHEN \(column) IS NULL THEN 'NULL' ELSE '#' END"
+            }
+            if mixed.contains(column) { return "COALESCE(CAST(length(\(column)) AS TEXT), 'NULL')" }
+        }
+        return reading.dialect == .sqlite ? "quote(\(column))" : "quote_nullable(\(column))"
     }
 
     private static func texts(_ connection: any SQLConnection, _ statement: SQLStatement) throws -> [String] {
@@ -63,8 +93,8 @@ struct Ledger {
     /// The outcomes of each delivery, by the content type that marks it.
     private(set) var marked: [String: [EventOutcome]] = [:]
 
-    init(path: String) throws {
-        let connection = try SQLiteConnection(path: path, purpose: .inspector)
+    init(of place: StorePlace) throws {
+        let connection = try place.inspector()
         try readDeliveries(connection)
         try readRest(connection)
         try checkUsage(connection)

@@ -1,81 +1,70 @@
 import Domain
-import FoundationEssentials
 import Native
 import SQL
 import Storage
+import TestDatabases
 
-/// A store over a database of its own in a temporary directory, with a clock that stands until it is told to
-/// go on.
+/// A store over a database of its own, on the engine of this run, with a clock that stands until it is told to go on.
 struct TestInstallation: Sendable {
     let store: Store
-    /// The database file.
-    let path: String
+    /// Where its database is.
+    let place: StorePlace
     let actor = Actor(key: APIKeyID(high: 1, low: 1), role: "operator", requestID: "req_test")
     private let time: Lock<UnixTime>
     /// A connection knows statements by identity, so one that was run must outlive it.
     private let statements = Lock<[SQLStatement]>([])
 
+    private static let start = UnixTime(milliseconds: 1_795_000_000_000)
+
     var database: Database { store.database }
     var now: UnixTime { store.now }
 
     /// Runs `body` with a new installation that is removed afterwards.
-    static func with(_ body: (TestInstallation) async throws -> Void) async throws {
-        try await TestInstallation.with(copyOf: nil, body)
+    static func with(
+        on engine: TestEngine = .general,
+        _ body: (TestInstallation) async throws -> Void
+    ) async throws {
+        try await TestInstallation.with(copyOf: nil, on: engine, body)
     }
 
     /// Runs `body` with an installation that is removed afterwards: a new one, or one that begins as `template` ended, an hour later.
-    /// Its writing connection fails as `faults` say.
+    /// Its writing connections fail as `faults` say.
     static func with<Result>(
-        copyOf template: Template?,
+        copyOf template: StorePlace?,
+        on engine: TestEngine = .general,
         faults: Faults? = nil,
         _ body: (TestInstallation) async throws -> Result
     ) async throws -> Result {
-        let directory = try Template()
-        defer { directory.remove() }
-        var start = UnixTime(milliseconds: 1_795_000_000_000)
-        if let template {
-            try FileManager.default.copyItem(atPath: template.path, toPath: directory.path)
-            start = start.adding(seconds: 3_600)
-        }
-        return try await with(directory, start, faults, body)
-    }
-
-    /// A folder of its own for the file of an installation, until it is removed.
-    struct Template: Sendable {
-        private let directory: URL
-        var path: String { directory.appending(path: "store.db").path }
-
-        init() throws {
-            directory = FileManager.default.temporaryDirectory.appending(path: "tocsin-\(UUID())")
-            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        }
-
-        func remove() {
-            try? FileManager.default.removeItem(at: directory)
+        try await StorePlace.inTurn(engine) {
+            let place = try await StorePlace(engine, copyOf: template)
+            defer { place.remove() }
+            return try await with(place, template == nil ? start : start.adding(seconds: 3_600), faults, body)
         }
     }
 
     /// What `body` leaves behind in a new installation, to begin others with, and what it answers.
     static func template<Result>(
+        on engine: TestEngine = .general,
         _ body: (TestInstallation) async throws -> Result
-    ) async throws -> (template: Template, result: Result) {
-        let template = try Template()
-        do {
-            let start = UnixTime(milliseconds: 1_795_000_000_000)
-            return (template, try await with(template, start, nil, body))
-        } catch {
-            template.remove()
-            throw error
+    ) async throws -> (template: StorePlace, result: Result) {
+        try await StorePlace.inTurn(engine) {
+            let place = try await StorePlace(engine, copyOf: nil)
+            do {
+                return (place, try await with(place, start, nil, body))
+            } catch {
+                place.remove()
+                throw error
+            }
         }
     }
 
     private static func with<Result>(
-        _ directory: Template,
+        _ place: StorePlace,
         _ start: UnixTime,
         _ faults: Faults?,
         _ body: (TestInstallation) async throws -> Result
     ) async throws -> Result {
-        let test = try TestInstallation(path: directory.path, start: start, faults: faults)
+        let test = try TestInstallation(place, start, faults)
         do {
             let result = try await body(test)
             try await test.database.close()
@@ -86,23 +75,25 @@ struct TestInstallation: Sendable {
         }
     }
 
-    private init(path: String, start: UnixTime, faults: Faults?) throws {
+    /// Runs `body` with another node on the same database, whose clock is so many milliseconds ahead of this one's.
+    func withAnotherNode<Result>(
+        ahead: Int64 = 0,
+        faults: Faults? = nil,
+        _ body: (TestInstallation) async throws -> Result
+    ) async throws -> Result {
+        let start = time.withLock { $0 }.adding(milliseconds: ahead)
+        return try await TestInstallation.with(place, start, faults, body)
+    }
+
+    private init(_ place: StorePlace, _ start: UnixTime, _ faults: Faults?) throws {
         let time = Lock(start)
-        let database = try Database(size: .init(readers: 2)) { purpose throws(SQLError) in
-            let isWriter = purpose == .pushes
-            let connection = try SQLiteConnection(path: path, purpose: isWriter ? .writer : .reader)
-            guard isWriter else { return connection }
-            do {
-                try Migrator.migrate(connection, Schema.migrations, now: start.milliseconds)
-            } catch {
-                throw SQLError(.other, code: 0, message: "\(error)")
-            }
-            guard let faults else { return connection }
-            // What these tests look at is not what a power cut leaves.
-            try connection.execute(script: "PRAGMA synchronous=OFF")
+        let database = try Database(size: place.size) { purpose throws(SQLError) in
+            let connection = try place.connection(for: purpose, at: start)
+            guard let faults, purpose != .reader else { return connection }
+            try place.relax(connection)
             return FaultyConnection(connection, faults)
         }
-        self.path = path
+        self.place = place
         self.time = time
         store = Store(
             database: database,
@@ -278,7 +269,7 @@ struct TestInstallation: Sendable {
     }
 }
 
-/// A format whose only use is its default table.
+/// A format of lines: `firing KEY` or `recovery KEY`; anything else is a test.
 struct TestFormat: PushFormat {
     let type = IntegrationType("test")
     let severities = SeverityVocabulary(
@@ -289,7 +280,17 @@ struct TestFormat: PushFormat {
         aliases: [:]
     )
 
-    func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery { .test }
+    func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery {
+        let events = String(decoding: body, as: UTF8.self).split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ", maxSplits: 1)
+            return switch words.first {
+            case "firing" where words.count == 2: DecodedEvent.firing(Text(String(words[1])))
+            case "recovery" where words.count == 2: DecodedEvent.recovery(Text(String(words[1])))
+            default: nil as DecodedEvent?
+            }
+        }
+        return events.isEmpty ? .test : .events(events)
+    }
 }
 
 extension RouteStore.Draft {

@@ -10,9 +10,10 @@ import NIOHTTP1
 import Native
 import Storage
 import Synchronization
+import TestDatabases
 import Testing
 
-/// A real server on a free port of 127.0.0.1, over a data directory of its own, spoken to by HTTP.
+/// A real server on a free port of 127.0.0.1, over a data directory of its own and on the engine of this run, spoken to by HTTP.
 ///
 /// Every call is held against openapi.yaml: an undocumented status, header or field fails the test.
 package struct TestServer: Sendable {
@@ -49,13 +50,30 @@ package struct TestServer: Sendable {
         )
     }
 
-    /// The same on a directory that stays.
+    /// The same on a directory that stays; a database on a server does not.
     package static func with<Result: Sendable>(
         folder: String,
         options: [String: String] = [:],
         bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
         clock: WallClock = SystemClock.wall,
         coverage: SpecCoverage = SpecCoverage(),
+        _ body: @Sendable (TestServer) async throws -> Result
+    ) async throws -> Result {
+        guard TestEngine.general == .postgres else {
+            return try await serve(folder, options, bounds, clock, coverage, body)
+        }
+        return try await PostgresDatabase.with { database in
+            let options = options.merging(["database-url": database.url]) { $1 }
+            return try await serve(folder, options, bounds, clock, coverage, body)
+        }
+    }
+
+    private static func serve<Result: Sendable>(
+        _ folder: String,
+        _ options: [String: String],
+        _ bounds: GroupCommit.Bounds,
+        _ clock: WallClock,
+        _ coverage: SpecCoverage,
         _ body: @Sendable (TestServer) async throws -> Result
     ) async throws -> Result {
         var all = ["data-dir": folder, "listen": "127.0.0.1:0", "log-level": "debug"]
