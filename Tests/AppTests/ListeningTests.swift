@@ -66,7 +66,9 @@ struct ListeningSocketTests {
 struct FarewellTests {
     @Test("answers a request that is under way, and says that it closes the connection")
     func answersPending() async throws {
-        try await Site.serving("late", late: true) { site in
+        var bounds = OpenConnections.Bounds()
+        bounds.last = .seconds(20)
+        try await Site.serving("late", late: true, bounds: bounds) { site in
             try await Client.with(site.port) { client in
                 try await client.say(request)
                 try await Task.sleep(for: .milliseconds(100))

@@ -65,7 +65,7 @@ struct Site: Sendable {
     func stop() async {
         await group.triggerGracefulShutdown()
         // The connections are told on their event loops, a moment later; on a machine under load that takes a while.
-        try? await Task.sleep(for: .milliseconds(isLate ? 1_500 : 100))
+        try? await Task.sleep(for: .milliseconds(isLate ? 5_000 : 100))
         isStopped.withLock { $0 = true }
     }
 }
