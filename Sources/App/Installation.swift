@@ -10,6 +10,8 @@ import Storage
 package struct Installation: Sendable {
     package let store: Store
     package let settings: Settings
+    /// Names this node among those on its database.
+    let nodeID: [UInt8]
     /// With a database server: what it can't take is kept here.
     package let spool: Spool?
     #if PostgreSQL
@@ -72,6 +74,7 @@ package struct Installation: Sendable {
         return Installation(
             store: store,
             settings: settings,
+            nodeID: spool == nil ? SecureRandom.bytes(16) : try NodeIdentity.load(settings),
             spool: spool,
             listener: settings.databaseURL.map { PostgresListener(url: $0) },
             isChecked: opened.isChecked,
@@ -82,6 +85,7 @@ package struct Installation: Sendable {
         return Installation(
             store: store,
             settings: settings,
+            nodeID: spool == nil ? SecureRandom.bytes(16) : try NodeIdentity.load(settings),
             spool: spool,
             isChecked: opened.isChecked,
             lock: lock,

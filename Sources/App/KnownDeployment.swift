@@ -28,7 +28,6 @@ struct KnownDeployment {
         let parts = [
             Hexadecimal.encode(id), Hexadecimal.encode(keyCheck), Array("\(newestAt.milliseconds)".utf8),
         ]
-        PrivateFile.remove(Self.path(settings))
-        try PrivateFile.create(Self.path(settings), Array(parts.joined(separator: [0x20])) + [0x0A])
+        try PrivateFile.replace(Self.path(settings), Array(parts.joined(separator: [0x20])) + [0x0A])
     }
 }

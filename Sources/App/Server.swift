@@ -32,8 +32,6 @@ package struct Server {
     private let health: Health
     private let sender: Sender
     private let reachability = Reachability()
-    /// Random, of this process: what it claims on a shared database is its own.
-    private let owner = SecureRandom.bytes(16)
     private let logger: Logger
 
     /// Builds it over an opened installation. Throws when `outbound-trust` can't be read.
@@ -150,8 +148,9 @@ package struct Server {
         guard installation.settings.role.works else { return [] }
         let store = installation.store
         return [
-            AccountPurger(store: store, owner: owner, logger: logger), retentionPurger(), dispatcher(),
-            HealthWatch(store: store, commit: commit, owner: owner, logger: logger),
+            AccountPurger(store: store, owner: installation.nodeID, logger: logger), retentionPurger(),
+            dispatcher(),
+            HealthWatch(store: store, commit: commit, owner: installation.nodeID, logger: logger),
         ]
     }
 
@@ -178,7 +177,7 @@ package struct Server {
         let sender = sender
         return Dispatcher(
             store: installation.store,
-            owner: owner,
+            owner: installation.nodeID,
             isAlone: !installation.store.isShared,
             metrics: metrics,
             logger: logger
@@ -192,7 +191,7 @@ package struct Server {
         return RetentionPurger(
             store: store,
             known: store.identifiers.lastSeen,
-            owner: owner,
+            owner: installation.nodeID,
             metrics: metrics,
             logger: logger
         )

@@ -43,6 +43,15 @@ package enum PrivateFile {
         }
     }
 
+    /// Puts a file in the place of what is there, if anything is: a crash leaves the one or the other, whole.
+    package static func replace(_ path: String, _ bytes: [UInt8]) throws(FileError) {
+        let new = path + ".new"
+        remove(new)
+        try create(new, bytes)
+        guard rename(new, path) == 0 else { throw FileError(action: "replace", path: path, code: errno) }
+        try syncFolder(of: path)
+    }
+
     /// Makes sure that what a file holds now is on the disk: its bytes are written again, in place, and synced with its folder. A file that
     /// is not there is left alone.
     ///

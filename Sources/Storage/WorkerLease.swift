@@ -28,7 +28,7 @@ package struct WorkerLease: Sendable {
 
     private let store: Store
     private let name: Name
-    /// Random, one for each process.
+    /// Names the node.
     private let owner: [UInt8]
 
     package init(_ name: Name, store: Store, owner: [UInt8]) {

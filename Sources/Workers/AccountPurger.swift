@@ -10,7 +10,7 @@ package struct AccountPurger: Service {
     private let lease: WorkerLease
     private let logger: Logger
 
-    /// `owner` is the process's.
+    /// `owner` names the node.
     package init(store: Store, owner: [UInt8], logger: Logger) {
         self.store = store
         lease = WorkerLease(.accountPurge, store: store, owner: owner)

@@ -42,7 +42,8 @@ package final class Dispatcher: Service {
     private let isAlone: Bool
     private let logger: Logger
 
-    /// `isAlone`: no other process works on the store, so that leases of a former one are void. `owner` is random, one for each process.
+    /// `isAlone`: no other process works on the store, so that leases of a former one are void. `owner` names the node: what it claimed
+    /// before it was started again is its own.
     package init(
         store: Store,
         owner: [UInt8],

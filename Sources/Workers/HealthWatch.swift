@@ -15,7 +15,7 @@ package struct HealthWatch: Service {
     private let lease: WorkerLease
     private let logger: Logger
 
-    /// `owner` is the process's.
+    /// `owner` names the node.
     package init(store: Store, commit: GroupCommit, owner: [UInt8], logger: Logger) {
         lease = WorkerLease(.healthWatch, store: store, owner: owner)
         self.store = store

@@ -30,7 +30,7 @@ package struct RetentionPurger: Service {
     private let time: Lock<(retention: RetentionTime, isDoubted: Bool)>
 
     /// `known` is the newest time that surely was: what became due by a jump of the clock from there stays for a day.
-    /// `owner` is the process's.
+    /// `owner` names the node.
     package init(
         store: Store,
         known: UnixTime,
