@@ -61,6 +61,13 @@ struct Lane: Sendable {
             let sent = ledger.sent(key)
             let queue = try await store.outbox.queue(key)
             let items = queue.items.filter { !sent.contains($0.id) }
+            let unwritten = Set(queue.items.lazy.filter { sent.contains($0.id) }.compactMap(\.alertID))
+            if items.contains(where: { $0.alertID.map(unwritten.contains) == true }) {
+                // What is told next of an alert says whose place it takes. It would say it of what was sent, too, if a crash came before that
+                // is written, and the two copies would differ.
+                try await ledger.write(Outbox.Work(key))
+                continue
+            }
             guard !items.isEmpty else { return nil }
             guard let notifier = queue.notifier, notifier.status == .enabled else {
                 var work = Outbox.Work(key)
