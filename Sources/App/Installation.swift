@@ -56,19 +56,7 @@ package struct Installation: Sendable {
             )
         }
         let opened = try openStore(settings, clock, logger, failStop)
-        let database = opened.database
-        let cache = SnapshotCache(database: database, capacity: snapshots) { account, connection in
-            try SnapshotLoader.load(account, on: connection)
-        }
-        let store = Store(
-            database: database,
-            snapshots: cache,
-            identifiers: IdentifierSource(clock: clock, after: opened.lastSeen),
-            formats: PushFormats.all,
-            pushTokenKeys: opened.keys,
-            publicURL: settings.publicURL,
-            crashGuard: try CrashGuard(armedAt: settings.dataDirectory + "/crashes")
-        )
+        let store = try store(over: opened, settings, clock)
         let spool = settings.databaseURL == nil ? nil : try openSpool(settings)
         #if PostgreSQL
         return Installation(
@@ -92,6 +80,25 @@ package struct Installation: Sendable {
             prepareLater: opened.prepareLater
         )
         #endif
+    }
+
+    private static func store(
+        over opened: Opened,
+        _ settings: Settings,
+        _ clock: WallClock
+    ) throws -> Store {
+        let cache = SnapshotCache(database: opened.database, capacity: snapshots) { account, connection in
+            try SnapshotLoader.load(account, on: connection)
+        }
+        return Store(
+            database: opened.database,
+            snapshots: cache,
+            identifiers: IdentifierSource(clock: clock, after: opened.lastSeen),
+            formats: PushFormats.all,
+            pushTokenKeys: opened.keys,
+            publicURL: settings.publicURL,
+            crashGuard: try CrashGuard(armedAt: settings.dataDirectory + "/crashes")
+        )
     }
 
     private struct Opened {
