@@ -135,11 +135,6 @@ package final class PostgresConnection: SQLConnection {
         """
     }
 
-    /// Whether the next attempt would be made at once. Forgets the pause.
-    package func retryAtOnce() {
-        nextAttempt = .now
-    }
-
     package func allow(_ time: Duration?) {
         end = time.map { .now.advanced(by: $0) }
     }
