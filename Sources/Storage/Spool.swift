@@ -179,7 +179,7 @@ package final class Spool: @unchecked Sendable {
             state.bytes = bytes
             state.oldestAt = state.oldestAt ?? rows.first?.receivedAt
         }
-        try? connection.maintain()
+        try maintain()
         return hasRoom
     }
 
@@ -206,6 +206,15 @@ package final class Spool: @unchecked Sendable {
         state.withLock { $0.setAside += 1 }
     }
 
+    /// A checkpoint that fails is tried again with the next write, unless the disk did not confirm a sync: then nothing can be trusted.
+    private func maintain() throws(SQLError) {
+        do throws(SQLError) {
+            try connection.maintain()
+        } catch {
+            if error.kind == .syncFailed { throw error }
+        }
+    }
+
     private func leave(_ waiting: [Waiting]) throws {
         let next = try connection.row(Self.first, [.int(1)]) { row throws(SQLError) in row.time(7) }
         state.withLock { state in
@@ -213,6 +222,6 @@ package final class Spool: @unchecked Sendable {
             state.bytes -= waiting.reduce(0) { $0 + $1.entry.bytes }
             state.oldestAt = next
         }
-        try? connection.maintain()
+        try maintain()
     }
 }

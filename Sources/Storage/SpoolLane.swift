@@ -226,10 +226,8 @@ struct SpoolReader {
         _ number: AccountNumber,
         _ connection: any SQLConnection
     ) throws -> AccountSnapshot? {
-        if let known = accounts[number] ?? store.snapshots.cached(number) {
-            accounts[number] = known
-            return known
-        }
+        // Not the one at hand: it may not know a push URL that another node issued, and the push was acknowledged.
+        if let known = accounts[number] { return known }
         connection.enter(.of(number))
         let loaded = try SnapshotLoader.load(number, on: connection)
         accounts[number] = loaded
