@@ -102,7 +102,8 @@ struct FarewellTests {
     func closesSilent() async throws {
         var bounds = OpenConnections.Bounds()
         bounds.quiet = .milliseconds(300)
-        bounds.last = .milliseconds(1_500)
+        // Far apart: on a machine that does much else at once, seconds pass before a test hears of an end.
+        bounds.last = .seconds(12)
         try await Site.serving("served", bounds: bounds) { site in
             try await Client.with(site.port) { silent in
                 try await Client.with(site.port) { halfway in
@@ -118,8 +119,8 @@ struct FarewellTests {
                     let quiet = ContinuousClock.now - began
                     #expect(try await halfway.hearEnd().isEmpty)
                     let last = ContinuousClock.now - began
-                    #expect(quiet > .milliseconds(290) && quiet < .milliseconds(1_400))
-                    #expect(last > .milliseconds(1_490))
+                    #expect(quiet > .milliseconds(290) && quiet < .seconds(11))
+                    #expect(last > .milliseconds(11_990))
                 }
             }
         }

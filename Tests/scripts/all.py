@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the script tests one after the other, in their short form, and ends with `N passed, N failed`.
 
-    all.py [--long] [--failed NAME]...
+    all.py [--long] [--failed NAME]... [--notes FILE]
 
 --long: the full forms: 200 kill -9, every fault, 70 restarts. --failed: something that failed before, so that the last line counts it.
+What failed is told again at the end, after what FILE holds of what failed before.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -44,11 +46,31 @@ def scripts(long):
     ]
 
 
-def passes(script, arguments, seconds):
+def tell(stream, notes):
+    """Passes on what a script prints, and keeps what it says of failures."""
+    for line in stream:
+        print(line, end="", flush=True)
+        if line.startswith(("FAIL", "Traceback")):
+            notes.append(line.rstrip())
+
+
+def passes(script, arguments, seconds, notes):
     """Runs one script in a session of its own; after `seconds` it and what it started are ended."""
-    process = subprocess.Popen([sys.executable, str(HERE / script), *arguments], start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(HERE / script), *arguments],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    # A process that a script left behind may hold the pipe open: nobody waits for it.
+    reader = threading.Thread(target=tell, args=(process.stdout, notes), daemon=True)
+    reader.start()
     try:
-        return process.wait(seconds) == 0
+        status = process.wait(seconds)
+        reader.join(5)
+        return status == 0
     except subprocess.TimeoutExpired:
         print(f"FAIL  {script} was still running after {seconds} s", flush=True)
         process.terminate()
@@ -68,16 +90,21 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--failed", action="append", default=[], metavar="NAME")
+    parser.add_argument("--notes", type=pathlib.Path, metavar="FILE")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     passed, failed = [], list(arguments.failed)
+    notes = arguments.notes.read_text(errors="replace").splitlines() if arguments.notes else []
     for script, options, seconds in scripts(arguments.long):
         print(f"\n== {script} {' '.join(options)}", flush=True)
         began = time.monotonic()
-        good = passes(script, options, seconds)
+        found = []
+        good = passes(script, options, seconds, found)
+        notes += [f"{script}: {line}" for line in found]
         (passed if good else failed).append(" ".join([script, *options]))
         print(f"== {script} {'passed' if good else 'FAILED'} in {time.monotonic() - began:.0f} s", flush=True)
     if failed:
+        print("\n" + "\n".join(notes[:100]))
         print(f"\nfailed: {', '.join(failed)}")
     print(f"{len(passed)} passed, {len(failed)} failed", flush=True)
     sys.exit(1 if failed else 0)
