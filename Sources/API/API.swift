@@ -11,11 +11,19 @@ package enum API {
         store: Store,
         commit: GroupCommit,
         sender: Sender,
-        usage: UsageTracker
+        usage: UsageTracker,
+        clientAddress: ClientAddress
     ) {
         let limiter = CallLimiter(perSecond: 500, burst: 1_000)
         let base = router.group("v1")
-            .add(middleware: Authentication(store: store, limiter: limiter, usage: usage))
+            .add(
+                middleware: Authentication(
+                    store: store,
+                    limiter: limiter,
+                    usage: usage,
+                    clientAddress: clientAddress
+                )
+            )
         MeEndpoints(store: store).add(to: base)
         OperatorKeyEndpoints(store: store).add(to: base)
         AccountEndpoints(store: store).add(to: base)

@@ -21,21 +21,26 @@ struct APIKeyEndpoints {
 
     @Sendable
     func createAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let (draft, role) = try await JSONBody.decode(request) { fields -> (APIKeyStore.Draft, Role)? in
+        let mutation = try await MutationRequest(request, context)
+        let (draft, role) = try mutation.decode { fields -> (APIKeyStore.Draft, Role)? in
             let role = fields.optional("role", or: Role.viewer) { field in
                 field.word(of: Role.allCases.map(\.name)) { Role(name: $0) }
             }
             guard let draft = APIKeyFields.draft(fields), let role else { return nil }
             return (draft, role)
         }
-        let (key, secret) = try await store.apiKeys.insert(
-            draft,
-            for: .account(context.account.number, role),
-            by: context.actor
-        )
-        let location = "/v1/accounts/\(context.account.id)/api-keys/\(key.id)"
-        return APIKeyFields.created(key, secret, account: context.account.id, at: store.now, location)
+        return try await mutation.perform(store) { change in
+            let (key, secret) = try store.apiKeys.insert(
+                draft,
+                for: .account(context.account.number, role),
+                change
+            )
+            let location = "/v1/accounts/\(context.account.id)/api-keys/\(key.id)"
+            return Answer.change(.created, version: key.metadata.version, location: location) { object in
+                APIKeyFields.write(key, account: context.account.id, at: change.now, &object)
+                if !mutation.isDryRun { object.field("secret", secret.revealed) }
+            }
+        }
     }
 
     @Sendable
@@ -57,30 +62,31 @@ struct APIKeyEndpoints {
 
     @Sendable
     func updateAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let id = try context.id("api_key_id", APIKeyKind.self)
-        let precondition = try ETag.precondition(of: request)
-        let patch = try await JSONBody.decode(request, APIKeyFields.patch)
-        let key = try await store.apiKeys.update(
-            id,
-            patch,
-            if: precondition,
-            in: context.account.number,
-            by: context.actor
-        )
-        return APIKeyFields.answer(key, account: context.account.id, at: store.now)
+        let patch = try mutation.decode(APIKeyFields.patch)
+        return try await mutation.perform(store) { change in
+            let key = try store.apiKeys.update(
+                id,
+                patch,
+                if: mutation.precondition,
+                change
+            )
+            return APIKeyFields.changed(key, account: context.account.id, at: change.now)
+        }
     }
 
     @Sendable
     func deleteAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        try await store.apiKeys.delete(
-            context.id("api_key_id"),
-            if: ETag.precondition(of: request),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            try store.apiKeys.delete(
+                context.id("api_key_id"),
+                if: mutation.precondition,
+                change
+            )
+            return Answer.nothing
+        }
     }
 }
 
@@ -104,18 +110,9 @@ enum APIKeyFields {
         )
     }
 
-    /// 201, the only answer with the secret.
-    static func created(
-        _ key: APIKey,
-        _ secret: APIKeySecret,
-        account: AccountID?,
-        at now: UnixTime,
-        _ location: String
-    ) -> Response {
-        Answer.object(.created, version: key.metadata.version, location: location) { object in
-            write(key, account: account, at: now, &object)
-            object.field("secret", secret.revealed)
-        }
+    /// One key after a change.
+    static func changed(_ key: APIKey, account: AccountID?, at now: UnixTime) -> RecordedAnswer {
+        Answer.change(version: key.metadata.version) { write(key, account: account, at: now, &$0) }
     }
 
     /// One key; 304 when `request` says that its sender has it.
@@ -123,10 +120,10 @@ enum APIKeyFields {
         _ key: APIKey,
         account: AccountID?,
         at now: UnixTime,
-        for request: Request? = nil
+        for request: Request
     ) -> Response {
         let version = key.metadata.version
-        if let request, ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
+        if ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
         return Answer.object(version: version) { write(key, account: account, at: now, &$0) }
     }
 

@@ -29,9 +29,8 @@ struct AccountEndpoints {
 
     @Sendable
     func createAccount(_ request: Request, _ context: AppContext) async throws -> Response {
-        let actor = try context.requireOperator().actor(requestID: context.requestID)
-        try Query(request).finish()
-        let draft = try await JSONBody.decode(request) { fields -> AccountStore.Draft? in
+        let mutation = try await MutationRequest(request, operatorIn: context)
+        let draft = try mutation.decode { fields -> AccountStore.Draft? in
             let name = fields.required("name") { $0.name() }
             let externalID = fields.optional("external_id") { $0.text() }
             let labels = fields.optional("labels", or: Labels()) { $0.labels() }
@@ -48,12 +47,14 @@ struct AccountEndpoints {
                 retention: retention
             )
         }
-        let account = try await store.accounts.insert(draft, by: actor)
-        return Answer.object(
-            .created,
-            version: account.metadata.version,
-            location: "/v1/accounts/\(account.id)"
-        ) { write(account, &$0) }
+        return try await mutation.perform(store) { change in
+            let account = try store.accounts.insert(draft, change)
+            return Answer.change(
+                .created,
+                version: account.metadata.version,
+                location: "/v1/accounts/\(account.id)"
+            ) { write(account, &$0) }
+        }
     }
 
     @Sendable
@@ -77,9 +78,8 @@ struct AccountEndpoints {
 
     @Sendable
     func updateAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let precondition = try ETag.precondition(of: request)
-        let (patch, isOperators) = try await JSONBody.decode(request) {
+        let mutation = try await MutationRequest(request, context)
+        let (patch, isOperators) = try mutation.decode {
             fields -> (AccountStore.Patch, Bool)? in
             let isOperators =
                 fields.has("external_id") || fields.has("status") || fields.has("stored_bytes_limit")
@@ -90,44 +90,37 @@ struct AccountEndpoints {
                 labels: fields.changed("labels") { $0.labels() },
                 status: fields.changed("status") { $0.word(Account.Status.self) },
                 storedBytesLimit: fields.changed("stored_bytes_limit") { $0.integer(in: Self.bytes) },
-                retention: fields.changed("retention") { $0.retention() }
+                retention: fields.changed("retention") { $0.retention() },
+                requiresIfMatch: fields.changed("requires_if_match") { $0.flag() }
             )
             return (patch, isOperators)
         }
         guard !isOperators || context.caller.isOperator else {
             throw Problem(
                 .forbidden,
-                "An account's own admin may change name and labels; the rest is the operator's."
+                "An account's own admin may change name, labels and requires_if_match; the rest is the operator's."
             )
         }
-        let account = try await store.accounts.update(
-            context.account.number,
-            patch,
-            if: precondition,
-            by: context.actor
-        )
-        return Answer.object(version: account.metadata.version) { write(account, &$0) }
+        return try await mutation.perform(store) { change in
+            let account = try store.accounts.update(patch, if: mutation.precondition, change)
+            return Answer.change(version: account.metadata.version) { write(account, &$0) }
+        }
     }
 
     @Sendable
     func deleteAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
         guard context.caller.isOperator else { throw Problem(.forbidden, "This needs an operator key.") }
-        try Query(request).finish()
-        try await store.accounts.delete(
-            context.account.number,
-            if: ETag.precondition(of: request),
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            try store.accounts.delete(if: mutation.precondition, change)
+            return Answer.nothing
+        }
     }
 
     private func write(_ account: Account, _ object: inout JSONWriter) {
         object.field("id", account.id)
-        object.field("name", account.name.text)
-        object.field("status", account.status.rawValue)
+        object.account(account)
         object.field("stored_bytes", account.storedBytes)
-        object.field("stored_bytes_limit", account.storedBytesLimit)
-        object.object("retention") { $0.retention(account.retention) }
         object.metadata(account.metadata)
     }
 }

@@ -44,13 +44,14 @@ struct AlertEndpoints {
 
     @Sendable
     func closeAlert(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let shown = try await store.alerts.close(
-            context.id("alert_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object { write(shown, context, &$0) }
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store, holding: .usage) { change in
+            let shown = try store.alerts.close(
+                context.id("alert_id"),
+                change
+            )
+            return Answer.change { write(shown, context, &$0) }
+        }
     }
 
     private func write(_ shown: AlertStore.Shown, _ context: AccountContext, _ object: inout JSONWriter) {

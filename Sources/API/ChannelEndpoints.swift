@@ -21,8 +21,8 @@ struct ChannelEndpoints {
 
     @Sendable
     func createChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let draft = try await JSONBody.decode(request) { fields -> ChannelStore.Draft? in
+        let mutation = try await MutationRequest(request, context)
+        let draft = try mutation.decode { fields -> ChannelStore.Draft? in
             let name = fields.required("name") { $0.name() }
             let description = fields.optional("description", or: Text("")) { $0.description() }
             let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
@@ -37,10 +37,12 @@ struct ChannelEndpoints {
                 labels: labels
             )
         }
-        let channel = try await store.channels.insert(draft, in: context.account.number, by: context.actor)
-        let location = "/v1/accounts/\(context.account.id)/channels/\(channel.id)"
-        return Answer.object(.created, version: channel.metadata.version, location: location) {
-            write(channel, context, &$0)
+        return try await mutation.perform(store) { change in
+            let channel = try store.channels.insert(draft, change)
+            let location = "/v1/accounts/\(context.account.id)/channels/\(channel.id)"
+            return Answer.change(.created, version: channel.metadata.version, location: location) {
+                write(channel, context, &$0)
+            }
         }
     }
 
@@ -65,10 +67,9 @@ struct ChannelEndpoints {
 
     @Sendable
     func updateChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let id = try context.id("channel_id", ChannelKind.self)
-        let precondition = try ETag.precondition(of: request)
-        let patch = try await JSONBody.decode(request) { fields in
+        let patch = try mutation.decode { fields in
             ChannelStore.Patch(
                 name: fields.changed("name") { $0.name() },
                 description: fields.changed("description") { $0.description() },
@@ -77,37 +78,37 @@ struct ChannelEndpoints {
                 labels: fields.changed("labels") { $0.labels() }
             )
         }
-        let channel = try await store.channels.update(
-            id,
-            patch,
-            if: precondition,
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object(version: channel.metadata.version) { write(channel, context, &$0) }
+        return try await mutation.perform(store) { change in
+            let channel = try store.channels.update(
+                id,
+                patch,
+                if: mutation.precondition,
+                change
+            )
+            return Answer.change(version: channel.metadata.version) { write(channel, context, &$0) }
+        }
     }
 
     @Sendable
     func deleteChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
         let query = Query(request)
         let cascade = query.flag("cascade") ?? false
-        try query.finish()
-        try await store.channels.delete(
-            context.id("channel_id"),
-            cascade: cascade,
-            if: ETag.precondition(of: request),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context, query)
+        return try await mutation.perform(store) { change in
+            try store.channels.delete(
+                context.id("channel_id"),
+                cascade: cascade,
+                if: mutation.precondition,
+                change
+            )
+            return Answer.nothing
+        }
     }
 
     private func write(_ channel: Channel, _ context: AccountContext, _ object: inout JSONWriter) {
         object.field("id", channel.id)
         object.field("account_id", context.account.id)
-        object.field("name", channel.name.text)
-        object.field("description", channel.description)
-        object.field("status", channel.status.rawValue)
+        object.channel(channel)
         object.metadata(channel.metadata)
     }
 }

@@ -1,4 +1,5 @@
 import Domain
+import Native
 import Storage
 import Web
 
@@ -11,6 +12,11 @@ extension Field {
             guard let id = field.identifier(ChannelKind.self) else { return nil }
             return seen.insert(id).inserted ? id : field.refuse("is in the list already")
         }
+    }
+
+    /// `true` or `false`.
+    func flag() -> Bool? {
+        json.boolValue ?? refuse("must be true or false")
     }
 
     /// A severity by its wire name.

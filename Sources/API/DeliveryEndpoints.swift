@@ -45,18 +45,27 @@ struct DeliveryEndpoints {
 
     @Sendable
     func replayDelivery(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        do {
-            let (detail, applied) = try await store.deliveries.replay(
-                context.id("delivery_id"),
-                in: context.account.number,
-                by: context.actor,
-                through: commit
-            )
-            return Answer.object { object in
+        let mutation = try await MutationRequest(request, context)
+        let id = try context.id("delivery_id", DeliveryKind.self)
+        return try await mutation.performOutside(store) {
+            let (detail, applied) = try await replayed(id, mutation, context)
+            return Answer.change { object in
                 write(detail, context, &object)
                 object.field("applied", applied)
             }
+        }
+    }
+
+    /// A dry run answers what would come of it.
+    private func replayed(
+        _ id: DeliveryID,
+        _ mutation: MutationRequest,
+        _ context: AccountContext
+    ) async throws -> (DeliveryStore.Detail, applied: Int) {
+        let account = context.account.number
+        if mutation.isDryRun { return try await store.deliveries.tryReplay(id, in: account) }
+        do {
+            return try await store.deliveries.replay(id, in: account, by: context.actor, through: commit)
         } catch is PushFailure {
             throw Problem.unavailable
         }

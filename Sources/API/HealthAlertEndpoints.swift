@@ -18,24 +18,27 @@ struct HealthAlertEndpoints {
     @Sendable
     func getHealthAlerts(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
-        return answer(try await store.healthAlerts.find(in: context.account.number), context)
+        let found = try await store.healthAlerts.find(in: context.account.number)
+        if ETag.isCurrent(found.version, for: request) { return ETag.notModified(found.version) }
+        return Answer.response(answer(found, context))
     }
 
     @Sendable
     func putHealthAlerts(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let channel = try await JSONBody.decode(request) { fields -> Change<ChannelID> in
+        let mutation = try await MutationRequest(request, context)
+        let channel = try mutation.decode { fields -> Change<ChannelID> in
             if !fields.has("channel_id") { fields.refuse("channel_id", "is required; null turns them off") }
             return fields.clearable("channel_id") { $0.identifier(ChannelKind.self) }
         }.applied(to: nil)
-        try await store.healthAlerts.put(channel, in: context.account.number, by: context.actor)
-        return answer(channel, context)
+        return try await mutation.perform(store) { change in
+            answer(try store.healthAlerts.put(channel, if: mutation.precondition, change), context)
+        }
     }
 
-    private func answer(_ channel: ChannelID?, _ context: AccountContext) -> Response {
-        Answer.object { object in
+    private func answer(_ chosen: HealthAlertStore.Choice, _ context: AccountContext) -> RecordedAnswer {
+        Answer.change(version: chosen.version) { object in
             object.field("account_id", context.account.id)
-            object.field("channel_id", channel)
+            object.field("channel_id", chosen.channel)
         }
     }
 }

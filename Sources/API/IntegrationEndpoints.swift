@@ -26,21 +26,24 @@ struct IntegrationEndpoints {
 
     @Sendable
     func createIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let draft = try await JSONBody.decode(request, draft)
-        let (report, first) = try await store.integrations.insert(
-            draft,
-            in: context.account.number,
-            by: context.actor
-        )
-        let integration = report.integration
-        let location = "/v1/accounts/\(context.account.id)/integrations/\(integration.id)"
-        return Answer.object(.created, version: integration.metadata.version, location: location) { object in
-            write(report, context, &object)
-            object.field("push_url", first.addresses.url)
-            object.field("push_url_id", first.pushURL.pushURL.id)
-            object.field("compatible_url", first.addresses.compatibleURL)
-            object.field("compatible_url_note", first.addresses.compatibleURLNote)
+        let mutation = try await MutationRequest(request, context)
+        let draft = try mutation.decode(draft)
+        return try await mutation.perform(store) { change in
+            let (report, first) = try store.integrations.insert(
+                draft,
+                change
+            )
+            let integration = report.integration
+            let location = "/v1/accounts/\(context.account.id)/integrations/\(integration.id)"
+            return Answer.change(.created, version: integration.metadata.version, location: location) {
+                object in
+                write(report, context, &object)
+                object.field("push_url_id", first.pushURL.pushURL.id)
+                if mutation.isDryRun { return }
+                object.field("push_url", first.addresses.url)
+                object.field("compatible_url", first.addresses.compatibleURL)
+                object.field("compatible_url_note", first.addresses.compatibleURLNote)
+            }
         }
     }
 
@@ -70,10 +73,9 @@ struct IntegrationEndpoints {
 
     @Sendable
     func updateIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let id = try context.id("integration_id", IntegrationKind.self)
-        let precondition = try ETag.precondition(of: request)
-        let patch = try await JSONBody.decode(request) { fields in
+        let patch = try mutation.decode { fields in
             IntegrationStore.Patch(
                 name: fields.changed("name") { $0.name() },
                 description: fields.changed("description") { $0.description() },
@@ -85,26 +87,28 @@ struct IntegrationEndpoints {
                 labels: fields.changed("labels") { $0.labels() }
             )
         }
-        let report = try await store.integrations.update(
-            id,
-            patch,
-            if: precondition,
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object(version: report.integration.metadata.version) { write(report, context, &$0) }
+        return try await mutation.perform(store) { change in
+            let report = try store.integrations.update(
+                id,
+                patch,
+                if: mutation.precondition,
+                change
+            )
+            return Answer.change(version: report.integration.metadata.version) { write(report, context, &$0) }
+        }
     }
 
     @Sendable
     func deleteIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        try await store.integrations.delete(
-            context.id("integration_id"),
-            if: ETag.precondition(of: request),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            try store.integrations.delete(
+                context.id("integration_id"),
+                if: mutation.precondition,
+                change
+            )
+            return Answer.nothing
+        }
     }
 
     // MARK: Fields
@@ -160,16 +164,7 @@ struct IntegrationEndpoints {
         let integration = report.integration
         object.field("id", integration.id)
         object.field("account_id", context.account.id)
-        object.field("type", integration.type.name)
-        object.field("mode", integration.mode.name)
-        object.field("name", integration.name.text)
-        object.field("description", integration.description)
-        object.channels(of: integration.mode)
-        object.field("status", integration.status.rawValue)
-        object.object("rate_limit") {
-            $0.field("pushes_per_second", integration.rateLimit.pushesPerSecond)
-            $0.field("burst", integration.rateLimit.burst)
-        }
+        object.integration(integration)
         object.field("last_delivery_at", report.lastDeliveryAt)
         object.array("refusals") { list in
             for refusal in report.refusals {
@@ -181,20 +176,6 @@ struct IntegrationEndpoints {
             }
         }
         object.metadata(integration.metadata)
-    }
-}
-
-extension JSONWriter {
-    fileprivate mutating func channels(of mode: Integration.Mode) {
-        var (channel, defaults): (ChannelID?, [ChannelID]) = (nil, [])
-        switch mode {
-        case .dedicated(let id): channel = id
-        case .shared(let ids): defaults = ids
-        }
-        field("channel_id", channel)
-        array("default_channel_ids") { list in
-            for id in defaults { list.value(id.description) }
-        }
     }
 }
 

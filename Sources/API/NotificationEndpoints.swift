@@ -57,29 +57,31 @@ struct NotificationEndpoints {
 
     @Sendable
     func replayNotification(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let replayed = try await store.notifications.replay(
-            context.id("notification_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object(.accepted) { $0.detail(replayed, context) }
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store, holding: .usage) { change in
+            let replayed = try store.notifications.replay(
+                context.id("notification_id"),
+                change
+            )
+            return Answer.change(.accepted) { $0.detail(replayed, context) }
+        }
     }
 
     @Sendable
     func replayNotifications(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let range = try await JSONBody.decode(request, range)
+        let mutation = try await MutationRequest(request, context)
+        let range = try mutation.decode(range)
         try await store.notifiers.check(range.notifier, at: "/notifier_id", in: context.account.number)
-        let count = try await store.notifications.replayDead(
-            of: range.notifier,
-            since: range.since,
-            until: range.until,
-            limit: range.limit,
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object(.accepted) { $0.field("replayed", count) }
+        return try await mutation.perform(store, holding: .usage) { change in
+            let count = try store.notifications.replayDead(
+                of: range.notifier,
+                since: range.since,
+                until: range.until,
+                limit: range.limit,
+                change
+            )
+            return Answer.change(.accepted) { $0.field("replayed", count) }
+        }
     }
 
     /// Which dead notifications are to be sent again.

@@ -25,21 +25,24 @@ struct NotifierEndpoints {
 
     @Sendable
     func createNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let channel = try context.id("channel_id", ChannelKind.self)
-        let draft = try await JSONBody.decode(request, fields.draft)
-        let report = try await store.notifiers.insert(
-            draft,
-            of: channel,
-            in: context.account.number,
-            by: context.actor
-        )
-        let notifier = report.notifier
-        let location = "/v1/accounts/\(context.account.id)/channels/\(channel)/notifiers/\(notifier.id)"
-        return Answer.object(.created, version: notifier.metadata.version, location: location) { object in
-            object.notifier(report, of: context.account.id, at: store.now)
-            if case .webhook(_, _, let secrets) = notifier.settings, let secret = secrets.first {
-                object.field("signing_secret", secret.text)
+        let draft = try mutation.decode(fields.draft)
+        return try await mutation.perform(store) { change in
+            let report = try store.notifiers.insert(
+                draft,
+                of: channel,
+                change
+            )
+            let notifier = report.notifier
+            let location = "/v1/accounts/\(context.account.id)/channels/\(channel)/notifiers/\(notifier.id)"
+            return Answer.change(.created, version: notifier.metadata.version, location: location) { object in
+                object.notifier(report, of: context.account.id, at: store.now)
+                if !mutation.isDryRun, case .webhook(_, _, let secrets) = notifier.settings,
+                    let secret = secrets.first
+                {
+                    object.field("signing_secret", secret.text)
+                }
             }
         }
     }
@@ -62,52 +65,54 @@ struct NotifierEndpoints {
     @Sendable
     func getNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
-        return answer(try await find(context), context)
+        return Answer.response(answer(try await find(context), context))
     }
 
     @Sendable
     func updateNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let precondition = try ETag.precondition(of: request)
+        let mutation = try await MutationRequest(request, context)
         // The kind says how settings are read; it never changes.
         let old = try await find(context).notifier
-        let patch = try await JSONBody.decode(request) { fields.patch($0, of: old.kind) }
-        let report = try await store.notifiers.update(
-            old.id,
-            patch,
-            if: precondition,
-            of: old.channelID,
-            in: context.account.number,
-            by: context.actor
-        )
-        return answer(report, context)
+        let patch = try mutation.decode { fields.patch($0, of: old.kind) }
+        return try await mutation.perform(store) { change in
+            let report = try store.notifiers.update(
+                old.id,
+                patch,
+                if: mutation.precondition,
+                of: old.channelID,
+                change
+            )
+            return answer(report, context)
+        }
     }
 
     @Sendable
     func deleteNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        try await store.notifiers.delete(
-            context.id("notifier_id"),
-            if: ETag.precondition(of: request),
-            of: context.id("channel_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            try store.notifiers.delete(
+                context.id("notifier_id"),
+                if: mutation.precondition,
+                of: context.id("channel_id"),
+                change
+            )
+            return Answer.nothing
+        }
     }
 
     @Sendable
     func rotateNotifierSecret(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let new = try await store.notifiers.rotateSecret(
-            of: context.id("notifier_id"),
-            of: context.id("channel_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object { object in
-            object.field("signing_secret", new.secret.text)
-            object.field("previous_ends_at", new.previousEndsAt)
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            let new = try store.notifiers.rotateSecret(
+                of: context.id("notifier_id"),
+                of: context.id("channel_id"),
+                change
+            )
+            return Answer.change { object in
+                if !mutation.isDryRun { object.field("signing_secret", new.secret.text) }
+                object.field("previous_ends_at", new.previousEndsAt)
+            }
         }
     }
 
@@ -121,8 +126,8 @@ struct NotifierEndpoints {
         )
     }
 
-    private func answer(_ report: NotifierStore.Report, _ context: AccountContext) -> Response {
-        Answer.object(version: report.notifier.metadata.version) {
+    private func answer(_ report: NotifierStore.Report, _ context: AccountContext) -> RecordedAnswer {
+        Answer.change(version: report.notifier.metadata.version) {
             $0.notifier(report, of: context.account.id, at: store.now)
         }
     }

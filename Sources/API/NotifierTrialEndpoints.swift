@@ -21,29 +21,39 @@ struct NotifierTrialEndpoints {
 
     @Sendable
     func testNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let channel = try context.id("channel_id", ChannelKind.self)
         let account = context.account.number
         let notifier = try await store.notifiers.find(context.id("notifier_id"), of: channel, in: account)
             .notifier
         let message = try await store.notifications.sample(.opened, of: nil, in: channel, of: account)
         let shown = sender.preview(message, kind: notifier.kind, template: notifier.template)
-        let result = await sender.send(
-            message,
-            to: notifier.settings,
-            template: notifier.template,
-            at: store.now
-        )
-        return Answer.object { object in
-            object.field("sent", result.failure == nil)
-            object.field("failure", result.failure?.rawValue)
-            object.field("detail", result.detail)
-            object.field("status_code", result.statusCode)
-            object.field("response", result.response)
-            object.field("latency_ms", result.milliseconds)
+        return try await mutation.performOutside(store) {
+            let result =
+                mutation.isDryRun
+                ? nil
+                : await sender.send(
+                    message,
+                    to: notifier.settings,
+                    template: notifier.template,
+                    at: store.now
+                )
+            return answer(result, shown)
+        }
+    }
+
+    /// `result`: nil when nothing was sent.
+    private func answer(_ result: SendResult?, _ shown: Preview) -> RecordedAnswer {
+        Answer.change { object in
+            object.field("sent", result.map { $0.failure == nil } ?? false)
+            object.field("failure", result?.failure?.rawValue)
+            object.field("detail", result?.detail)
+            object.field("status_code", result?.statusCode)
+            object.field("response", result?.response)
+            object.field("latency_ms", result?.milliseconds ?? 0)
             object.field("message_title", shown.rendered.title)
             object.field("message_text", shown.rendered.text)
-            object.field("template_problem", result.templateProblem)
+            object.field("template_problem", result.map(\.templateProblem) ?? shown.rendered.problem)
         }
     }
 

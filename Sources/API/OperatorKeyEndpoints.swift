@@ -1,6 +1,7 @@
 import Domain
 import HTTPTypes
 import Hummingbird
+import Native
 import Storage
 import Web
 
@@ -20,11 +21,16 @@ struct OperatorKeyEndpoints {
 
     @Sendable
     func createOperatorKey(_ request: Request, _ context: AppContext) async throws -> Response {
-        let actor = try context.requireOperator().actor(requestID: context.requestID)
-        try Query(request).finish()
-        let draft = try await JSONBody.decode(request, APIKeyFields.draft)
-        let (key, secret) = try await store.apiKeys.insert(draft, for: .operator, by: actor)
-        return APIKeyFields.created(key, secret, account: nil, at: store.now, "/v1/operator-keys/\(key.id)")
+        let mutation = try await MutationRequest(request, operatorIn: context)
+        let draft = try mutation.decode(APIKeyFields.draft)
+        return try await mutation.perform(store) { change in
+            let (key, secret) = try store.apiKeys.insert(draft, for: .operator, change)
+            let location = "/v1/operator-keys/\(key.id)"
+            return Answer.change(.created, version: key.metadata.version, location: location) { object in
+                APIKeyFields.write(key, account: nil, at: change.now, &object)
+                if !mutation.isDryRun { object.field("secret", secret.revealed) }
+            }
+        }
     }
 
     @Sendable
@@ -48,26 +54,26 @@ struct OperatorKeyEndpoints {
 
     @Sendable
     func updateOperatorKey(_ request: Request, _ context: AppContext) async throws -> Response {
-        let actor = try context.requireOperator().actor(requestID: context.requestID)
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, operatorIn: context)
         let id = try context.keyID()
-        let precondition = try ETag.precondition(of: request)
-        let patch = try await JSONBody.decode(request, APIKeyFields.patch)
-        let key = try await store.apiKeys.update(id, patch, if: precondition, in: .installation, by: actor)
-        return APIKeyFields.answer(key, account: nil, at: store.now)
+        let patch = try mutation.decode(APIKeyFields.patch)
+        return try await mutation.perform(store) { change in
+            let key = try store.apiKeys.update(id, patch, if: mutation.precondition, change)
+            return APIKeyFields.changed(key, account: nil, at: change.now)
+        }
     }
 
     @Sendable
     func deleteOperatorKey(_ request: Request, _ context: AppContext) async throws -> Response {
-        let actor = try context.requireOperator().actor(requestID: context.requestID)
-        try Query(request).finish()
-        try await store.apiKeys.delete(
-            context.keyID(),
-            if: ETag.precondition(of: request),
-            in: .installation,
-            by: actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, operatorIn: context)
+        return try await mutation.perform(store) { change in
+            try store.apiKeys.delete(
+                context.keyID(),
+                if: mutation.precondition,
+                change
+            )
+            return Answer.nothing
+        }
     }
 }
 

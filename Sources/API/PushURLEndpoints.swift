@@ -23,9 +23,9 @@ struct PushURLEndpoints {
 
     @Sendable
     func createPushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
-        let draft = try await JSONBody.decode(request) { fields -> PushURLStore.Draft? in
+        let draft = try mutation.decode { fields -> PushURLStore.Draft? in
             let description = fields.optional("description", or: Text("")) { $0.description() }
             let expiresAt = fields.optional("expires_at") { $0.time() }
             let externalID = fields.optional("external_id") { $0.text() }
@@ -38,19 +38,20 @@ struct PushURLEndpoints {
                 labels: labels
             )
         }
-        let issued = try await store.pushURLs.insert(
-            draft,
-            for: integration,
-            in: context.account.number,
-            by: context.actor
-        )
-        let pushURL = issued.pushURL.pushURL
-        let location =
-            "/v1/accounts/\(context.account.id)/integrations/\(integration)/push-urls/\(pushURL.id)"
-        let now = store.now
-        return Answer.object(.created, version: pushURL.metadata.version, location: location) { object in
-            write(issued.pushURL, context, at: now, &object)
-            write(issued.addresses, &object)
+        return try await mutation.perform(store) { change in
+            let issued = try store.pushURLs.insert(
+                draft,
+                for: integration,
+                change
+            )
+            let pushURL = issued.pushURL.pushURL
+            let location =
+                "/v1/accounts/\(context.account.id)/integrations/\(integration)/push-urls/\(pushURL.id)"
+            let now = store.now
+            return Answer.change(.created, version: pushURL.metadata.version, location: location) { object in
+                write(issued.pushURL, context, at: now, &object)
+                if !mutation.isDryRun { write(issued.addresses, &object) }
+            }
         }
     }
 
@@ -77,15 +78,14 @@ struct PushURLEndpoints {
             of: context.id("integration_id"),
             in: context.account.number
         )
-        return answer(pushURL, context)
+        return Answer.response(answer(pushURL, context))
     }
 
     @Sendable
     func updatePushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let id = try context.id("push_url_id", PushURLKind.self)
-        let precondition = try ETag.precondition(of: request)
-        let patch = try await JSONBody.decode(request) { fields in
+        let patch = try mutation.decode { fields in
             PushURLStore.Patch(
                 description: fields.changed("description") { $0.description() },
                 expiresAt: fields.changed("expires_at") { $0.time() },
@@ -93,45 +93,48 @@ struct PushURLEndpoints {
                 labels: fields.changed("labels") { $0.labels() }
             )
         }
-        let pushURL = try await store.pushURLs.update(
-            id,
-            patch,
-            if: precondition,
-            of: context.id("integration_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return answer(pushURL, context)
+        return try await mutation.perform(store) { change in
+            let pushURL = try store.pushURLs.update(
+                id,
+                patch,
+                if: mutation.precondition,
+                of: context.id("integration_id"),
+                change
+            )
+            return answer(pushURL, context)
+        }
     }
 
     @Sendable
     func deletePushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        try await store.pushURLs.revoke(
-            context.id("push_url_id"),
-            if: ETag.precondition(of: request),
-            of: context.id("integration_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            try store.pushURLs.revoke(
+                context.id("push_url_id"),
+                if: mutation.precondition,
+                of: context.id("integration_id"),
+                change
+            )
+            return Answer.nothing
+        }
     }
 
     @Sendable
     func revealPushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let addresses = try await store.pushURLs.reveal(
-            context.id("push_url_id"),
-            of: context.id("integration_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object { write(addresses, &$0) }
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            let addresses = try store.pushURLs.reveal(
+                context.id("push_url_id"),
+                of: context.id("integration_id"),
+                change
+            )
+            return Answer.change { if !mutation.isDryRun { write(addresses, &$0) } }
+        }
     }
 
-    private func answer(_ pushURL: MaskedPushURL, _ context: AccountContext) -> Response {
+    private func answer(_ pushURL: MaskedPushURL, _ context: AccountContext) -> RecordedAnswer {
         let now = store.now
-        return Answer.object(version: pushURL.pushURL.metadata.version) {
+        return Answer.change(version: pushURL.pushURL.metadata.version) {
             write(pushURL, context, at: now, &$0)
         }
     }

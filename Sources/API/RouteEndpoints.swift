@@ -22,23 +22,24 @@ struct RouteEndpoints {
 
     @Sendable
     func createRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
-        let (draft, position) = try await JSONBody.decode(request) { fields -> (RouteStore.Draft, Int?)? in
+        let (draft, position) = try mutation.decode { fields -> (RouteStore.Draft, Int?)? in
             let position = fields.optional("position") { $0.position() }
             return RouteFields.draft(fields, at: "").map { ($0, position) }
         }
-        let route = try await store.routes.insert(
-            draft,
-            at: position,
-            of: integration,
-            in: context.account.number,
-            by: context.actor
-        )
-        let location =
-            "/v1/accounts/\(context.account.id)/integrations/\(integration)/routes/\(route.route.id)"
-        return Answer.object(.created, version: route.metadata.version, location: location) {
-            write(route, of: integration, context, &$0)
+        return try await mutation.perform(store) { change in
+            let route = try store.routes.insert(
+                draft,
+                at: position,
+                of: integration,
+                change
+            )
+            let location =
+                "/v1/accounts/\(context.account.id)/integrations/\(integration)/routes/\(route.route.id)"
+            return Answer.change(.created, version: route.metadata.version, location: location) {
+                write(route, of: integration, context, &$0)
+            }
         }
     }
 
@@ -64,24 +65,24 @@ struct RouteEndpoints {
 
     @Sendable
     func replaceRoutes(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
-        let precondition = try ETag.precondition(of: request)
-        let entries = try await JSONBody.decode(request) { fields in
+        let entries = try mutation.decode { fields in
             fields.required("routes") { list in
                 list.array(count: 0...Limits.routes) { RouteFields.entry($0) }
             }
         }
-        let list = try await store.routes.replace(
-            with: entries,
-            if: precondition,
-            of: integration,
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object(version: list.version) { object in
-            object.array("items") { items in
-                for route in list.items { items.object { write(route, of: integration, context, &$0) } }
+        return try await mutation.perform(store) { change in
+            let list = try store.routes.replace(
+                with: entries,
+                if: mutation.precondition,
+                of: integration,
+                change
+            )
+            return Answer.change(version: list.version) { object in
+                object.array("items") { items in
+                    for route in list.items { items.object { write(route, of: integration, context, &$0) } }
+                }
             }
         }
     }
@@ -103,33 +104,36 @@ struct RouteEndpoints {
 
     @Sendable
     func updateRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
         let id = try context.id("route_id", RouteKind.self)
-        let precondition = try ETag.precondition(of: request)
-        let patch = try await JSONBody.decode(request, RouteFields.patch)
-        let route = try await store.routes.update(
-            id,
-            patch,
-            if: precondition,
-            of: integration,
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.object(version: route.metadata.version) { write(route, of: integration, context, &$0) }
+        let patch = try mutation.decode(RouteFields.patch)
+        return try await mutation.perform(store) { change in
+            let route = try store.routes.update(
+                id,
+                patch,
+                if: mutation.precondition,
+                of: integration,
+                change
+            )
+            return Answer.change(version: route.metadata.version) {
+                write(route, of: integration, context, &$0)
+            }
+        }
     }
 
     @Sendable
     func deleteRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        try await store.routes.delete(
-            context.id("route_id"),
-            if: ETag.precondition(of: request),
-            of: context.id("integration_id"),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            try store.routes.delete(
+                context.id("route_id"),
+                if: mutation.precondition,
+                of: context.id("integration_id"),
+                change
+            )
+            return Answer.nothing
+        }
     }
 
     private func write(
@@ -138,26 +142,10 @@ struct RouteEndpoints {
         _ context: AccountContext,
         _ object: inout JSONWriter
     ) {
-        let route = placed.route
-        object.field("id", route.id)
+        object.field("id", placed.route.id)
         object.field("account_id", context.account.id)
         object.field("integration_id", integration)
-        object.field("name", placed.name)
-        object.field("position", placed.position)
-        object.rawField("conditions", placed.conditionsJSON)
-        object.field("mode", route.target.mode)
-        object.array("channel_ids") { list in
-            for id in route.target.channelIDs { list.value(id.description) }
-        }
-        object.field("name_mapping_label", route.target.label)
-        object.field("on_match", route.onMatch.rawValue)
+        object.route(placed)
         object.metadata(placed.metadata)
-    }
-}
-
-extension Route.Target {
-    /// The label of a route that finds its channel by name.
-    fileprivate var label: Text? {
-        if case .channelNamed(let label) = self { label } else { nil }
     }
 }

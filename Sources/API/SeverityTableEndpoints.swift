@@ -22,50 +22,53 @@ struct SeverityTableEndpoints {
         try Query(request).finish()
         let table = try await store.severityTables.find(type(context), in: context.account.number)
         if ETag.isCurrent(table.version, for: request) { return ETag.notModified(table.version) }
-        return answer(table, context)
+        return Answer.response(answer(table, context))
     }
 
     @Sendable
     func replaceSeverityTable(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let (type, precondition) = (try type(context), try ETag.precondition(of: request))
-        let new = try await JSONBody.decode(request, SeverityTableFields.table)
-        let table = try await store.severityTables.replace(
-            type,
-            with: new,
-            if: precondition,
-            in: context.account.number,
-            by: context.actor
-        )
-        return answer(table, context)
+        let mutation = try await MutationRequest(request, context)
+        let type = try type(context)
+        let new = try mutation.decode(SeverityTableFields.table)
+        return try await mutation.perform(store) { change in
+            let table = try store.severityTables.replace(
+                type,
+                with: new,
+                if: mutation.precondition,
+                change
+            )
+            return answer(table, context)
+        }
     }
 
     @Sendable
     func updateSeverityTable(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let (type, precondition) = (try type(context), try ETag.precondition(of: request))
-        let (changes, fallback) = try await JSONBody.decode(request, SeverityTableFields.changes)
-        let table = try await store.severityTables.update(
-            type,
-            changes,
-            fallback: fallback,
-            if: precondition,
-            in: context.account.number,
-            by: context.actor
-        )
-        return answer(table, context)
+        let mutation = try await MutationRequest(request, context)
+        let type = try type(context)
+        let (changes, fallback) = try mutation.decode(SeverityTableFields.changes)
+        return try await mutation.perform(store) { change in
+            let table = try store.severityTables.update(
+                type,
+                changes,
+                fallback: fallback,
+                if: mutation.precondition,
+                change
+            )
+            return answer(table, context)
+        }
     }
 
     @Sendable
     func resetSeverityTable(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        try await store.severityTables.reset(
-            type(context),
-            if: ETag.precondition(of: request),
-            in: context.account.number,
-            by: context.actor
-        )
-        return Answer.empty
+        let mutation = try await MutationRequest(request, context)
+        return try await mutation.perform(store) { change in
+            try store.severityTables.reset(
+                type(context),
+                if: mutation.precondition,
+                change
+            )
+            return Answer.nothing
+        }
     }
 
     private func type(_ context: AccountContext) throws -> IntegrationType {
@@ -76,19 +79,11 @@ struct SeverityTableEndpoints {
         return format.type
     }
 
-    private func answer(_ table: AccountSeverityTable, _ context: AccountContext) -> Response {
-        Answer.object(version: table.version) { object in
+    private func answer(_ table: AccountSeverityTable, _ context: AccountContext) -> RecordedAnswer {
+        Answer.change(version: table.version) { object in
             object.field("account_id", context.account.id)
             object.field("integration_type", table.type.name)
-            object.array("entries") { list in
-                for entry in table.table.entries {
-                    list.object {
-                        $0.field("level", entry.level)
-                        $0.field("severity", entry.severity.name)
-                    }
-                }
-            }
-            object.field("fallback", table.table.fallback.name)
+            object.severityTable(table.table)
             object.field("is_default", table.isDefault)
             object.field("version", table.version.value)
         }

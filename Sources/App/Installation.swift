@@ -245,7 +245,9 @@ package struct Installation: Sendable {
         )
         let actor = Actor(key: nil, role: "command-line", requestID: "bootstrap")
         do {
-            _ = try await store.apiKeys.insert(draft, for: .operator, by: actor, secret: secret)
+            _ = try await store.change(.installation, by: actor) { [store] change in
+                try store.apiKeys.insert(draft, for: .operator, secret: secret, change)
+            }
         } catch StoreError.nameTaken {
             // Another node was first: its key is the one.
             PrivateFile.remove(path)

@@ -113,7 +113,14 @@ package struct Server {
         health.add(to: router)
         if settings.metricsListen == nil { health.addMetrics(to: router) }
         if settings.role.servesAPI {
-            API.mount(on: router, store: store, commit: commit, sender: sender, usage: usage)
+            API.mount(
+                on: router,
+                store: store,
+                commit: commit,
+                sender: sender,
+                usage: usage,
+                clientAddress: ClientAddress(trusted: installation.settings.trustedProxies)
+            )
         }
         return router
     }

@@ -16,6 +16,8 @@ package struct Account: Sendable {
     /// Bytes of raw deliveries that it keeps.
     package let storedBytes: Int64
     package let retention: Retention
+    /// Whether changes of its resources must say by `If-Match` which version they change.
+    package let requiresIfMatch: Bool
     package let metadata: Metadata
 
     package init(
@@ -26,6 +28,7 @@ package struct Account: Sendable {
         storedBytesLimit: Int64,
         storedBytes: Int64,
         retention: Retention,
+        requiresIfMatch: Bool,
         metadata: Metadata
     ) {
         self.id = id
@@ -35,6 +38,7 @@ package struct Account: Sendable {
         self.storedBytesLimit = storedBytesLimit
         self.storedBytes = storedBytes
         self.retention = retention
+        self.requiresIfMatch = requiresIfMatch
         self.metadata = metadata
     }
 }

@@ -56,28 +56,6 @@ extension APIKeyStore {
         let isUsable: Bool
     }
 
-    /// Runs `body` in a transaction on keys of `account`, which must not be deleted.
-    func change<Result: Sendable>(
-        _ account: AccountNumber,
-        by actor: Actor,
-        _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
-    ) async throws -> Result {
-        let identifiers = store.identifiers
-        return try await store.database.transaction(.of(account)) { connection in
-            try AccountLock.configuration(of: account, on: connection)
-            if account != .installation { _ = try AccountStore.find(account, on: connection) }
-            return try body(
-                ConfigurationWrite(
-                    connection: connection,
-                    account: account,
-                    actor: actor,
-                    now: identifiers.now,
-                    identifiers: identifiers
-                )
-            )
-        }
-    }
-
     static func newSecret(for owner: APIKey.Owner) -> APIKeySecret {
         var random = SecureRandom()
         return APIKeySecret(kind: owner == .operator ? .operator : .account, random: &random)
@@ -90,7 +68,7 @@ extension APIKeyStore {
         throw StoreError.invalid(ValidationErrors([FieldError("/expires_at", detail)]))
     }
 
-    static func checkOthers(than id: APIKeyID, _ change: ConfigurationWrite) throws {
+    static func checkOthers(than id: APIKeyID, _ change: Mutation) throws {
         let values: [SQLValue] = [.account(.installation), .id(id), .time(change.now)]
         let count = try change.connection.row(otherActive, values) { row throws(SQLError) in row.int(0) } ?? 0
         guard count > 0 else { throw StoreError.lastOperatorKey }

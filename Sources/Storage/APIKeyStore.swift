@@ -6,7 +6,7 @@ import SQL
 ///
 /// Pushes know nothing of them, so no change here raises an account's revision.
 package struct APIKeyStore: Sendable {
-    let store: Store
+    package let store: Store
 
     /// What a new key is made of.
     package struct Draft: Sendable {
@@ -59,40 +59,36 @@ package struct APIKeyStore: Sendable {
     package func insert(
         _ draft: Draft,
         for owner: APIKey.Owner,
-        by actor: Actor,
-        secret given: APIKeySecret? = nil
-    ) async throws -> (key: APIKey, secret: APIKeySecret) {
+        secret given: APIKeySecret? = nil,
+        _ change: Mutation
+    ) throws -> (key: APIKey, secret: APIKeySecret) {
         let secret = given ?? Self.newSecret(for: owner)
-        let key = try await change(owner.account, by: actor) { change in
-            let expiresAt = draft.expiresAt ?? change.now.adding(milliseconds: Self.lifetime.usual)
-            try Self.check(expiresAt, at: change.now)
-            let key = APIKey(
-                id: change.identifiers.next(),
-                owner: owner,
-                name: draft.name,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: change.now),
-                expiresAt: expiresAt,
-                lastUsedAt: nil
-            )
-            let head: [SQLValue] = [
-                .account(owner.account), .id(key.id), .text(secret.publicID), .blob(secret.digest.bytes),
-                .integer(owner.role.map { Int64($0.rawValue) } ?? Self.operatorRole),
-            ]
-            try naming { try change.connection.run(Self.insert, head + Self.values(of: key)) }
-            try change.audit("api_key.create", key.id.description) {
-                $0.field("name", utf8: key.name.text.bytes)
-                $0.field("role", owner.role?.name ?? "operator")
-            }
-            return key
-        }
+        let expiresAt = draft.expiresAt ?? change.now.adding(milliseconds: Self.lifetime.usual)
+        try Self.check(expiresAt, at: change.now)
+        let key = APIKey(
+            id: change.identifiers.next(),
+            owner: owner,
+            name: draft.name,
+            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: change.now),
+            expiresAt: expiresAt,
+            lastUsedAt: nil
+        )
+        let head: [SQLValue] = [
+            .account(owner.account), .id(key.id), .text(secret.publicID), .blob(secret.digest.bytes),
+            .integer(owner.role.map { Int64($0.rawValue) } ?? Self.operatorRole),
+        ]
+        try naming { try change.connection.run(Self.insert, head + Self.values(of: key)) }
+        try change.note("api_key.create", key.id.description, after: key.state)
         return (key, secret)
     }
 
     /// Makes one more operator key, for whoever holds the data directory. The others stay.
     package func replaceOperatorKeys(by actor: Actor) async throws -> (key: APIKey, secret: APIKeySecret) {
-        let name = Name(trusted: Text("reset \(store.now)"))
-        let draft = Draft(name: name, expiresAt: nil, externalID: nil, labels: Labels())
-        return try await insert(draft, for: .operator, by: actor)
+        try await store.change(.installation, by: actor) { change in
+            let name = Name(trusted: Text("reset \(change.now)"))
+            let draft = Draft(name: name, expiresAt: nil, externalID: nil, labels: Labels())
+            return try insert(draft, for: .operator, change)
+        }
     }
 
     /// The key. Throws `notFound`.
@@ -123,50 +119,39 @@ package struct APIKeyStore: Sendable {
         _ id: APIKeyID,
         _ patch: Patch,
         if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> APIKey {
-        try await change(account, by: actor) { change in
-            let old = try Self.find(id, in: account, on: change.connection)
-            try precondition.check(old.metadata.version)
-            if let expiresAt = patch.expiresAt { try Self.check(expiresAt, at: change.now) }
-            let new = APIKey(
-                id: id,
-                owner: old.owner,
-                name: patch.name ?? old.name,
-                metadata: old.metadata.changed(
-                    externalID: patch.externalID,
-                    labels: patch.labels,
-                    at: change.now
-                ),
-                expiresAt: patch.expiresAt ?? old.expiresAt,
-                lastUsedAt: old.lastUsedAt
-            )
-            try naming {
-                try change.connection.run(Self.update, [.account(account), .id(id)] + Self.values(of: new))
-            }
-            try change.audit("api_key.update", id.description) {
-                $0.field("name", utf8: new.name.text.bytes)
-                $0.field("expires_at", new.expiresAt.description)
-            }
-            return new
+        _ change: Mutation
+    ) throws -> APIKey {
+        let account = change.account
+        let old = try Self.find(id, in: account, on: change.connection)
+        try precondition.check(old.metadata.version)
+        if let expiresAt = patch.expiresAt { try Self.check(expiresAt, at: change.now) }
+        let new = APIKey(
+            id: id,
+            owner: old.owner,
+            name: patch.name ?? old.name,
+            metadata: old.metadata.changed(
+                externalID: patch.externalID,
+                labels: patch.labels,
+                at: change.now
+            ),
+            expiresAt: patch.expiresAt ?? old.expiresAt,
+            lastUsedAt: old.lastUsedAt
+        )
+        try naming {
+            try change.connection.run(Self.update, [.account(account), .id(id)] + Self.values(of: new))
         }
+        try change.note("api_key.update", id.description, before: old.state, after: new.state)
+        return new
     }
 
     /// Revokes a key at once. Throws `notFound`, `preconditionFailed`, and `lastOperatorKey` when no other
     /// operator key is active.
-    package func delete(
-        _ id: APIKeyID,
-        if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
-        try await change(account, by: actor) { change in
-            let key = try Self.find(id, in: account, on: change.connection)
-            try precondition.check(key.metadata.version)
-            if key.owner == .operator { try Self.checkOthers(than: id, change) }
-            try change.connection.run(Self.delete, [.account(account), .id(id)])
-            try change.audit("api_key.delete", id.description) { $0.field("name", utf8: key.name.text.bytes) }
-        }
+    package func delete(_ id: APIKeyID, if precondition: Precondition, _ change: Mutation) throws {
+        let account = change.account
+        let key = try Self.find(id, in: account, on: change.connection)
+        try precondition.check(key.metadata.version)
+        if key.owner == .operator { try Self.checkOthers(than: id, change) }
+        try change.connection.run(Self.delete, [.account(account), .id(id)])
+        try change.note("api_key.delete", id.description, before: key.state)
     }
 }

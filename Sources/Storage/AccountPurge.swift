@@ -26,6 +26,7 @@ extension AccountStore {
         purge("integrations", by: "id"), purge("integration_numbers", by: "number"),
         purge("channels", by: "id"),
         purge("severity_tables", by: "integration_type"), purge("api_keys", by: "id"),
+        purge("idempotency_keys", by: "scope"),
         purge("account_usage", by: "account_id"),
     ]
 

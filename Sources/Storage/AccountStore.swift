@@ -9,12 +9,12 @@ extension AccountNumber {
 
 /// The accounts of the installation.
 package struct AccountStore: Sendable {
-    let store: Store
+    package let store: Store
 
     private static let select = """
         SELECT a.account_id, a.id, a.name, a.status, a.stored_bytes_limit, COALESCE(u.stored_bytes, 0),
             a.body_days, a.event_days, a.alert_days, a.audit_days,
-            a.external_id, a.labels, a.version, a.created_at, a.updated_at
+            a.external_id, a.labels, a.version, a.created_at, a.updated_at, a.requires_if_match
         FROM accounts a LEFT JOIN account_usage u ON u.account_id = a.account_id
         WHERE a.deleted_at IS NULL
         """
@@ -35,9 +35,9 @@ package struct AccountStore: Sendable {
     )
     static let update = SQLStatement(
         """
-        UPDATE accounts SET name = $2, status = $3, stored_bytes_limit = $4, body_days = $5, event_days = $6,
-            alert_days = $7, audit_days = $8, external_id = $9, labels = $10, version = $11, created_at = $12,
-            updated_at = $13
+        UPDATE accounts SET name = $2, status = $3, stored_bytes_limit = $4, requires_if_match = $5, body_days = $6,
+            event_days = $7, alert_days = $8, audit_days = $9, external_id = $10, labels = $11, version = $12, created_at = $13,
+            updated_at = $14
         WHERE account_id = $1
         """
     )
@@ -84,15 +84,17 @@ package struct AccountStore: Sendable {
         let status: Account.Status?
         let storedBytesLimit: Int64?
         let retention: Retention?
+        let requiresIfMatch: Bool?
 
-        /// The changes. An account's own admin may ask for `name` and `labels` alone.
+        /// The changes. An account's own admin may ask for `name`, `labels` and `requiresIfMatch` alone.
         package init(
             name: Name?,
             externalID: Change<Text>,
             labels: Labels?,
             status: Account.Status?,
             storedBytesLimit: Int64?,
-            retention: Retention? = nil
+            retention: Retention? = nil,
+            requiresIfMatch: Bool? = nil
         ) {
             self.name = name
             self.externalID = externalID
@@ -100,32 +102,27 @@ package struct AccountStore: Sendable {
             self.status = status
             self.storedBytesLimit = storedBytesLimit
             self.retention = retention
+            self.requiresIfMatch = requiresIfMatch
         }
     }
 
-    /// Makes an account. Names need not be unique. Recorded in the account and in the installation's own
+    /// Makes an account, in a mutation of the installation. Names need not be unique. Recorded in the account and in the installation's own
     /// record.
-    package func insert(_ draft: Draft, by actor: Actor) async throws -> Account {
-        let (id, now, identifiers) = (store.identifiers.next(AccountKind.self), store.now, store.identifiers)
-        let account = try await store.database.transaction(.platform) { connection in
-            let account = try Self.insert(draft, id: id, at: now, on: connection)
-            try connection.run(Self.insertUsage, [.account(account.number)])
-            try connection.announce(Announcement.configuration(account.number, Revision(1)).text)
-            for record in [account.number, .installation] {
-                try ConfigurationWrite.audit(
-                    "account.create",
-                    id.description,
-                    account: record,
-                    actor: actor,
-                    at: now,
-                    id: identifiers.next(),
-                    on: connection
-                ) { $0.field("name", utf8: account.name.text.bytes) }
-            }
-            return account
-        }
+    package func insert(_ draft: Draft, _ write: Mutation) throws -> Account {
+        write.connection.enter(.platform)
+        let account = try Self.insert(
+            draft,
+            id: write.identifiers.next(),
+            at: write.now,
+            on: write.connection
+        )
+        try write.connection.run(Self.insertUsage, [.account(account.number)])
         // A push that came with this number before was remembered as one of no account.
-        store.snapshots.advance(account.number, to: Revision(1))
+        write.effects.revisions[account.number] = Revision(1)
+        try write.connection.announce(Announcement.configuration(account.number, Revision(1)).text)
+        for record in [write.on(account.number), write] {
+            try record.note("account.create", account.id.description, after: account.state)
+        }
         return account
     }
 
@@ -158,79 +155,38 @@ package struct AccountStore: Sendable {
         }
     }
 
-    /// Changes an account. Throws `notFound`, `preconditionFailed`.
-    package func update(
-        _ number: AccountNumber,
-        _ patch: Patch,
-        if precondition: Precondition,
-        by actor: Actor
-    ) async throws -> Account {
-        try await store.configure(number, by: actor) { write in
-            let old = try Self.find(number, on: write.connection)
-            try precondition.check(old.metadata.version)
-            let new = Account(
-                id: old.id,
-                number: number,
-                name: patch.name ?? old.name,
-                status: patch.status ?? old.status,
-                storedBytesLimit: patch.storedBytesLimit ?? old.storedBytesLimit,
-                storedBytes: old.storedBytes,
-                retention: patch.retention ?? old.retention,
-                metadata: old.metadata.changed(
-                    externalID: patch.externalID,
-                    labels: patch.labels,
-                    at: write.now
-                )
-            )
-            try write.connection.run(
-                Self.update,
-                [
-                    .account(number), .text(new.name.text), .text(new.status.rawValue),
-                    .integer(new.storedBytesLimit),
-                ] + new.retention.values + new.metadata.values
-            )
-            try write.audit("account.update", new.id.description) {
-                $0.field("name", utf8: new.name.text.bytes)
-                $0.field("status", new.status.rawValue)
-                $0.field("stored_bytes_limit", new.storedBytesLimit)
-                $0.object("retention") { $0.retention(new.retention) }
-            }
-            return new
-        }
+    /// Changes the account of the mutation. Throws `notFound`, `preconditionFailed`.
+    package func update(_ patch: Patch, if precondition: Precondition, _ write: Mutation) throws -> Account {
+        let old = try Self.find(write.account, on: write.connection)
+        try precondition.check(old.metadata.version)
+        let new = old.changed(by: patch, at: write.now)
+        try write.connection.run(
+            Self.update,
+            [
+                .account(write.account), .text(new.name.text), .text(new.status.rawValue),
+                .integer(new.storedBytesLimit), .flag(new.requiresIfMatch),
+            ] + new.retention.values + new.metadata.values
+        )
+        try write.record("account.update", new.id.description, before: old.state, after: new.state)
+        return new
     }
 
-    /// Deletes an account: from now on it is not found, its keys do not authenticate and its pushes are
-    /// refused. What it holds goes in the background: `purgeDeleted`. Throws `notFound`,
-    /// `preconditionFailed`.
-    package func delete(_ number: AccountNumber, if precondition: Precondition, by actor: Actor) async throws
-    {
-        let identifiers = store.identifiers
-        // Not by `configure`, which refuses to write into a deleted account.
-        let revision = try await store.transaction(on: number) { connection in
-            let account = try Self.find(number, on: connection)
-            try precondition.check(account.metadata.version)
-            let now = identifiers.now
-            let key: [SQLValue] = [.account(number), .time(now)]
-            let revision = try connection.row(Self.markDeleted, key) { row throws(SQLError) in
-                Revision(row.integer(0))
-            }
-            guard let revision else { throw StoreError.notFound }
-            try connection.announce(Announcement.configuration(number, revision).text)
-            connection.enter(.platform)
-            for record in [number, .installation] {
-                try ConfigurationWrite.audit(
-                    "account.delete",
-                    account.id.description,
-                    account: record,
-                    actor: actor,
-                    at: now,
-                    id: identifiers.next(),
-                    on: connection
-                )
-            }
-            return revision
+    /// Deletes the account of the mutation: from now on it is not found, its keys do not authenticate and its pushes are refused. What it
+    /// holds goes in the background: `purgeDeleted`. Throws `notFound`, `preconditionFailed`.
+    package func delete(if precondition: Precondition, _ write: Mutation) throws {
+        let account = try Self.find(write.account, on: write.connection)
+        try precondition.check(account.metadata.version)
+        let key: [SQLValue] = [.account(write.account), .time(write.now)]
+        let revision = try write.connection.row(Self.markDeleted, key) { row throws(SQLError) in
+            Revision(row.integer(0))
         }
-        await store.renew(number, to: revision)
+        guard let revision else { throw StoreError.notFound }
+        write.effects.revisions[write.account] = revision
+        try write.connection.announce(Announcement.configuration(write.account, revision).text)
+        write.connection.enter(.platform)
+        for record in [write, write.on(.installation)] {
+            try record.note("account.delete", account.id.description, before: account.state)
+        }
     }
 
     /// Throws `notFound` unless there is such an account and it is not deleted.
@@ -258,6 +214,7 @@ package struct AccountStore: Sendable {
                 storedBytesLimit: draft.storedBytesLimit,
                 storedBytes: 0,
                 retention: draft.retention,
+                requiresIfMatch: false,
                 metadata: .new(externalID: draft.externalID, labels: draft.labels, at: now)
             )
             let values: [SQLValue] = [
@@ -281,7 +238,25 @@ package struct AccountStore: Sendable {
             storedBytesLimit: row.integer(4),
             storedBytes: row.integer(5),
             retention: row.retention(6),
+            requiresIfMatch: row.flag(15),
             metadata: try row.metadata(10)
+        )
+    }
+}
+
+extension Account {
+    /// The same after a PATCH.
+    fileprivate func changed(by patch: AccountStore.Patch, at now: UnixTime) -> Account {
+        Account(
+            id: id,
+            number: number,
+            name: patch.name ?? name,
+            status: patch.status ?? status,
+            storedBytesLimit: patch.storedBytesLimit ?? storedBytesLimit,
+            storedBytes: storedBytes,
+            retention: patch.retention ?? retention,
+            requiresIfMatch: patch.requiresIfMatch ?? requiresIfMatch,
+            metadata: metadata.changed(externalID: patch.externalID, labels: patch.labels, at: now)
         )
     }
 }

@@ -3,7 +3,7 @@ import SQL
 
 /// The alerts of accounts.
 package struct AlertStore: Sendable {
-    let store: Store
+    package let store: Store
 
     static let find = SQLStatement(
         "SELECT \(AlertRows.columns), a.content FROM alerts a WHERE a.account_id = $1 AND a.id = $2"
@@ -98,33 +98,18 @@ package struct AlertStore: Sendable {
         }
     }
 
-    /// Closes an open alert. Throws `notFound`, and `conflict` when it is not open.
-    package func close(_ id: AlertID, in account: AccountNumber, by actor: Actor) async throws -> Shown {
-        let identifiers = store.identifiers
-        let (closed, told) = try await store.database.transaction(.of(account)) { connection in
-            try AccountLock.during(account, identifiers, on: connection) {
-                let shown = try Self.find(id, in: account, on: connection)
-                guard let key = actor.key, let closed = shown.alert.closed(at: identifiers.now, by: key)
-                else {
-                    throw StoreError.conflict("The alert is not open.")
-                }
-                let change = AlertFold.Saved(alert: closed, isNew: false, content: nil, retires: nil)
-                try AlertRows.save([change], in: account, on: connection)
-                let told = try Self.tell(closed, shown.content, account, identifiers, connection)
-                try ConfigurationWrite.audit(
-                    "alert.close",
-                    id.description,
-                    account: account,
-                    actor: actor,
-                    at: identifiers.now,
-                    id: identifiers.next(),
-                    on: connection
-                )
-                return (Shown(alert: closed, content: shown.content), told)
-            }
+    /// Closes an open alert, in a mutation that holds what pushes bring. Throws `notFound`, and `conflict` when it is not open.
+    package func close(_ id: AlertID, _ write: Mutation) throws -> Shown {
+        let shown = try Self.find(id, in: write.account, on: write.connection)
+        guard let key = write.actor.key, let closed = shown.alert.closed(at: write.now, by: key) else {
+            throw StoreError.conflict("The alert is not open.")
         }
-        store.outboxSignal.raise(told)
-        return closed
+        let change = AlertFold.Saved(alert: closed, isNew: false, content: nil, retires: nil)
+        try AlertRows.save([change], in: write.account, on: write.connection)
+        let told = try Self.tell(closed, shown.content, write.account, write.identifiers, write.connection)
+        write.effects.told.formUnion(told)
+        try write.note("alert.close", id.description)
+        return Shown(alert: closed, content: shown.content)
     }
 
     /// Tells the notifiers of its channel that an alert was closed.

@@ -4,7 +4,7 @@ import SQL
 
 /// The channels of accounts.
 package struct ChannelStore: Sendable {
-    let store: Store
+    package let store: Store
 
     private static let columns =
         "id, name, description, status, external_id, labels, version, created_at, updated_at"
@@ -98,23 +98,20 @@ package struct ChannelStore: Sendable {
     }
 
     /// Makes a channel. Throws `nameTaken`.
-    package func insert(_ draft: Draft, in account: AccountNumber, by actor: Actor) async throws -> Channel {
-        try await store.configure(account, by: actor) { write in
-            let channel = Channel(
-                id: write.identifiers.next(),
-                name: draft.name,
-                description: draft.description,
-                status: draft.status,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
-            )
-            try naming {
-                try write.connection.run(Self.insert, Self.values(of: channel, account, keyFirst: true))
-            }
-            try write.audit("channel.create", channel.id.description) {
-                $0.field("name", utf8: channel.name.text.bytes)
-            }
-            return channel
+    package func insert(_ draft: Draft, _ write: Mutation) throws -> Channel {
+        let account = write.account
+        let channel = Channel(
+            id: write.identifiers.next(),
+            name: draft.name,
+            description: draft.description,
+            status: draft.status,
+            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+        )
+        try naming {
+            try write.connection.run(Self.insert, Self.values(of: channel, account, keyFirst: true))
         }
+        try write.record("channel.create", channel.id.description, after: channel.state)
+        return channel
     }
 
     /// The channel. Throws `notFound`.
@@ -142,32 +139,27 @@ package struct ChannelStore: Sendable {
         _ id: ChannelID,
         _ patch: Patch,
         if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> Channel {
-        try await store.configure(account, by: actor) { write in
-            let old = try Self.find(id, in: account, on: write.connection)
-            try precondition.check(old.metadata.version)
-            let new = Channel(
-                id: id,
-                name: patch.name ?? old.name,
-                description: patch.description ?? old.description,
-                status: patch.status ?? old.status,
-                metadata: old.metadata.changed(
-                    externalID: patch.externalID,
-                    labels: patch.labels,
-                    at: write.now
-                )
+        _ write: Mutation
+    ) throws -> Channel {
+        let account = write.account
+        let old = try Self.find(id, in: account, on: write.connection)
+        try precondition.check(old.metadata.version)
+        let new = Channel(
+            id: id,
+            name: patch.name ?? old.name,
+            description: patch.description ?? old.description,
+            status: patch.status ?? old.status,
+            metadata: old.metadata.changed(
+                externalID: patch.externalID,
+                labels: patch.labels,
+                at: write.now
             )
-            try naming {
-                try write.connection.run(Self.update, Self.values(of: new, account, keyFirst: false))
-            }
-            try write.audit("channel.update", id.description) {
-                $0.field("name", utf8: new.name.text.bytes)
-                $0.field("status", new.status.rawValue)
-            }
-            return new
+        )
+        try naming {
+            try write.connection.run(Self.update, Self.values(of: new, account, keyFirst: false))
         }
+        try write.record("channel.update", id.description, before: old.state, after: new.state)
+        return new
     }
 
     /// Deletes a channel. Throws `notFound`, `preconditionFailed`, and `referenced` while an integration or a route names it.
@@ -178,19 +170,17 @@ package struct ChannelStore: Sendable {
         _ id: ChannelID,
         cascade: Bool,
         if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
-        try await store.configure(account, by: actor) { write in
-            let channel = try Self.find(id, in: account, on: write.connection)
-            try precondition.check(channel.metadata.version)
-            if cascade { try RouteStore.removeChannel(id, write) }
-            let references = try Self.references(to: id, in: account, on: write.connection)
-            guard references.isEmpty else { throw StoreError.referenced(references) }
-            try write.connection.run(Self.deleteNotifierStates, [.account(account), .id(id)])
-            try write.connection.run(Self.delete, [.account(account), .id(id)])
-            try write.audit("channel.delete", id.description) { $0.field("cascade", cascade) }
-        }
+        _ write: Mutation
+    ) throws {
+        let account = write.account
+        let channel = try Self.find(id, in: account, on: write.connection)
+        try precondition.check(channel.metadata.version)
+        if cascade { try RouteStore.removeChannel(id, write) }
+        let references = try Self.references(to: id, in: account, on: write.connection)
+        guard references.isEmpty else { throw StoreError.referenced(references) }
+        try write.connection.run(Self.deleteNotifierStates, [.account(account), .id(id)])
+        try write.connection.run(Self.delete, [.account(account), .id(id)])
+        try write.record("channel.delete", id.description, before: channel.state)
     }
 
     /// Adds an error for each of `ids` that is no channel of the account: to be used inside the transaction that refers to them.

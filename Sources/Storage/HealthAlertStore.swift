@@ -8,7 +8,7 @@ import SQL
 /// They come by an integration that is made for them when a channel is first chosen. It is like any other but for having no push URL: what it
 /// brought is in deliveries, events and alerts. Deleting it ends the alerts, as choosing no channel does.
 package struct HealthAlertStore: Sendable {
-    let store: Store
+    package let store: Store
 
     static let find = SQLStatement(
         """
@@ -57,22 +57,48 @@ package struct HealthAlertStore: Sendable {
     private static let refusedFor: Int64 = 900
 
     /// The channel; nil: none is chosen.
-    package func find(in account: AccountNumber) async throws -> ChannelID? {
-        try await store.database.read(.of(account)) { connection in
-            try Self.find(account, connection)?.channel
-        }
+    package func find(in account: AccountNumber) async throws -> Choice {
+        try await store.database.read(.of(account)) { Choice(try Self.find(account, $0)) }
     }
 
     /// Chooses the channel, or none. Throws `invalid` for one that is not in the account.
-    package func put(_ channel: ChannelID?, in account: AccountNumber, by actor: Actor) async throws {
-        try await store.configure(account, by: actor) { write in
-            let present = try Self.find(account, write.connection)?.integration
-            let integration = try channel.map { try Self.integration(for: $0, present, write) }
-            try write.connection.run(Self.choose, [.account(account), .id(integration)])
-            try write.audit("health_alerts.put", integration?.description ?? "none") {
-                $0.field("channel_id", channel?.description)
-            }
+    package func put(
+        _ channel: ChannelID?,
+        if precondition: Precondition,
+        _ write: Mutation
+    ) throws -> Choice {
+        let account = write.account
+        let present = try Self.find(account, write.connection)
+        let old = Choice(present)
+        try precondition.check(old.version, exists: old.channel != nil)
+        let integration = try channel.map { try Self.integration(for: $0, present?.integration, write) }
+        try write.connection.run(Self.choose, [.account(account), .id(integration)])
+        try write.record(
+            "health_alerts.put",
+            account.value.description,
+            before: old.state,
+            after: JSONState { $0.field("channel_id", channel) }
+        )
+        return Choice(try Self.find(account, write.connection))
+    }
+
+    /// The channel that was chosen.
+    package struct Choice: Sendable {
+        /// nil: none.
+        package let channel: ChannelID?
+        /// Never the same for two choices.
+        package let version: Version
+
+        fileprivate init(_ found: (integration: IntegrationID, channel: ChannelID?)?) {
+            channel = found?.channel
+            // Ids are not used again, so both together stand for this choice alone.
+            var hash = SHA256Hasher()
+            hash.update(Array("\(found?.integration.description ?? "") \(channel?.description ?? "")".utf8))
+            let digest = hash.finish().bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            version = Version(found == nil ? 0 : Int64(digest >> 11))
         }
+
+        fileprivate var state: JSONState { JSONState { $0.field("channel_id", channel) } }
     }
 
     private static func find(
@@ -88,7 +114,7 @@ package struct HealthAlertStore: Sendable {
     private static func integration(
         for channel: ChannelID,
         _ present: IntegrationID?,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> IntegrationID {
         var errors = ValidationErrors()
         try ChannelStore.checkReferences(

@@ -73,9 +73,17 @@ extension IntegrationStore {
         "DELETE FROM integration_activity WHERE account_id = $1 AND integration_id = $2"
     )
 
+    static let allDefaultingTo = SQLStatement(
+        """
+        SELECT DISTINCT integration_id FROM integration_defaults WHERE account_id = $1 AND channel_id = $2
+        ORDER BY integration_id
+        """
+    )
+
     /// All statements, for the plan test.
     static let statements = [
-        find, list, loadAll, defaults, refusals, deliveringTo, takeNumber, insert, update, deleteDefaults,
+        find, list, loadAll, defaults, refusals, deliveringTo, allDefaultingTo, takeNumber, insert, update,
+        deleteDefaults,
         insertDefault, delete, deleteRefusals, deleteActivity,
     ]
 
@@ -128,7 +136,7 @@ extension IntegrationStore {
     }
 
     /// Writes the default channels anew.
-    static func writeDefaults(of integration: Integration, _ write: ConfigurationWrite) throws {
+    static func writeDefaults(of integration: Integration, _ write: Mutation) throws {
         let key: [SQLValue] = [.account(write.account), .id(integration.id)]
         try write.connection.run(deleteDefaults, key)
         guard case .shared(let defaults) = integration.mode else { return }

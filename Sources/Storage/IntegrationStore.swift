@@ -28,7 +28,7 @@ package struct IntegrationFilter: Sendable {
 
 /// The integrations of accounts.
 package struct IntegrationStore: Sendable {
-    let store: Store
+    package let store: Store
 
     /// What a new integration is made of.
     package struct Draft: Sendable {
@@ -100,42 +100,36 @@ package struct IntegrationStore: Sendable {
     /// not exist or a channel that is not in the account.
     package func insert(
         _ draft: Draft,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> (report: IntegrationReport, first: IssuedPushURL) {
+        _ write: Mutation
+    ) throws -> (report: IntegrationReport, first: IssuedPushURL) {
+        let account = write.account
         let signer = PushURLSigner(store, account)
         let isType = store.formats.contains { $0.type == draft.type }
-        return try await store.configure(account, by: actor) { write in
-            var errors = ValidationErrors()
-            if !isType { errors.add("/type", "is not an integration type") }
-            try Self.checkReferences(draft.mode, write, errors: &errors)
-            guard errors.isEmpty else { throw StoreError.invalid(errors) }
-            let integration = Integration(
-                id: write.identifiers.next(),
-                number: try Self.newNumber(write),
-                type: draft.type,
-                mode: draft.mode,
-                name: draft.name,
-                description: draft.description,
-                status: draft.status,
-                rateLimit: draft.rateLimit,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
-            )
-            try naming { try write.connection.run(Self.insert, Self.newRow(integration, account)) }
-            try Self.writeDefaults(of: integration, write)
-            try write.audit("integration.create", integration.id.description) {
-                $0.field("name", utf8: integration.name.text.bytes)
-                $0.field("type", integration.type.name)
-                $0.field("mode", integration.mode.name)
-            }
-            let parent = PushURLStore.Parent(
-                id: integration.id,
-                number: integration.number,
-                type: integration.type
-            )
-            let first = try PushURLStore.issue(.first, for: parent, signer, write)
-            return (IntegrationReport(integration: integration, lastDeliveryAt: nil, refusals: []), first)
-        }
+        var errors = ValidationErrors()
+        if !isType { errors.add("/type", "is not an integration type") }
+        try Self.checkReferences(draft.mode, write, errors: &errors)
+        guard errors.isEmpty else { throw StoreError.invalid(errors) }
+        let integration = Integration(
+            id: write.identifiers.next(),
+            number: try Self.newNumber(write),
+            type: draft.type,
+            mode: draft.mode,
+            name: draft.name,
+            description: draft.description,
+            status: draft.status,
+            rateLimit: draft.rateLimit,
+            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+        )
+        try naming { try write.connection.run(Self.insert, Self.newRow(integration, account)) }
+        try Self.writeDefaults(of: integration, write)
+        try write.record("integration.create", integration.id.description, after: integration.state)
+        let parent = PushURLStore.Parent(
+            id: integration.id,
+            number: integration.number,
+            type: integration.type
+        )
+        let first = try PushURLStore.issue(.first, for: parent, signer, write)
+        return (IntegrationReport(integration: integration, lastDeliveryAt: nil, refusals: []), first)
     }
 
     /// The integration. Throws `notFound`.
@@ -169,72 +163,59 @@ package struct IntegrationStore: Sendable {
         _ id: IntegrationID,
         _ patch: Patch,
         if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> IntegrationReport {
-        try await store.configure(account, by: actor) { write in
-            guard let report = try Self.report(id, in: account, on: write.connection) else {
-                throw StoreError.notFound
-            }
-            let old = report.integration
-            try precondition.check(old.metadata.version)
-            let new = Integration(
-                id: id,
-                number: old.number,
-                type: old.type,
-                mode: try Self.mode(of: old, after: patch, write),
-                name: patch.name ?? old.name,
-                description: patch.description ?? old.description,
-                status: patch.status ?? old.status,
-                rateLimit: patch.rateLimit ?? old.rateLimit,
-                metadata: old.metadata.changed(
-                    externalID: patch.externalID,
-                    labels: patch.labels,
-                    at: write.now
-                )
-            )
-            try naming { try write.connection.run(Self.update, Self.changedRow(new, account)) }
-            if new.mode != old.mode { try Self.writeDefaults(of: new, write) }
-            try write.audit("integration.update", id.description) {
-                $0.field("name", utf8: new.name.text.bytes)
-                $0.field("status", new.status.rawValue)
-            }
-            return IntegrationReport(
-                integration: new,
-                lastDeliveryAt: report.lastDeliveryAt,
-                refusals: report.refusals
-            )
+        _ write: Mutation
+    ) throws -> IntegrationReport {
+        let account = write.account
+        guard let report = try Self.report(id, in: account, on: write.connection) else {
+            throw StoreError.notFound
         }
+        let old = report.integration
+        try precondition.check(old.metadata.version)
+        let new = Integration(
+            id: id,
+            number: old.number,
+            type: old.type,
+            mode: try Self.mode(of: old, after: patch, write),
+            name: patch.name ?? old.name,
+            description: patch.description ?? old.description,
+            status: patch.status ?? old.status,
+            rateLimit: patch.rateLimit ?? old.rateLimit,
+            metadata: old.metadata.changed(
+                externalID: patch.externalID,
+                labels: patch.labels,
+                at: write.now
+            )
+        )
+        try naming { try write.connection.run(Self.update, Self.changedRow(new, account)) }
+        if new.mode != old.mode { try Self.writeDefaults(of: new, write) }
+        try write.record("integration.update", id.description, before: old.state, after: new.state)
+        return IntegrationReport(
+            integration: new,
+            lastDeliveryAt: report.lastDeliveryAt,
+            refusals: report.refusals
+        )
     }
 
     /// Deletes an integration with its routes and push URLs; what it delivered stays. Its number is never
     /// used again. Throws `notFound`, `preconditionFailed`.
-    package func delete(
-        _ id: IntegrationID,
-        if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
-        try await store.configure(account, by: actor) { write in
-            let key: [SQLValue] = [.account(account), .id(id)]
-            guard let old = try Self.report(id, in: account, on: write.connection) else {
-                throw StoreError.notFound
-            }
-            try precondition.check(old.integration.metadata.version)
-            for statement in [Self.deleteRefusals, Self.deleteActivity, Self.delete] {
-                try write.connection.run(statement, key)
-            }
-            try write.audit("integration.delete", id.description) {
-                $0.field("name", utf8: old.integration.name.text.bytes)
-            }
+    package func delete(_ id: IntegrationID, if precondition: Precondition, _ write: Mutation) throws {
+        let account = write.account
+        let key: [SQLValue] = [.account(account), .id(id)]
+        guard let old = try Self.report(id, in: account, on: write.connection) else {
+            throw StoreError.notFound
         }
+        try precondition.check(old.integration.metadata.version)
+        for statement in [Self.deleteRefusals, Self.deleteActivity, Self.delete] {
+            try write.connection.run(statement, key)
+        }
+        try write.record("integration.delete", id.description, before: old.integration.state)
     }
 
     /// Makes a dedicated integration deliver to another channel of the account. Answers its id.
     static func turn(
         _ id: IntegrationID,
         to channel: ChannelID,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> IntegrationID {
         guard let old = try report(id, in: write.account, on: write.connection)?.integration else {
             throw StoreError.notFound
@@ -251,14 +232,33 @@ package struct IntegrationStore: Sendable {
             metadata: old.metadata.changed(externalID: .keep, labels: nil, at: write.now)
         )
         try write.connection.run(update, changedRow(new, write.account))
+        try write.record("integration.update", id.description, before: old.state, after: new.state)
         return id
+    }
+
+    /// Runs `body`, which changes the default channels of the integrations that name `channel`, and records it of each.
+    static func recording(
+        defaultingTo channel: ChannelID,
+        _ write: Mutation,
+        _ body: () throws -> Void
+    ) throws {
+        let key: [SQLValue] = [.account(write.account), .id(channel)]
+        let ids = try write.connection.rows(allDefaultingTo, key) { row throws(SQLError) -> IntegrationID in
+            try row.id(0)
+        }
+        let find = { try report($0, in: write.account, on: write.connection)?.integration.state }
+        let old = try ids.map(find)
+        try body()
+        for (id, before) in zip(ids, old) {
+            try write.record("integration.update", id.description, before: before, after: try find(id))
+        }
     }
 
     /// What the integration delivers to after `patch`, whose channels must be the account's.
     private static func mode(
         of old: Integration,
         after patch: Patch,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> Integration.Mode {
         var errors = ValidationErrors()
         let new: Integration.Mode
@@ -279,7 +279,7 @@ package struct IntegrationStore: Sendable {
 
     private static func checkReferences(
         _ mode: Integration.Mode,
-        _ write: ConfigurationWrite,
+        _ write: Mutation,
         errors: inout ValidationErrors
     ) throws {
         var references: [(id: ChannelID, pointer: String)] = []
@@ -292,7 +292,7 @@ package struct IntegrationStore: Sendable {
     }
 
     /// A number that no integration of the account ever had.
-    static func newNumber(_ write: ConfigurationWrite) throws -> IntegrationNumber {
+    static func newNumber(_ write: Mutation) throws -> IntegrationNumber {
         var random = SecureRandom()
         while true {
             let number = UInt32.random(in: 1...(.max), using: &random)

@@ -4,7 +4,7 @@ import SQL
 
 /// The record of what was told, and of what was not.
 package struct NotificationStore: Sendable {
-    let store: Store
+    package let store: Store
 
     /// Notifications that one call replays, at most.
     package static let replayLimit = 1_000
@@ -146,43 +146,31 @@ package struct NotificationStore: Sendable {
 
     /// Sends one that was sent or given up once more, with the same id and text. Throws `notFound`, and `conflict` when it was never to be
     /// sent or still waits, or when the alert has changed since: nobody is to read "firing" after "recovered".
-    package func replay(
-        _ id: NotificationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> Notification {
-        let identifiers = store.identifiers
-        let found = try await store.database.transaction(.of(account)) { connection in
-            try AccountLock.usage(of: account, on: connection)
-            guard
-                let found = try connection.row(
-                    Self.find,
-                    [.account(account), .id(id)],
-                    NotificationRows.decode
-                )
-            else { throw StoreError.notFound }
-            if let later = try Self.later(
-                than: id,
-                of: found.change?.alertID,
-                found.notifierID,
-                account,
-                connection
-            ) {
-                throw StoreError.conflict(
-                    "The alert has changed since: notification \(later) says how it stands."
-                )
-            }
-            let values: [SQLValue] = [.account(account), .id(id), .time(identifiers.now)]
-            guard try connection.run(Self.replay, values) > 0 else {
-                throw StoreError.conflict(
-                    "The notification is \(found.state.name): only what was sent or is dead can be replayed."
-                )
-            }
-            try Self.audit(id.description, 1, account, actor, identifiers, connection)
-            return found
+    package func replay(_ id: NotificationID, _ write: Mutation) throws -> Notification {
+        let (account, connection) = (write.account, write.connection)
+        let key: [SQLValue] = [.account(account), .id(id)]
+        guard let found = try connection.row(Self.find, key, NotificationRows.decode) else {
+            throw StoreError.notFound
         }
-        store.outboxSignal.raise([OutboxSignal.Key(account: account, notifier: found.notifierID)])
-        return try await find(id, in: account)
+        if let later = try Self.later(
+            than: id,
+            of: found.change?.alertID,
+            found.notifierID,
+            account,
+            connection
+        ) {
+            throw StoreError.conflict(
+                "The alert has changed since: notification \(later) says how it stands."
+            )
+        }
+        guard try connection.run(Self.replay, key + [.time(write.now)]) > 0 else {
+            throw StoreError.conflict(
+                "The notification is \(found.state.name): only what was sent or is dead can be replayed."
+            )
+        }
+        try Self.note(id.description, 1, write)
+        write.effects.told.insert(OutboxSignal.Key(account: account, notifier: found.notifierID))
+        return try connection.row(Self.find, key, NotificationRows.decode) ?? found
     }
 
     private struct Dead {
@@ -211,55 +199,34 @@ package struct NotificationStore: Sendable {
         since: UnixTime?,
         until: UnixTime?,
         limit: Int,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> Int {
-        let identifiers = store.identifiers
-        let count = try await store.database.transaction(.of(account)) { connection in
-            try AccountLock.usage(of: account, on: connection)
-            let start = since.map { NotificationID.lowest(at: $0) } ?? NotificationID(high: 0, low: 0)
-            let found = try connection.rows(
-                Self.listDead,
-                [.account(account), .id(notifier), .id(start), .int(limit)]
-            ) { row throws(SQLError) in
-                Dead(id: try row.id(0), at: row.time(1), alertID: try row.optionalID(2))
-            }
-            let now = identifiers.now
-            let chosen = try found.filter { dead in
-                guard until.map({ dead.at < $0 }) ?? true else { return false }
-                let later = try Self.later(than: dead.id, of: dead.alertID, notifier, account, connection)
-                if let later {
-                    try connection.run(Self.outdated, [.account(account), .id(dead.id), .id(later)])
-                } else {
-                    try connection.run(Self.replay, [.account(account), .id(dead.id), .time(now)])
-                }
-                return later == nil
-            }
-            if !chosen.isEmpty {
-                try Self.audit(notifier.description, chosen.count, account, actor, identifiers, connection)
-            }
-            return chosen.count
+        _ write: Mutation
+    ) throws -> Int {
+        let (account, connection) = (write.account, write.connection)
+        let start = since.map { NotificationID.lowest(at: $0) } ?? NotificationID(high: 0, low: 0)
+        let found = try connection.rows(
+            Self.listDead,
+            [.account(account), .id(notifier), .id(start), .int(limit)]
+        ) { row throws(SQLError) in
+            Dead(id: try row.id(0), at: row.time(1), alertID: try row.optionalID(2))
         }
-        if count > 0 { store.outboxSignal.raise([OutboxSignal.Key(account: account, notifier: notifier)]) }
-        return count
+        let chosen = try found.filter { dead in
+            guard until.map({ dead.at < $0 }) ?? true else { return false }
+            let later = try Self.later(than: dead.id, of: dead.alertID, notifier, account, connection)
+            if let later {
+                try connection.run(Self.outdated, [.account(account), .id(dead.id), .id(later)])
+            } else {
+                try connection.run(Self.replay, [.account(account), .id(dead.id), .time(write.now)])
+            }
+            return later == nil
+        }
+        if !chosen.isEmpty {
+            try Self.note(notifier.description, chosen.count, write)
+            write.effects.told.insert(OutboxSignal.Key(account: account, notifier: notifier))
+        }
+        return chosen.count
     }
 
-    private static func audit(
-        _ resource: String,
-        _ count: Int,
-        _ account: AccountNumber,
-        _ actor: Actor,
-        _ identifiers: IdentifierSource,
-        _ connection: any SQLConnection
-    ) throws {
-        try ConfigurationWrite.audit(
-            "notification.replay",
-            resource,
-            account: account,
-            actor: actor,
-            at: identifiers.now,
-            id: identifiers.next(),
-            on: connection
-        ) { $0.field("count", count) }
+    private static func note(_ resource: String, _ count: Int, _ write: Mutation) throws {
+        try write.note("notification.replay", resource) { $0.field("count", count) }
     }
 }

@@ -4,7 +4,7 @@ import SQL
 
 /// The notifiers of accounts' channels.
 package struct NotifierStore: Sendable {
-    let store: Store
+    package let store: Store
 
     /// Notifiers of one channel, at most.
     package static let maximumCount = 50
@@ -127,38 +127,29 @@ package struct NotifierStore: Sendable {
 
     /// Makes a notifier of `channel`. Throws `notFound` for a channel that is not there, `nameTaken`, and `conflict` when the channel has
     /// as many as it may.
-    package func insert(
-        _ draft: Draft,
-        of channel: ChannelID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> Report {
+    package func insert(_ draft: Draft, of channel: ChannelID, _ write: Mutation) throws -> Report {
+        let account = write.account
         let seal = SealedSettings(store.pushTokenKeys, account)
-        return try await store.configure(account, by: actor) { write in
-            try Self.check(channel, write)
-            let notifier = Notifier(
-                id: write.identifiers.next(),
-                channelID: channel,
-                kind: draft.settings.kind,
-                name: draft.name,
-                status: draft.status,
-                disabledReason: nil,
-                conditions: draft.conditions,
-                changes: draft.changes,
-                template: draft.template,
-                stormLimit: draft.stormLimit,
-                settings: draft.settings.with(secrets: [Self.newSecret()]),
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
-            )
-            try naming {
-                try write.connection.run(NotifierRows.insert, NotifierRows.values(notifier, account, seal))
-            }
-            try write.audit("notifier.create", notifier.id.description) {
-                $0.field("name", utf8: notifier.name.text.bytes)
-                $0.field("kind", notifier.kind.rawValue)
-            }
-            return Report(notifier: notifier, health: .none)
+        try Self.check(channel, write)
+        let notifier = Notifier(
+            id: write.identifiers.next(),
+            channelID: channel,
+            kind: draft.settings.kind,
+            name: draft.name,
+            status: draft.status,
+            disabledReason: nil,
+            conditions: draft.conditions,
+            changes: draft.changes,
+            template: draft.template,
+            stormLimit: draft.stormLimit,
+            settings: draft.settings.with(secrets: [Self.newSecret()]),
+            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+        )
+        try naming {
+            try write.connection.run(NotifierRows.insert, NotifierRows.values(notifier, account, seal))
         }
+        try write.record("notifier.create", notifier.id.description, after: notifier.state)
+        return Report(notifier: notifier, health: .none)
     }
 
     /// The notifier. Throws `notFound`.
@@ -205,54 +196,45 @@ package struct NotifierStore: Sendable {
         _ patch: Patch,
         if precondition: Precondition,
         of channel: ChannelID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> Report {
+        _ write: Mutation
+    ) throws -> Report {
+        let account = write.account
         let seal = SealedSettings(store.pushTokenKeys, account)
-        return try await store.configure(account, by: actor) { write in
-            let old = try Self.find(id, of: channel, in: account, seal, on: write.connection)
-            try precondition.check(old.metadata.version)
-            if let settings = patch.settings, settings.kind != old.kind {
-                throw StoreError.invalid(
-                    ValidationErrors([
-                        FieldError("/settings", "must be settings of kind \(old.kind.rawValue)")
-                    ])
-                )
-            }
-            let new = old.changed(by: patch, at: write.now)
-            try naming {
-                try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
-            }
-            try write.audit("notifier.update", id.description) {
-                $0.field("name", utf8: new.name.text.bytes)
-                $0.field("status", new.status.rawValue)
-                $0.field("has_new_settings", patch.settings != nil)
-            }
-            return Report(notifier: new, health: try Self.health(of: id, in: account, on: write.connection))
+        let old = try Self.find(id, of: channel, in: account, seal, on: write.connection)
+        try precondition.check(old.metadata.version)
+        if let settings = patch.settings, settings.kind != old.kind {
+            throw StoreError.invalid(
+                ValidationErrors([
+                    FieldError("/settings", "must be settings of kind \(old.kind.rawValue)")
+                ])
+            )
         }
+        let new = old.changed(by: patch, at: write.now)
+        try naming {
+            try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
+        }
+        try write.record("notifier.update", id.description, before: old.state, after: new.state) {
+            $0.field("has_new_settings", patch.settings != nil)
+        }
+        return Report(notifier: new, health: try Self.health(of: id, in: account, on: write.connection))
     }
 
     /// Gives a webhook a new signing secret; the one before signs along for a day. Throws `notFound`, and `conflict` for another kind.
-    package func rotateSecret(
-        of id: NotifierID,
-        of channel: ChannelID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> NewSecret {
+    package func rotateSecret(of id: NotifierID, of channel: ChannelID, _ write: Mutation) throws -> NewSecret
+    {
+        let account = write.account
         let seal = SealedSettings(store.pushTokenKeys, account)
-        return try await store.configure(account, by: actor) { write in
-            let old = try Self.find(id, of: channel, in: account, seal, on: write.connection)
-            guard case .webhook(_, _, let secrets) = old.settings, let last = secrets.first else {
-                throw StoreError.conflict("Only a notifier of kind webhook has a signing secret.")
-            }
-            let end = write.now.adding(seconds: Self.rotationOverlap)
-            let secret = Self.newSecret()
-            let previous = NotifierSettings.SigningSecret(bytes: last.bytes, endsAt: end)
-            let new = old.changed(settings: old.settings.with(secrets: [secret, previous]), at: write.now)
-            try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
-            try write.audit("notifier.rotate_secret", id.description)
-            return NewSecret(secret: secret, previousEndsAt: end)
+        let old = try Self.find(id, of: channel, in: account, seal, on: write.connection)
+        guard case .webhook(_, _, let secrets) = old.settings, let last = secrets.first else {
+            throw StoreError.conflict("Only a notifier of kind webhook has a signing secret.")
         }
+        let end = write.now.adding(seconds: Self.rotationOverlap)
+        let secret = Self.newSecret()
+        let previous = NotifierSettings.SigningSecret(bytes: last.bytes, endsAt: end)
+        let new = old.changed(settings: old.settings.with(secrets: [secret, previous]), at: write.now)
+        try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
+        try write.record("notifier.rotate_secret", id.description)
+        return NewSecret(secret: secret, previousEndsAt: end)
     }
 
     /// Deletes a notifier; what still waits for it is not told. Throws `notFound`, `preconditionFailed`.
@@ -260,17 +242,15 @@ package struct NotifierStore: Sendable {
         _ id: NotifierID,
         if precondition: Precondition,
         of channel: ChannelID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
+        _ write: Mutation
+    ) throws {
+        let account = write.account
         let seal = SealedSettings(store.pushTokenKeys, account)
-        try await store.configure(account, by: actor) { write in
-            let notifier = try Self.find(id, of: channel, in: account, seal, on: write.connection)
-            try precondition.check(notifier.metadata.version)
-            try write.connection.run(NotifierRows.delete, [.account(account), .id(id)])
-            try write.connection.run(Self.deleteState, [.account(account), .id(id)])
-            try write.audit("notifier.delete", id.description)
-        }
+        let notifier = try Self.find(id, of: channel, in: account, seal, on: write.connection)
+        try precondition.check(notifier.metadata.version)
+        try write.connection.run(NotifierRows.delete, [.account(account), .id(id)])
+        try write.connection.run(Self.deleteState, [.account(account), .id(id)])
+        try write.record("notifier.delete", id.description, before: notifier.state)
     }
 
     // MARK: Parts
@@ -279,7 +259,7 @@ package struct NotifierStore: Sendable {
         NotifierSettings.SigningSecret(bytes: SecureRandom.bytes(secretBytes), endsAt: nil)
     }
 
-    private static func check(_ channel: ChannelID, _ write: ConfigurationWrite) throws {
+    private static func check(_ channel: ChannelID, _ write: Mutation) throws {
         try checkChannel(channel, in: write.account, on: write.connection)
         let count = try write.connection.row(
             NotifierRows.count,

@@ -331,7 +331,7 @@ package struct Outbox: Sendable {
     package func disable(_ key: OutboxSignal.Key, because reason: Notifier.DisabledReason) async throws {
         let seal = SealedSettings(store.pushTokenKeys, key.account)
         let actor = Actor(key: nil, role: "system", requestID: "")
-        try await store.configure(key.account, by: actor) { write in
+        try await store.change(key.account, by: actor) { write in
             guard let old = try NotifierRows.find(key.notifier, in: key.account, seal, on: write.connection)
             else {
                 return
@@ -339,9 +339,12 @@ package struct Outbox: Sendable {
             let new = old.changed(disabled: reason, at: write.now)
             try write.connection.run(NotifierRows.update, NotifierRows.values(new, key.account, seal))
             try write.connection.run(Self.giveUp, [.account(key.account), .id(key.notifier)])
-            try write.audit("notifier.disable", key.notifier.description) {
-                $0.field("reason", reason.rawValue)
-            }
+            try write.record(
+                "notifier.disable",
+                key.notifier.description,
+                before: old.state,
+                after: new.state
+            )
         }
     }
 }

@@ -72,7 +72,7 @@ extension PushURLStore {
         _ draft: Draft,
         for parent: Parent,
         _ signer: PushURLSigner,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> IssuedPushURL {
         let expiryDay = try expiryDay(of: draft.expiresAt, at: write.now)
         while true {
@@ -93,10 +93,7 @@ extension PushURLStore {
             )
             let token = signer.token(of: pushURL, parent)
             guard try insert(pushURL, token, write) else { continue }
-            try write.audit("push_url.create", pushURL.id.description) {
-                $0.field("integration_id", parent.id.description)
-                $0.field("expires_at", pushURL.expiresAt?.description)
-            }
+            try write.record("push_url.create", pushURL.id.description, after: pushURL.state)
             return IssuedPushURL(
                 pushURL: signer.masked(pushURL, parent),
                 addresses: signer.addresses(token, parent)
@@ -108,7 +105,7 @@ extension PushURLStore {
     private static func insert(
         _ pushURL: PushURL,
         _ token: [UInt8],
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> Bool {
         let values: [SQLValue] = [
             .account(write.account), .id(pushURL.id), .id(pushURL.integrationID), .text(pushURL.description),
@@ -121,7 +118,7 @@ extension PushURLStore {
         return isInserted == true
     }
 
-    static func write(_ pushURL: PushURL, _ write: ConfigurationWrite) throws {
+    static func write(_ pushURL: PushURL, _ write: Mutation) throws {
         let values: [SQLValue] = [
             .account(write.account), .id(pushURL.id), .text(pushURL.description), .time(pushURL.expiresAt),
             .time(pushURL.revokedAt),

@@ -4,7 +4,7 @@ import SQL
 
 /// The push URLs of integrations. A token is never stored: it is made anew from its row when it is shown.
 package struct PushURLStore: Sendable {
-    let store: Store
+    package let store: Store
 
     /// What a new push URL is made of.
     package struct Draft: Sendable {
@@ -45,14 +45,12 @@ package struct PushURLStore: Sendable {
     package func insert(
         _ draft: Draft,
         for integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> IssuedPushURL {
+        _ write: Mutation
+    ) throws -> IssuedPushURL {
+        let account = write.account
         let signer = PushURLSigner(store, account)
-        return try await store.configure(account, by: actor) { write in
-            let parent = try Self.parent(integration, in: account, on: write.connection)
-            return try Self.issue(draft, for: parent, signer, write)
-        }
+        let parent = try Self.parent(integration, in: account, on: write.connection)
+        return try Self.issue(draft, for: parent, signer, write)
     }
 
     /// The push URL. Throws `notFound`.
@@ -95,34 +93,30 @@ package struct PushURLStore: Sendable {
         _ patch: Patch,
         if precondition: Precondition,
         of integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> MaskedPushURL {
+        _ write: Mutation
+    ) throws -> MaskedPushURL {
+        let account = write.account
         let signer = PushURLSigner(store, account)
-        return try await store.configure(account, by: actor) { write in
-            let parent = try Self.parent(integration, in: account, on: write.connection)
-            let old = try Self.find(id, of: integration, in: account, on: write.connection)
-            try precondition.check(old.metadata.version)
-            if let new = patch.expiresAt, let present = old.expiresAt, new >= present {
-                let detail = "must be earlier than the present one: a push URL's life can't be made longer"
-                throw StoreError.invalid(ValidationErrors([FieldError("/expires_at", detail)]))
-            }
-            let new = old.changed(
-                description: patch.description,
-                expiresAt: patch.expiresAt,
-                revokedAt: nil,
-                metadata: old.metadata.changed(
-                    externalID: patch.externalID,
-                    labels: patch.labels,
-                    at: write.now
-                )
-            )
-            try Self.write(new, write)
-            try write.audit("push_url.update", id.description) {
-                $0.field("expires_at", new.expiresAt?.description)
-            }
-            return signer.masked(new, parent)
+        let parent = try Self.parent(integration, in: account, on: write.connection)
+        let old = try Self.find(id, of: integration, in: account, on: write.connection)
+        try precondition.check(old.metadata.version)
+        if let new = patch.expiresAt, let present = old.expiresAt, new >= present {
+            let detail = "must be earlier than the present one: a push URL's life can't be made longer"
+            throw StoreError.invalid(ValidationErrors([FieldError("/expires_at", detail)]))
         }
+        let new = old.changed(
+            description: patch.description,
+            expiresAt: patch.expiresAt,
+            revokedAt: nil,
+            metadata: old.metadata.changed(
+                externalID: patch.externalID,
+                labels: patch.labels,
+                at: write.now
+            )
+        )
+        try Self.write(new, write)
+        try write.record("push_url.update", id.description, before: old.state, after: new.state)
+        return signer.masked(new, parent)
     }
 
     /// Revokes a push URL: pushes on it are refused before this returns. Its row stays. Revoking it again
@@ -131,24 +125,20 @@ package struct PushURLStore: Sendable {
         _ id: PushURLID,
         if precondition: Precondition,
         of integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
-        try await store.configure(account, by: actor) { write in
-            let old = try Self.find(id, of: integration, in: account, on: write.connection)
-            try precondition.check(old.metadata.version)
-            guard old.revokedAt == nil else { return }
-            let new = old.changed(
-                description: nil,
-                expiresAt: nil,
-                revokedAt: write.now,
-                metadata: old.metadata.changed(externalID: .keep, labels: nil, at: write.now)
-            )
-            try Self.write(new, write)
-            try write.audit("push_url.revoke", id.description) {
-                $0.field("integration_id", integration.description)
-            }
-        }
+        _ write: Mutation
+    ) throws {
+        let account = write.account
+        let old = try Self.find(id, of: integration, in: account, on: write.connection)
+        try precondition.check(old.metadata.version)
+        guard old.revokedAt == nil else { return }
+        let new = old.changed(
+            description: nil,
+            expiresAt: nil,
+            revokedAt: write.now,
+            metadata: old.metadata.changed(externalID: .keep, labels: nil, at: write.now)
+        )
+        try Self.write(new, write)
+        try write.record("push_url.revoke", id.description, before: old.state, after: new.state)
     }
 
     /// The addresses with their token, shown again; recorded. Throws `notFound`, `revoked`, and `conflict`
@@ -156,34 +146,24 @@ package struct PushURLStore: Sendable {
     package func reveal(
         _ id: PushURLID,
         of integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> PushAddresses {
-        let (signer, identifiers) = (PushURLSigner(store, account), store.identifiers)
-        // Changes no configuration, so the account's revision stays.
-        return try await store.database.transaction(.of(account)) { connection in
-            let parent = try Self.parent(integration, in: account, on: connection)
-            let pushURL = try Self.find(id, of: integration, in: account, on: connection)
-            guard pushURL.revokedAt == nil else { throw StoreError.revoked }
-            let token = signer.token(of: pushURL, parent)
-            let digest = try connection.row(Self.digest, [.account(account), .id(id)]) {
-                row throws(SQLError) in row.bytes(0)
-            }
-            guard digest == Digest256.hash(of: token).bytes else {
-                throw StoreError.conflict(
-                    "The root secret that signed this push URL is gone, so it can't be shown: issue a new one."
-                )
-            }
-            try ConfigurationWrite.audit(
-                "push_url.reveal",
-                id.description,
-                account: account,
-                actor: actor,
-                at: identifiers.now,
-                id: identifiers.next(),
-                on: connection
-            ) { $0.field("integration_id", integration.description) }
-            return signer.addresses(token, parent)
+        _ write: Mutation
+    ) throws -> PushAddresses {
+        let (account, signer) = (write.account, PushURLSigner(store, write.account))
+        let parent = try Self.parent(integration, in: account, on: write.connection)
+        let pushURL = try Self.find(id, of: integration, in: account, on: write.connection)
+        guard pushURL.revokedAt == nil else { throw StoreError.revoked }
+        let token = signer.token(of: pushURL, parent)
+        let digest = try write.connection.row(Self.digest, [.account(account), .id(id)]) {
+            row throws(SQLError) in row.bytes(0)
         }
+        guard digest == Digest256.hash(of: token).bytes else {
+            throw StoreError.conflict(
+                "The root secret that signed this push URL is gone, so it can't be shown: issue a new one."
+            )
+        }
+        try write.note("push_url.reveal", id.description) {
+            $0.field("integration_id", integration.description)
+        }
+        return signer.addresses(token, parent)
     }
 }

@@ -47,27 +47,39 @@ extension DeliveryStore {
             replay: .init(deliveryID: id, earlier: detail.results.map(\.outcome))
         )
         let stored = try await commit.store(push, arrival: .now)
-        try await audit(id, applied: stored.applied, in: account, by: actor)
+        try await store.change(account, by: actor) { write in
+            try write.note("delivery.replay", id.description) { $0.field("applied", stored.applied) }
+        }
         return (try await find(id, in: account), stored.applied)
     }
 
-    private func audit(
+    /// What a replay would answer now: the delivery with the results that it would have, and how many (event, channel) pairs would take
+    /// effect. Changes nothing.
+    ///
+    /// - Throws: `notFound`; `bodyPurged`; `conflict` when its integration is gone.
+    package func tryReplay(
         _ id: DeliveryID,
-        applied: Int,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
-        let identifiers = store.identifiers
-        try await store.database.transaction(.of(account)) { connection in
-            try ConfigurationWrite.audit(
-                "delivery.replay",
-                id.description,
-                account: account,
-                actor: actor,
-                at: identifiers.now,
-                id: identifiers.next(),
-                on: connection
-            ) { $0.field("applied", applied) }
+        in account: AccountNumber
+    ) async throws -> (detail: Detail, applied: Int) {
+        let detail = try await find(id, in: account)
+        guard let body = detail.body else { throw StoreError.bodyPurged }
+        let simulation: Simulation
+        do {
+            simulation = try await store.simulate(
+                body,
+                integration: detail.delivery.integrationID,
+                draft: Simulation.Draft(routes: nil, severityTable: nil),
+                in: account
+            )
+        } catch StoreError.notFound {
+            throw StoreError.conflict("The integration of this delivery is gone.")
         }
+        var applied = 0
+        for (position, result) in simulation.results.enumerated() {
+            let before = position < detail.results.count ? detail.results[position].outcome.channels : []
+            let known = Set(before.map(\.channelID))
+            applied += result.outcome.channels.count { !known.contains($0.channelID) }
+        }
+        return (Detail(delivery: detail.delivery, body: body, results: simulation.results), applied)
     }
 }

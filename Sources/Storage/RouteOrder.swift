@@ -75,21 +75,60 @@ extension RouteStore {
 
     /// Takes a channel out of routes and default channels; routes left without a channel are deleted and
     /// positions closed up.
-    static func removeChannel(_ id: ChannelID, _ write: ConfigurationWrite) throws {
+    static func removeChannel(_ id: ChannelID, _ write: Mutation) throws {
         let key: [SQLValue] = [.account(write.account), .id(id)]
         let connection = write.connection
-        try connection.run(raiseIntegrationsDefaultingTo, key + [.time(write.now)])
-        try connection.run(deleteChannelFromDefaults, key)
+        try IntegrationStore.recording(defaultingTo: id, write) {
+            try connection.run(raiseIntegrationsDefaultingTo, key + [.time(write.now)])
+            try connection.run(deleteChannelFromDefaults, key)
+        }
         let integrations = try connection.rows(integrationsRoutingTo, key) {
             row throws(SQLError) -> IntegrationID in
             try row.id(0)
         }
+        let old = try integrations.map { try all(of: $0, write) }
         try connection.run(deleteRoutesOnlyTo, key)
         try connection.run(raiseRoutesNaming, key + [.time(write.now)])
         try connection.run(deleteChannelFromRoutes, key)
-        for integration in integrations {
+        for (integration, before) in zip(integrations, old) {
             try connection.run(closeUp, [.account(write.account), .id(integration), .time(write.now)])
             try raiseListVersion(of: integration, write)
+            try record(from: before, to: try all(of: integration, write), of: integration, write)
+        }
+    }
+
+    private static func all(of integration: IntegrationID, _ write: Mutation) throws -> [PlacedRoute] {
+        try routes(0...Limits.routes, of: integration, in: write.account, on: write.connection)
+    }
+
+    /// Records how one list became another, as deletions, moves and insertions one after the other: each place is the one in the list as
+    /// it is after those before. So the record can be undone from its end.
+    static func record(
+        from old: [PlacedRoute],
+        to new: [PlacedRoute],
+        of integration: IntegrationID,
+        _ write: Mutation
+    ) throws {
+        let stays = Set(new.map(\.route.id))
+        var list = old
+        for place in list.indices.reversed() where !stays.contains(list[place].route.id) {
+            let gone = list.remove(at: place)
+            let state = gone.state(of: integration, at: place)
+            try write.record("route.delete", gone.route.id.description, before: state)
+        }
+        let present = Set(old.map(\.route.id))
+        for (place, route) in new.enumerated() {
+            let (id, state) = (route.route.id, route.state(of: integration, at: place))
+            guard present.contains(id) else {
+                list.insert(route, at: place)
+                try write.record("route.create", id.description, after: state)
+                continue
+            }
+            guard let earlier = list[place...].firstIndex(where: { $0.route.id == id }) else { continue }
+            let before = list.remove(at: earlier).state(of: integration, at: earlier)
+            list.insert(route, at: place)
+            guard before.text != state.text else { continue }
+            try write.record("route.update", id.description, before: before, after: state)
         }
     }
 
@@ -109,7 +148,7 @@ extension RouteStore {
     /// integration.
     static func sharedListVersion(
         of integration: IntegrationID,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> Version {
         guard let head = try head(of: integration, in: write.account, on: write.connection) else {
             throw StoreError.notFound
@@ -124,8 +163,7 @@ extension RouteStore {
 
     /// The version of the list after a change.
     @discardableResult
-    static func raiseListVersion(of integration: IntegrationID, _ write: ConfigurationWrite) throws -> Version
-    {
+    static func raiseListVersion(of integration: IntegrationID, _ write: Mutation) throws -> Version {
         let key: [SQLValue] = [.account(write.account), .id(integration)]
         let version = try write.connection.row(raiseVersion, key) { row throws(SQLError) in
             Version(row.integer(0))
@@ -135,7 +173,7 @@ extension RouteStore {
     }
 
     /// How many routes there are: positions have no gaps.
-    static func count(of integration: IntegrationID, _ write: ConfigurationWrite) throws -> Int {
+    static func count(of integration: IntegrationID, _ write: Mutation) throws -> Int {
         let key: [SQLValue] = [.account(write.account), .id(integration)]
         return try write.connection.row(nextPosition, key) { row throws(SQLError) in row.int(0) } ?? 0
     }
@@ -146,7 +184,7 @@ extension RouteStore {
         from first: Int,
         through last: Int,
         by step: Int,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws {
         guard first <= last else { return }
         try write.connection.run(
@@ -163,7 +201,7 @@ extension RouteStore {
         moving old: Int,
         to new: Int,
         of integration: IntegrationID,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws {
         if old < new {
             try shift(integration, from: old + 1, through: new, by: -1, write)

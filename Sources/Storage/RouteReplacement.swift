@@ -23,43 +23,37 @@ extension RouteStore {
         with entries: [Entry],
         if precondition: Precondition,
         of integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> RouteList {
-        try await store.configure(account, by: actor) { write in
-            try precondition.check(try Self.sharedListVersion(of: integration, write))
-            let present = try Self.routes(
-                0...Limits.routes,
-                of: integration,
-                in: account,
-                on: write.connection
-            )
-            let old = Dictionary(present.map { ($0.route.id, $0) }) { $1 }
-            try Self.check(entries, against: Set(old.keys), in: account, on: write.connection)
-            let new = entries.enumerated().map { position, entry in
-                Self.placed(entry.draft, at: position, instead: entry.id.flatMap { old[$0] }, write)
-            }
-            let kept = Set(new.map(\.route.id))
-            let deleted = present.filter { !kept.contains($0.route.id) }
-            try write.connection.batch(Self.delete, deleted.map { [.account(account), .id($0.route.id)] })
-            try Self.rewrite(new.compactMap { route in old[route.route.id].map { ($0, route) } }, write)
-            let added = new.filter { old[$0.route.id] == nil }
-            try write.connection.batch(Self.insert, added.map { Self.newRow($0, of: integration, account) })
-            try write.connection.batch(
-                Self.insertChannel,
-                added.flatMap { Self.channelRows($0.route, account) }
-            )
-            try write.audit("route.replace", integration.description) {
-                $0.field("routes", new.count)
-                $0.field("added", added.count)
-                $0.field("deleted", deleted.count)
-            }
-            return RouteList(
-                items: new,
-                next: nil,
-                version: try Self.raiseListVersion(of: integration, write)
-            )
+        _ write: Mutation
+    ) throws -> RouteList {
+        let account = write.account
+        try precondition.check(try Self.sharedListVersion(of: integration, write))
+        let present = try Self.routes(
+            0...Limits.routes,
+            of: integration,
+            in: account,
+            on: write.connection
+        )
+        let old = Dictionary(present.map { ($0.route.id, $0) }) { $1 }
+        try Self.check(entries, against: Set(old.keys), in: account, on: write.connection)
+        let new = entries.enumerated().map { position, entry in
+            Self.placed(entry.draft, at: position, instead: entry.id.flatMap { old[$0] }, write)
         }
+        let kept = Set(new.map(\.route.id))
+        let deleted = present.filter { !kept.contains($0.route.id) }
+        try write.connection.batch(Self.delete, deleted.map { [.account(account), .id($0.route.id)] })
+        try Self.rewrite(new.compactMap { route in old[route.route.id].map { ($0, route) } }, write)
+        let added = new.filter { old[$0.route.id] == nil }
+        try write.connection.batch(Self.insert, added.map { Self.newRow($0, of: integration, account) })
+        try write.connection.batch(
+            Self.insertChannel,
+            added.flatMap { Self.channelRows($0.route, account) }
+        )
+        try Self.record(from: present, to: new, of: integration, write)
+        return RouteList(
+            items: new,
+            next: nil,
+            version: try Self.raiseListVersion(of: integration, write)
+        )
     }
 
     /// All that is wrong with the references, at once.
@@ -98,7 +92,7 @@ extension RouteStore {
         _ draft: Draft,
         at position: Int,
         instead old: PlacedRoute?,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) -> PlacedRoute {
         guard let old else {
             return PlacedRoute(
@@ -119,8 +113,7 @@ extension RouteStore {
     }
 
     /// Writes what changed of routes that stay.
-    static func rewrite(_ routes: [(old: PlacedRoute, new: PlacedRoute)], _ write: ConfigurationWrite) throws
-    {
+    static func rewrite(_ routes: [(old: PlacedRoute, new: PlacedRoute)], _ write: Mutation) throws {
         let changed = routes.filter { $0.old.metadata.version != $0.new.metadata.version }
         try write.connection.batch(update, changed.map { changedRow($0.new, write.account) })
         let rerouted = changed.filter { $0.old.route.target != $0.new.route.target }

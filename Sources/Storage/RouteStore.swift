@@ -32,7 +32,7 @@ package struct RouteList: Sendable {
 
 /// The routes of shared integrations. Positions are 0 to n-1, always.
 package struct RouteStore: Sendable {
-    let store: Store
+    package let store: Store
 
     /// Adds a route before the one that is at `position`, or last. Throws `notFound`, `invalid`, and
     /// `conflict` on a dedicated integration or a full list.
@@ -40,28 +40,27 @@ package struct RouteStore: Sendable {
         _ draft: Draft,
         at position: Int?,
         of integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> PlacedRoute {
-        try await store.configure(account, by: actor) { write in
-            _ = try Self.sharedListVersion(of: integration, write)
-            try Self.checkReferences(of: draft.target, write)
-            let count = try Self.count(of: integration, write)
-            guard count < Limits.routes else {
-                throw StoreError.conflict("The integration has \(Limits.routes) routes, which is the limit.")
-            }
-            let placed = PlacedRoute(
-                route: draft.route(id: write.identifiers.next()),
-                name: draft.name,
-                position: min(position ?? count, count),
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
-            )
-            try Self.shift(integration, from: placed.position, through: count, by: 1, write)
-            try write.connection.run(Self.insert, Self.newRow(placed, of: integration, write.account))
-            try write.connection.batch(Self.insertChannel, Self.channelRows(placed.route, write.account))
-            try Self.finish("route.create", placed.route.id, of: integration, write)
-            return placed
+        _ write: Mutation
+    ) throws -> PlacedRoute {
+        _ = try Self.sharedListVersion(of: integration, write)
+        try Self.checkReferences(of: draft.target, write)
+        let count = try Self.count(of: integration, write)
+        guard count < Limits.routes else {
+            throw StoreError.conflict("The integration has \(Limits.routes) routes, which is the limit.")
         }
+        let placed = PlacedRoute(
+            route: draft.route(id: write.identifiers.next()),
+            name: draft.name,
+            position: min(position ?? count, count),
+            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+        )
+        try Self.shift(integration, from: placed.position, through: count, by: 1, write)
+        try write.connection.run(Self.insert, Self.newRow(placed, of: integration, write.account))
+        try write.connection.batch(Self.insertChannel, Self.channelRows(placed.route, write.account))
+        try Self.raiseListVersion(of: integration, write)
+        let id = placed.route.id.description
+        try write.record("route.create", id, after: placed.state(of: integration))
+        return placed
     }
 
     /// The route. Throws `notFound`.
@@ -115,37 +114,41 @@ package struct RouteStore: Sendable {
         _ patch: Patch,
         if precondition: Precondition,
         of integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> PlacedRoute {
-        try await store.configure(account, by: actor) { write in
-            _ = try Self.sharedListVersion(of: integration, write)
-            guard let old = try Self.route(id, of: integration, in: account, on: write.connection) else {
-                throw StoreError.notFound
-            }
-            try precondition.check(old.metadata.version)
-            let target = try Self.target(of: old.route, after: patch, write)
-            let last = try Self.count(of: integration, write) - 1
-            let new = PlacedRoute(
-                route: Route(
-                    id: id,
-                    conditions: patch.conditions ?? old.route.conditions,
-                    target: target,
-                    onMatch: patch.onMatch ?? old.route.onMatch
-                ),
-                name: patch.name ?? old.name,
-                position: min(patch.position ?? old.position, last),
-                metadata: old.metadata.changed(
-                    externalID: patch.externalID,
-                    labels: patch.labels,
-                    at: write.now
-                )
-            )
-            try Self.makeRoom(moving: old.position, to: new.position, of: integration, write)
-            try Self.rewrite([(old, new)], write)
-            try Self.finish("route.update", id, of: integration, write)
-            return new
+        _ write: Mutation
+    ) throws -> PlacedRoute {
+        let account = write.account
+        _ = try Self.sharedListVersion(of: integration, write)
+        guard let old = try Self.route(id, of: integration, in: account, on: write.connection) else {
+            throw StoreError.notFound
         }
+        try precondition.check(old.metadata.version)
+        let target = try Self.target(of: old.route, after: patch, write)
+        let last = try Self.count(of: integration, write) - 1
+        let new = PlacedRoute(
+            route: Route(
+                id: id,
+                conditions: patch.conditions ?? old.route.conditions,
+                target: target,
+                onMatch: patch.onMatch ?? old.route.onMatch
+            ),
+            name: patch.name ?? old.name,
+            position: min(patch.position ?? old.position, last),
+            metadata: old.metadata.changed(
+                externalID: patch.externalID,
+                labels: patch.labels,
+                at: write.now
+            )
+        )
+        try Self.makeRoom(moving: old.position, to: new.position, of: integration, write)
+        try Self.rewrite([(old, new)], write)
+        try Self.raiseListVersion(of: integration, write)
+        try write.record(
+            "route.update",
+            id.description,
+            before: old.state(of: integration),
+            after: new.state(of: integration)
+        )
+        return new
     }
 
     /// Deletes a route; those after it move up. Throws `notFound`, `preconditionFailed`, and `conflict` on a
@@ -154,26 +157,25 @@ package struct RouteStore: Sendable {
         _ id: RouteID,
         if precondition: Precondition,
         of integration: IntegrationID,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
-        try await store.configure(account, by: actor) { write in
-            _ = try Self.sharedListVersion(of: integration, write)
-            guard let old = try Self.route(id, of: integration, in: account, on: write.connection) else {
-                throw StoreError.notFound
-            }
-            try precondition.check(old.metadata.version)
-            try write.connection.run(Self.delete, [.account(account), .id(id)])
-            try Self.shift(integration, from: old.position + 1, through: Limits.routes, by: -1, write)
-            try Self.finish("route.delete", id, of: integration, write)
+        _ write: Mutation
+    ) throws {
+        let account = write.account
+        _ = try Self.sharedListVersion(of: integration, write)
+        guard let old = try Self.route(id, of: integration, in: account, on: write.connection) else {
+            throw StoreError.notFound
         }
+        try precondition.check(old.metadata.version)
+        try write.connection.run(Self.delete, [.account(account), .id(id)])
+        try Self.shift(integration, from: old.position + 1, through: Limits.routes, by: -1, write)
+        try Self.raiseListVersion(of: integration, write)
+        try write.record("route.delete", id.description, before: old.state(of: integration))
     }
 
     /// The target after `patch`, whose channels must be the account's.
     private static func target(
         of old: Route,
         after patch: Patch,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> Route.Target {
         var label: Text?
         if case .channelNamed(let present) = old.target { label = present }
@@ -191,21 +193,10 @@ package struct RouteStore: Sendable {
         return target
     }
 
-    private static func checkReferences(of target: Route.Target, _ write: ConfigurationWrite) throws {
+    private static func checkReferences(of target: Route.Target, _ write: Mutation) throws {
         var errors = ValidationErrors()
         let references = target.channelIDs.enumerated().map { (id: $1, pointer: "/channel_ids/\($0)") }
         try ChannelStore.checkReferences(references, in: write.account, on: write.connection, errors: &errors)
         guard errors.isEmpty else { throw StoreError.invalid(errors) }
-    }
-
-    /// Raises the version of the list and records the change.
-    private static func finish(
-        _ action: String,
-        _ id: RouteID,
-        of integration: IntegrationID,
-        _ write: ConfigurationWrite
-    ) throws {
-        try raiseListVersion(of: integration, write)
-        try write.audit(action, id.description) { $0.field("integration_id", integration.description) }
     }
 }

@@ -14,10 +14,14 @@ package enum Schema {
         migration(2, retention),
         migration(3, notifications),
         migration(4, nodes, server: serverTables),
+        migration(5, changes, server: wall(around: "idempotency_keys")),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
-    package static let tenantTables = [
+    package static let tenantTables = firstTenantTables + ["idempotency_keys"]
+
+    /// Those that migration 4 put walls around; later ones get theirs where they are made.
+    private static let firstTenantTables = [
         "api_keys", "channels", "integrations", "integration_numbers", "integration_defaults",
         "integration_activity",
         "push_urls", "routes", "route_channels", "severity_tables", "refusals", "audit", "deliveries",
@@ -176,6 +180,23 @@ package enum Schema {
         CREATE TABLE worker_leases (name TEXT NOT NULL PRIMARY KEY, owner BYTEA, until BIGINT NOT NULL);
         """
 
+    /// What a change was and who made it: `revision` is the account's after it, null when no configuration was changed; the states are JSON
+    /// objects, null before it was and after it is no more. Together they are the history of the configuration. `answer` is sealed; null
+    /// while the call is under way.
+    private static let changes = """
+        ALTER TABLE audit ADD COLUMN address TEXT;
+        ALTER TABLE audit ADD COLUMN revision BIGINT;
+        ALTER TABLE audit ADD COLUMN state_before TEXT;
+        ALTER TABLE audit ADD COLUMN state_after TEXT;
+        ALTER TABLE audit ADD COLUMN note TEXT;
+        CREATE INDEX audit_by_revision ON audit (account_id, revision, id) WHERE revision IS NOT NULL;
+        ALTER TABLE accounts ADD COLUMN requires_if_match SMALLINT NOT NULL DEFAULT 0;
+        CREATE TABLE idempotency_keys (
+            account_id BIGINT NOT NULL, scope BYTEA NOT NULL, fingerprint BYTEA NOT NULL, created_at BIGINT NOT NULL,
+            answer BYTEA, PRIMARY KEY (account_id, scope));
+        CREATE INDEX idempotency_keys_by_age ON idempotency_keys (account_id, created_at);
+        """
+
     // MARK: Server
 
     /// Texts compare byte by byte, as they do in the embedded database.
@@ -195,7 +216,7 @@ package enum Schema {
         ALTER TABLE alerts SET (fillfactor = 85);
         ALTER TABLE account_usage SET (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
         ALTER TABLE deployment SET (fillfactor = 20);
-        """ + tenantTables.map { wall(around: $0) }.joined()
+        """ + firstTenantTables.map { wall(around: $0) }.joined()
 
     private static func wall(around table: String) -> String {
         """

@@ -7,30 +7,21 @@ import Native
 ///     1 byte   generation of the root secret
 ///     the rest what `AESGCM.seal` makes
 struct SealedSettings: Sendable {
-    private let keys: PushTokenKeys
+    private let seal: AccountSeal
     private let account: AccountNumber
 
     init(_ keys: PushTokenKeys, _ account: AccountNumber) {
-        self.keys = keys
+        seal = AccountSeal(keys, account)
         self.account = account
     }
 
     func seal(_ settings: NotifierSettings, of notifier: NotifierID) -> [UInt8] {
-        let kid = keys.newestKid
-        guard let cipher = cipher(kid) else { preconditionFailure("the newest root secret is at hand") }
-        return [kid] + cipher.seal(Self.encode(settings), context: context(of: notifier))
+        seal.seal(Self.encode(settings), context: context(of: notifier))
     }
 
     /// nil: damaged, or sealed under a root secret that is gone.
     func open(_ sealed: [UInt8], of notifier: NotifierID) -> NotifierSettings? {
-        guard let kid = sealed.first,
-            let plain = cipher(kid)?.open(Array(sealed.dropFirst()), context: context(of: notifier))
-        else { return nil }
-        return PackedJSON.read(plain, Self.decode)
-    }
-
-    private func cipher(_ kid: UInt8) -> AESGCM? {
-        keys.sealingKey(kid: kid, account: account).flatMap { AESGCM(key: $0) }
+        seal.open(sealed, context: context(of: notifier)).flatMap { PackedJSON.read($0, Self.decode) }
     }
 
     private func context(of notifier: NotifierID) -> [UInt8] {

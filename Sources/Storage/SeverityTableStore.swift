@@ -19,7 +19,7 @@ package struct AccountSeverityTable: Sendable {
 ///
 /// A table that was reset keeps its row, without entries, so that no version is ever given to two tables.
 package struct SeverityTableStore: Sendable {
-    let store: Store
+    package let store: Store
 
     /// Rows of a table, at most.
     package static let maximumEntries = 200
@@ -73,15 +73,13 @@ package struct SeverityTableStore: Sendable {
         _ type: IntegrationType,
         with table: SeverityTable,
         if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> AccountSeverityTable {
+        _ write: Mutation
+    ) throws -> AccountSeverityTable {
+        let account = write.account
         let builtIn = try builtIn(type)
-        return try await store.configure(account, by: actor) { write in
-            let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
-            try precondition.check(state.table.version)
-            return try Self.put(table, for: type, after: state, "severity_table.replace", write)
-        }
+        let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
+        try precondition.check(state.table.version, exists: !state.table.isDefault)
+        return try Self.put(table, for: type, after: state, "severity_table.replace", write)
     }
 
     /// Changes rows, matched without regard to case, and the fallback; the first change copies the built-in
@@ -91,41 +89,33 @@ package struct SeverityTableStore: Sendable {
         _ changes: [EntryChange],
         fallback: Severity?,
         if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws -> AccountSeverityTable {
+        _ write: Mutation
+    ) throws -> AccountSeverityTable {
+        let account = write.account
         let builtIn = try builtIn(type)
-        return try await store.configure(account, by: actor) { write in
-            let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
-            try precondition.check(state.table.version)
-            guard !changes.isEmpty || fallback != nil else { return state.table }
-            let old = state.table.table
-            let table = SeverityTable(
-                entries: Self.entries(old.entries, after: changes),
-                fallback: fallback ?? old.fallback
-            )
-            guard table.entries.count <= Self.maximumEntries else {
-                let detail = "would leave more than \(Self.maximumEntries) rows"
-                throw StoreError.invalid(ValidationErrors([FieldError("/entries", detail)]))
-            }
-            return try Self.put(table, for: type, after: state, "severity_table.update", write)
+        let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
+        try precondition.check(state.table.version, exists: !state.table.isDefault)
+        guard !changes.isEmpty || fallback != nil else { return state.table }
+        let old = state.table.table
+        let table = SeverityTable(
+            entries: Self.entries(old.entries, after: changes),
+            fallback: fallback ?? old.fallback
+        )
+        guard table.entries.count <= Self.maximumEntries else {
+            let detail = "would leave more than \(Self.maximumEntries) rows"
+            throw StoreError.invalid(ValidationErrors([FieldError("/entries", detail)]))
         }
+        return try Self.put(table, for: type, after: state, "severity_table.update", write)
     }
 
     /// Goes back to the built-in table. Throws `notFound`, `preconditionFailed`.
-    package func reset(
-        _ type: IntegrationType,
-        if precondition: Precondition,
-        in account: AccountNumber,
-        by actor: Actor
-    ) async throws {
+    package func reset(_ type: IntegrationType, if precondition: Precondition, _ write: Mutation) throws {
+        let account = write.account
         let builtIn = try builtIn(type)
-        try await store.configure(account, by: actor) { write in
-            let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
-            try precondition.check(state.table.version)
-            guard !state.table.isDefault else { return }
-            _ = try Self.put(nil, for: type, after: state, "severity_table.reset", write)
-        }
+        let state = try Self.state(of: type, builtIn, in: account, on: write.connection)
+        try precondition.check(state.table.version, exists: !state.table.isDefault)
+        guard !state.table.isDefault else { return }
+        _ = try Self.put(nil, for: type, after: state, "severity_table.reset", write)
     }
 
     /// The tables of the account's own.
@@ -187,7 +177,7 @@ package struct SeverityTableStore: Sendable {
         for type: IntegrationType,
         after state: State,
         _ action: String,
-        _ write: ConfigurationWrite
+        _ write: Mutation
     ) throws -> AccountSeverityTable {
         // The reset itself takes no version: what comes after it does.
         let version = table == nil ? state.newestVersion : state.newestVersion.next
@@ -200,9 +190,12 @@ package struct SeverityTableStore: Sendable {
                 .time(write.now),
             ]
         )
-        try write.audit(action, type.name) { object in
-            if let table { object.field("entries", table.entries.count) }
-        }
+        try write.record(
+            action,
+            type.name,
+            before: state.table.isDefault ? nil : state.table.table.state,
+            after: table?.state
+        )
         return AccountSeverityTable(type: type, table: table ?? state.table.table, version: version)
     }
 

@@ -4,7 +4,7 @@ import SQL
 package enum StatementRegistry {
     /// Those that must name an account for every tenant table that they touch.
     package static let tenant: [SQLStatement] =
-        [ConfigurationWrite.raise, ConfigurationWrite.audit] + AccountStore.statements
+        [Mutation.raise, Mutation.audit] + AccountStore.statements
         + APIKeyStore.statements
         + ChannelStore.statements + IntegrationStore.statements + PushURLStore.statements
         + RouteStore.statements
@@ -14,7 +14,7 @@ package enum StatementRegistry {
         + PushWriter.statements + UsageTracker.statements + AccountStore.purges
         + RetentionStore.statements + NotifierStore.statements + NotificationRows.statements
         + NotificationStore.statements
-        + Outbox.statements + HealthAlertStore.statements + AccountLock.statements
+        + Idempotency.statements + Outbox.statements + HealthAlertStore.statements + AccountLock.statements
 
     /// Look-ups of the platform, each with its reason: the key of a call is found by its public id before its account is known; the purge
     /// looks for a deleted account, and then names it; the installation's own row.

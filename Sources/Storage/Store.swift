@@ -106,53 +106,6 @@ package struct Store: Sendable {
 
     /// The present time, never before what the store saw last.
     package var now: UnixTime { identifiers.now }
-
-    /// Changes an account's configuration: runs `body` in a transaction that ends with a higher revision of the account, and makes
-    /// pushes see the change before it returns.
-    func configure<Result: Sendable>(
-        _ account: AccountNumber,
-        by actor: Actor,
-        _ body: @escaping @Sendable (ConfigurationWrite) throws -> Result
-    ) async throws -> Result {
-        let identifiers = identifiers
-        let (result, revision) = try await transaction(on: account) { connection in
-            let write = ConfigurationWrite(
-                connection: connection,
-                account: account,
-                actor: actor,
-                now: identifiers.now,
-                identifiers: identifiers
-            )
-            let result = try body(write)
-            return (result, try write.raiseRevision())
-        }
-        await renew(account, to: revision)
-        return result
-    }
-
-    /// The account's configuration has moved on. On a shared database the new one is loaded at once where the old one was in use, so that
-    /// pushes are judged by it also when the database goes away now.
-    func renew(_ account: AccountNumber, to revision: Revision) async {
-        guard snapshots.advance(account, to: revision), isShared else { return }
-        _ = try? await snapshots.snapshot(of: account, now: now)
-    }
-
-    /// Runs `body`, which writes the account's configuration, in a transaction. An error of the database may come from a commit that took
-    /// effect all the same: then pushes see what the store holds, whatever that is.
-    func transaction<Result: Sendable>(
-        on account: AccountNumber,
-        _ body: @escaping @Sendable (any SQLConnection) throws -> Result
-    ) async throws -> Result {
-        do {
-            return try await database.transaction(.of(account)) { connection in
-                try AccountLock.configuration(of: account, on: connection)
-                return try body(connection)
-            }
-        } catch let error as SQLError {
-            snapshots.doubt(account)
-            throw error
-        }
-    }
 }
 
 /// Makes identifiers and tells the time, both never backwards, from many threads.

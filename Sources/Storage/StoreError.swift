@@ -18,6 +18,10 @@ package enum StoreError: Error, Sendable, Equatable {
     case revoked
     /// The raw body is no longer kept.
     case bodyPurged
+    /// An idempotency key stands for another call.
+    case keyReused
+    /// The same call is under way.
+    case stillRunning
     /// It can't be done in the present state; the text says why.
     case conflict(String)
 
@@ -42,10 +46,16 @@ package enum Precondition: Sendable, Equatable {
     case none
     /// One of these.
     case oneOf([Version])
+    /// It is not there yet.
+    case absent
 
-    /// Throws unless `version` is allowed.
-    package func check(_ version: Version) throws(StoreError) {
-        if case .oneOf(let versions) = self, !versions.contains(version) { throw .preconditionFailed }
+    /// Throws unless `version`, that of something that is there, is allowed. `exists`: whether it counts as there.
+    package func check(_ version: Version, exists: Bool = true) throws(StoreError) {
+        switch self {
+        case .none: return
+        case .oneOf(let versions): if !versions.contains(version) { throw .preconditionFailed }
+        case .absent: if exists { throw .preconditionFailed }
+        }
     }
 }
 
@@ -56,10 +66,13 @@ package struct Actor: Sendable {
     /// `operator`, `admin`, `editor`, `viewer` or `command-line`.
     package let role: String
     package let requestID: String
+    /// The client's address; nil: the command line.
+    package let address: Text?
 
-    package init(key: APIKeyID?, role: String, requestID: String) {
+    package init(key: APIKeyID?, role: String, requestID: String, address: Text? = nil) {
         self.key = key
         self.role = role
         self.requestID = requestID
+        self.address = address
     }
 }

@@ -16,6 +16,37 @@ package enum Answer {
         json(status, version: version, location: location, JSONWriter.encode { $0.object { write(&$0) } })
     }
 
+    /// The same as the answer to a change.
+    package static func change(
+        _ status: HTTPResponse.Status = .ok,
+        version: Version? = nil,
+        location: String? = nil,
+        _ write: (inout JSONWriter) -> Void
+    ) -> RecordedAnswer {
+        RecordedAnswer(
+            status: status.code,
+            version: version,
+            location: location,
+            body: JSONWriter.encode { $0.object { write(&$0) } }
+        )
+    }
+
+    /// 204, as the answer to a change.
+    package static let nothing = RecordedAnswer(status: 204, version: nil, location: nil, body: [])
+
+    /// The answer to a change, as it goes out. One that was given before says so.
+    package static func response(_ recorded: RecordedAnswer) -> Response {
+        let status = HTTPResponse.Status(code: recorded.status)
+        var response =
+            recorded.body.isEmpty
+            ? Response(status: status, headers: [.cacheControl: "no-store"])
+            : json(status, version: recorded.version, location: recorded.location, recorded.body)
+        if recorded.isRepeated, let name = HTTPField.Name("Idempotency-Replayed") {
+            response.headers[name] = "true"
+        }
+        return response
+    }
+
     /// A page of a list: `{items, next_cursor}`.
     package static func page<Item, Kind>(
         _ page: Page<Item, Kind>,
@@ -40,9 +71,6 @@ package enum Answer {
         }
     }
 
-    /// 204.
-    package static let empty = Response(status: .noContent, headers: [.cacheControl: "no-store"])
-
     private static func json(
         _ status: HTTPResponse.Status,
         version: Version?,
@@ -65,9 +93,11 @@ package enum ETag {
     /// The entity tag of a version.
     package static func text(_ version: Version) -> String { "\"\(version.value)\"" }
 
-    /// What `If-Match` demands. Throws 400 when it can't be read.
+    /// What `If-Match`, or `If-None-Match: *`, demands. Throws 400 when it can't be read.
     package static func precondition(of request: Request) throws -> Precondition {
-        guard let text = request.headers[.ifMatch] else { return .none }
+        guard let text = request.headers[.ifMatch] else {
+            return request.headers[.ifNoneMatch] == "*" ? .absent : .none
+        }
         guard text != "*" else { return .none }
         return .oneOf(try versions(text, "If-Match"))
     }
@@ -95,41 +125,5 @@ package enum ETag {
             }
             return Version(Int64(tag.dropFirst().dropLast()) ?? -1)
         }
-    }
-}
-
-extension JSONWriter {
-    /// Writes the metadata fields of a configuration resource.
-    package mutating func metadata(_ metadata: Metadata) {
-        field("external_id", utf8: metadata.externalID?.bytes)
-        metadata.labels.write(to: &self, as: "labels")
-        field("version", metadata.version.value)
-        field("created_at", metadata.createdAt.description)
-        field("updated_at", metadata.updatedAt.description)
-    }
-
-    /// A time or null.
-    package mutating func field(_ name: StaticString, _ time: UnixTime?) {
-        field(name, time?.description)
-    }
-
-    /// An id.
-    package mutating func field<Kind>(_ name: StaticString, _ id: Identifier<Kind>) {
-        field(name, id.description)
-    }
-
-    /// An id or null.
-    package mutating func field<Kind>(_ name: StaticString, _ id: Identifier<Kind>?) {
-        field(name, id?.description)
-    }
-
-    /// A text.
-    package mutating func field(_ name: StaticString, _ text: Text) {
-        field(name, utf8: text.bytes)
-    }
-
-    /// A text or null.
-    package mutating func field(_ name: StaticString, _ text: Text?) {
-        field(name, utf8: text?.bytes)
     }
 }

@@ -10,9 +10,16 @@ package struct Authentication: RouterMiddleware {
     private let store: Store
     private let limiter: CallLimiter
     private let usage: UsageTracker
+    private let clientAddress: ClientAddress
 
-    package init(store: Store, limiter: CallLimiter, usage: UsageTracker) {
+    package init(
+        store: Store,
+        limiter: CallLimiter,
+        usage: UsageTracker,
+        clientAddress: ClientAddress
+    ) {
         self.store = store
+        self.clientAddress = clientAddress
         self.limiter = limiter
         self.usage = usage
     }
@@ -27,6 +34,7 @@ package struct Authentication: RouterMiddleware {
         try limiter.admit(caller.key.id, at: store.now)
         usage.called(caller.key.id, account: caller.key.owner.account, at: store.now)
         context.caller = caller
+        context.address = clientAddress.of(peer: context.peer, forwardedFor: forwardedFor(request))
         if let id = context.parameters.get("account_id") {
             context.account = try await account(id, for: caller)
         }
@@ -34,6 +42,10 @@ package struct Authentication: RouterMiddleware {
             throw Problem.unauthorized
         }
         return try await next(request, context)
+    }
+
+    private func forwardedFor(_ request: Request) -> [String] {
+        HTTPField.Name("X-Forwarded-For").map { request.headers[values: $0] } ?? []
     }
 
     private func key(of request: Request) async throws -> APIKey {

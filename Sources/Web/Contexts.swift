@@ -1,6 +1,7 @@
 import Domain
 import Hummingbird
 import Logging
+import NIOCore
 import Storage
 
 /// What every request carries.
@@ -12,8 +13,13 @@ package struct AppContext: RequestContext {
     package var caller: Caller?
     /// The account in the path, once the caller may see it.
     package var account: Account?
+    /// The other end of the connection.
+    package let peer: SocketAddress?
+    /// The client's address, once it is known.
+    package var address: Text?
 
     package init(source: ApplicationRequestContextSource) {
+        peer = source.channel.remoteAddress
         coreContext = CoreRequestContextStorage(source: source)
         requestID = RequestID.next()
     }
@@ -27,6 +33,8 @@ package struct AccountContext: ChildRequestContext {
     package let account: Account
     package let caller: Caller
     package let requestID: String
+    /// The client's.
+    package let address: Text?
 
     package init(context: AppContext) throws {
         guard let account = context.account, let caller = context.caller else { throw Problem.notFound }
@@ -34,10 +42,13 @@ package struct AccountContext: ChildRequestContext {
         self.account = account
         self.caller = caller
         requestID = context.requestID
+        address = context.address
     }
 
     /// The caller, for the audit.
-    package var actor: Actor { caller.actor(requestID: requestID) }
+    package var actor: Actor {
+        Actor(key: caller.key.id, role: caller.roleName, requestID: requestID, address: address)
+    }
 }
 
 /// Whose key a request was made with.
@@ -60,7 +71,7 @@ package struct Caller: Sendable {
     }
 
     /// For the audit.
-    package func actor(requestID: String) -> Actor {
-        Actor(key: key.id, role: roleName, requestID: requestID)
+    package func actor(in context: AppContext) -> Actor {
+        Actor(key: key.id, role: roleName, requestID: context.requestID, address: context.address)
     }
 }

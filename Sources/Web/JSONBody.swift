@@ -14,7 +14,8 @@ package enum JSONBody {
         _ request: Request,
         _ read: (Fields) -> Value?
     ) async throws -> Value {
-        try decode(try await bytes(of: request), read)
+        try checkType(request.headers)
+        return try decode(try await collect(request), read)
     }
 
     /// The same for bytes at hand.
@@ -39,19 +40,24 @@ package enum JSONBody {
         }
     }
 
-    private static func bytes(of request: Request) async throws -> [UInt8] {
-        let type = request.headers[.contentType].map { Text($0).folded.string } ?? ""
-        guard type == "application/json" || type.hasPrefix("application/json;") else {
-            throw Problem(.unsupportedMediaType, "Send the body as \"Content-Type: application/json\".")
-        }
-        guard request.headers[.contentEncoding] == nil else {
-            throw Problem(.unsupportedMediaType, "Send the body without Content-Encoding.")
-        }
+    /// The body, whatever it is. Throws 413 for one that is too large.
+    package static func collect(_ request: Request) async throws -> [UInt8] {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
             throw Problem(.tooLarge, "The body is larger than \(limit) bytes.")
         }
         let buffer = try await request.body.collect(upTo: limit)
         return Array(buffer.readableBytesView)
+    }
+
+    /// Throws 415 unless the body is said to be JSON, as it is.
+    package static func checkType(_ headers: HTTPFields) throws {
+        let type = headers[.contentType].map { Text($0).folded.string } ?? ""
+        guard type == "application/json" || type.hasPrefix("application/json;") else {
+            throw Problem(.unsupportedMediaType, "Send the body as \"Content-Type: application/json\".")
+        }
+        guard headers[.contentEncoding] == nil else {
+            throw Problem(.unsupportedMediaType, "Send the body without Content-Encoding.")
+        }
     }
 }
 

@@ -19,10 +19,13 @@ package struct Problem: Error, Sendable {
         case lastOperatorKey = "last_operator_key"
         case revoked
         case bodyPurged = "body_purged"
+        case stillRunning = "still_running"
         case preconditionFailed = "precondition_failed"
+        case preconditionRequired = "precondition_required"
         case tooLarge = "too_large"
         case unsupportedMediaType = "unsupported_media_type"
         case validationFailed = "validation_failed"
+        case keyReused = "idempotency_key_reused"
         case rateLimited = "rate_limited"
         case `internal`
         case unavailable
@@ -35,11 +38,13 @@ package struct Problem: Error, Sendable {
             case .forbidden: .forbidden
             case .notFound: .notFound
             case .methodNotAllowed: .methodNotAllowed
-            case .conflict, .nameTaken, .referenced, .lastOperatorKey, .revoked, .bodyPurged: .conflict
+            case .conflict, .nameTaken, .referenced, .lastOperatorKey, .revoked, .bodyPurged, .stillRunning:
+                .conflict
             case .preconditionFailed: .preconditionFailed
+            case .preconditionRequired: .preconditionRequired
             case .tooLarge: .contentTooLarge
             case .unsupportedMediaType: .unsupportedMediaType
-            case .validationFailed: .unprocessableContent
+            case .validationFailed, .keyReused: .unprocessableContent
             case .rateLimited: .tooManyRequests
             case .internal: .internalServerError
             case .unavailable: .serviceUnavailable
@@ -88,6 +93,14 @@ package struct Problem: Error, Sendable {
             self.init(.lastOperatorKey, "It is the last operator key: make another one first.")
         case .revoked: self.init(.revoked, "The push URL is revoked: issue a new one.")
         case .bodyPurged: self.init(.bodyPurged, "The raw body is no longer kept, so it can't be replayed.")
+        case .keyReused:
+            self.init(
+                .keyReused,
+                "This Idempotency-Key was used for a call with another body or query: take a new one."
+            )
+        case .stillRunning:
+            self.init(.stillRunning, "The same call is under way: ask again in a moment.")
+            headers[.retryAfter] = "1"
         case .conflict(let detail): self.init(.conflict, detail)
         }
     }

@@ -1,6 +1,7 @@
 import Domain
 import SQL
 import Storage
+import TestDatabases
 import Testing
 
 /// Fails the n-th call to the database, for every n, while something other than pushes is written.
@@ -161,11 +162,11 @@ struct ConfigurationFaultTests {
     ) async throws -> Reference {
         let faults = Faults()
         return try await TestInstallation.with(copyOf: template, faults: faults) { test in
-            let before = try StoreContents.rows(in: test.place, masked: false)
+            let before = try StoreContents.rows(on: test.place.inspector(), masked: false)
             faults.arm()
             try await change.run(test, scene)
             let calls = faults.disarm()
-            let after = try StoreContents.rows(in: test.place, masked: true)
+            let after = try StoreContents.rows(on: test.place.inspector(), masked: true)
             return Reference(calls: calls, before: before, after: after)
         }
     }
@@ -199,7 +200,7 @@ struct ConfigurationFaultTests {
                 let fault = Faults.Fault(number: number, kind: kind, timing: timing)
                 try await refused(change, fault, faults, scene, test)
                 if number == commit, timing == .after { continue }
-                let rows = try StoreContents.rows(in: test.place, masked: false)
+                let rows = try StoreContents.rows(on: test.place.inspector(), masked: false)
                 #expect(rows == reference.before, "\(fault) (\(reference.calls[number - 1]))")
             }
             if timing != .after {
@@ -207,7 +208,7 @@ struct ConfigurationFaultTests {
                 try await change.run(test, scene)
                 faults.disarm()
             }
-            let rows = try StoreContents.rows(in: test.place, masked: true)
+            let rows = try StoreContents.rows(on: test.place.inspector(), masked: true)
             #expect(rows == reference.after, "\(kind), \(timing)")
             try await checkSnapshots(of: scene, test, "\(kind), \(timing)")
             // A transaction that was left open would be in the way.

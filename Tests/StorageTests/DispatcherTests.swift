@@ -263,7 +263,7 @@ struct DispatcherTests {
             let store = scene.test.store
             let operators = try await scene.test.channel("Operators", in: scene.account).id
             try await store.healthAlerts.put(operators, in: scene.account, by: scene.test.actor)
-            #expect(try await store.healthAlerts.find(in: scene.account) == operators)
+            #expect(try await store.healthAlerts.find(in: scene.account).channel == operators)
             receiver.answer(.failed(.connect))
             try await scene.dispatching(to: receiver) {
                 try await scene.push(.firing("a"))

@@ -2,6 +2,7 @@ import Domain
 import FoundationEssentials
 import SQL
 import Storage
+import TestDatabases
 import Testing
 
 @Suite("Notifiers")
@@ -65,7 +66,9 @@ struct NotifierStoreTests {
 
     /// The bytes of the files; of a server's database all rows.
     private static func contents(of place: StorePlace) throws -> [String] {
-        guard case .file(let path) = place else { return try StoreContents.rows(in: place, masked: false) }
+        guard case .file(let path) = place else {
+            return try StoreContents.rows(on: place.inspector(), masked: false)
+        }
         return try ["", "-wal"].map {
             String(decoding: try Data(contentsOf: URL(filePath: path + $0)), as: UTF8.self)
         }

@@ -84,8 +84,8 @@ struct PushFaultTests {
         try await run(sent, on: template, poison: poison) { trial in
             Reference(
                 calls: trial.calls,
-                before: try StoreContents.rows(in: template, masked: false),
-                after: try StoreContents.rows(in: trial.test.place, masked: true),
+                before: try StoreContents.rows(on: template.inspector(), masked: false),
+                after: try StoreContents.rows(on: trial.test.place.inspector(), masked: true),
                 results: trial.results
             )
         }
@@ -126,10 +126,10 @@ struct PushFaultTests {
         #expect((trial.failStops > 0) == (fault.kind == .syncFailed), "\(fault) (\(failed))")
         let isInDoubt = failed == .commit && fault.timing == .after
         if isStored || isInDoubt {
-            let after = try StoreContents.rows(in: trial.test.place, masked: true)
+            let after = try StoreContents.rows(on: trial.test.place.inspector(), masked: true)
             #expect(after == reference.after, "\(fault) (\(failed))")
         } else {
-            let after = try StoreContents.rows(in: trial.test.place, masked: false)
+            let after = try StoreContents.rows(on: trial.test.place.inspector(), masked: false)
             #expect(after == reference.before, "\(fault) (\(failed))")
         }
         if isStored {
@@ -159,7 +159,7 @@ struct PushFaultTests {
         #expect(try Ledger(of: trial.test.place).findings.isEmpty, "\(fault)")
         let isInDoubt = reference.calls[fault.number - 1] == .commit && fault.timing == .after
         if trial.isUnavailable, !isInDoubt {
-            let after = try StoreContents.rows(in: trial.test.place, masked: true)
+            let after = try StoreContents.rows(on: trial.test.place.inspector(), masked: true)
             #expect(after == reference.after, "\(fault)")
         }
     }
@@ -211,7 +211,7 @@ struct PushFaultTests {
             }
         }
         if trial.isUnavailable, !isInDoubt {
-            let after = try StoreContents.rows(in: trial.test.place, masked: false)
+            let after = try StoreContents.rows(on: trial.test.place.inspector(), masked: false)
             #expect(after == reference.before, "\(fault) (\(failed))")
         }
         if fault.error.isDisk { #expect(trial.isUnavailable == (failed != .maintain), "\(fault)") }
@@ -261,13 +261,13 @@ struct PushFaultTests {
                     )
                     pushes.append(try await sent.push(test))
                 }
-                let before = try StoreContents.rows(in: test.place, masked: false)
+                let before = try StoreContents.rows(on: test.place.inspector(), masked: false)
                 try await Self.limitPages(test, to: 1)
                 faults.arm(poison: poison)
                 let results = await commit.storeTogether(pushes, in: test.database)
                 #expect(results.allSatisfy { $0.failure == .storeUnavailable }, "\(results)")
                 #expect(!commit.status.isHealthy)
-                #expect(try StoreContents.rows(in: test.place, masked: false) == before)
+                #expect(try StoreContents.rows(on: test.place.inspector(), masked: false) == before)
                 try await Self.limitPages(test, to: 1 << 30)
                 let again = await commit.storeTogether(pushes, in: test.database)
                 #expect(again.map(\.failure) == [nil, poison.map { _ in .unacceptable }, nil, nil])
