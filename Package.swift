@@ -108,7 +108,8 @@ let package = Package(
         .target(
             name: "API",
             dependencies: [
-                "Domain", "Formats", "Native", "Outbound", "Storage", "Web", hummingbird,
+                "Domain", "Formats", "Native", "Outbound", "Storage", "Web", hummingbird, nioCore,
+                .product(name: "Yams", package: "Yams"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: safe
@@ -209,7 +210,7 @@ let package = Package(
         ),
         .testTarget(
             name: "APITests",
-            dependencies: ["TestSupport", "Domain", "Storage", "Web", "App", "Ingest"],
+            dependencies: ["TestSupport", "TestDatabases", "SQL", "Domain", "Storage", "Web", "App", "Ingest"],
             swiftSettings: safe
         ),
         .testTarget(

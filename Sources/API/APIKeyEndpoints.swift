@@ -22,13 +22,7 @@ struct APIKeyEndpoints {
     @Sendable
     func createAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let (draft, role) = try mutation.decode { fields -> (APIKeyStore.Draft, Role)? in
-            let role = fields.optional("role", or: Role.viewer) { field in
-                field.word(of: Role.allCases.map(\.name)) { Role(name: $0) }
-            }
-            guard let draft = APIKeyFields.draft(fields), let role else { return nil }
-            return (draft, role)
-        }
+        let (draft, role) = try mutation.decode(APIKeyFields.accountDraft)
         return try await mutation.perform(store) { change in
             let (key, secret) = try store.apiKeys.insert(
                 draft,
@@ -99,6 +93,15 @@ enum APIKeyFields {
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
         guard let name, let labels else { return nil }
         return APIKeyStore.Draft(name: name, expiresAt: expiresAt, externalID: externalID, labels: labels)
+    }
+
+    /// Of an account's key, with its role.
+    static func accountDraft(_ fields: Fields) -> (draft: APIKeyStore.Draft, role: Role)? {
+        let role = fields.optional("role", or: Role.viewer) { field in
+            field.word(of: Role.allCases.map(\.name)) { Role(name: $0) }
+        }
+        guard let draft = draft(fields), let role else { return nil }
+        return (draft, role)
     }
 
     static func patch(_ fields: Fields) -> APIKeyStore.Patch? {

@@ -30,23 +30,7 @@ struct AccountEndpoints {
     @Sendable
     func createAccount(_ request: Request, _ context: AppContext) async throws -> Response {
         let mutation = try await MutationRequest(request, operatorIn: context)
-        let draft = try mutation.decode { fields -> AccountStore.Draft? in
-            let name = fields.required("name") { $0.name() }
-            let externalID = fields.optional("external_id") { $0.text() }
-            let labels = fields.optional("labels", or: Labels()) { $0.labels() }
-            let limit = fields.optional("stored_bytes_limit", or: Limits.storedBytes) {
-                $0.integer(in: Self.bytes)
-            }
-            let retention = fields.optional("retention", or: Retention.standard) { $0.retention() }
-            guard let name, let labels, let limit, let retention else { return nil }
-            return AccountStore.Draft(
-                name: name,
-                externalID: externalID,
-                labels: labels,
-                storedBytesLimit: limit,
-                retention: retention
-            )
-        }
+        let draft = try mutation.decode(draft)
         return try await mutation.perform(store) { change in
             let account = try store.accounts.insert(draft, change)
             return Answer.change(
@@ -117,7 +101,25 @@ struct AccountEndpoints {
         }
     }
 
-    private func write(_ account: Account, _ object: inout JSONWriter) {
+    func draft(_ fields: Fields) -> AccountStore.Draft? {
+        let name = fields.required("name") { $0.name() }
+        let externalID = fields.optional("external_id") { $0.text() }
+        let labels = fields.optional("labels", or: Labels()) { $0.labels() }
+        let limit = fields.optional("stored_bytes_limit", or: Limits.storedBytes) {
+            $0.integer(in: Self.bytes)
+        }
+        let retention = fields.optional("retention", or: Retention.standard) { $0.retention() }
+        guard let name, let labels, let limit, let retention else { return nil }
+        return AccountStore.Draft(
+            name: name,
+            externalID: externalID,
+            labels: labels,
+            storedBytesLimit: limit,
+            retention: retention
+        )
+    }
+
+    func write(_ account: Account, _ object: inout JSONWriter) {
         object.field("id", account.id)
         object.account(account)
         object.field("stored_bytes", account.storedBytes)

@@ -22,26 +22,14 @@ struct ChannelEndpoints {
     @Sendable
     func createChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let draft = try mutation.decode { fields -> ChannelStore.Draft? in
-            let name = fields.required("name") { $0.name() }
-            let description = fields.optional("description", or: Text("")) { $0.description() }
-            let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
-            let externalID = fields.optional("external_id") { $0.text() }
-            let labels = fields.optional("labels", or: Labels()) { $0.labels() }
-            guard let name, let description, let status, let labels else { return nil }
-            return ChannelStore.Draft(
-                name: name,
-                description: description,
-                status: status,
-                externalID: externalID,
-                labels: labels
-            )
+        let draft = try mutation.decode { fields in
+            ChannelFields.draft(fields, name: fields.required("name") { $0.name() })
         }
         return try await mutation.perform(store) { change in
             let channel = try store.channels.insert(draft, change)
             let location = "/v1/accounts/\(context.account.id)/channels/\(channel.id)"
             return Answer.change(.created, version: channel.metadata.version, location: location) {
-                write(channel, context, &$0)
+                ChannelFields.write(channel, of: context.account.id, &$0)
             }
         }
     }
@@ -52,7 +40,7 @@ struct ChannelEndpoints {
         let (page, filter) = (query.page(ChannelKind.self), query.configurationFilter())
         try query.finish()
         let channels = try await store.channels.list(page, filter: filter, in: context.account.number)
-        return Answer.page(channels) { write($0, context, &$1) }
+        return Answer.page(channels) { ChannelFields.write($0, of: context.account.id, &$1) }
     }
 
     @Sendable
@@ -62,7 +50,7 @@ struct ChannelEndpoints {
         if ETag.isCurrent(channel.metadata.version, for: request) {
             return ETag.notModified(channel.metadata.version)
         }
-        return Answer.object(version: channel.metadata.version) { write(channel, context, &$0) }
+        return Answer.object(version: channel.metadata.version) { ChannelFields.write(channel, of: context.account.id, &$0) }
     }
 
     @Sendable
@@ -85,7 +73,7 @@ struct ChannelEndpoints {
                 if: mutation.precondition,
                 change
             )
-            return Answer.change(version: channel.metadata.version) { write(channel, context, &$0) }
+            return Answer.change(version: channel.metadata.version) { ChannelFields.write(channel, of: context.account.id, &$0) }
         }
     }
 
@@ -105,9 +93,29 @@ struct ChannelEndpoints {
         }
     }
 
-    private func write(_ channel: Channel, _ context: AccountContext, _ object: inout JSONWriter) {
+}
+
+/// Reads channels from bodies: those of this resource, and those of whole configurations.
+enum ChannelFields {
+    /// All but the name.
+    static func draft(_ fields: Fields, name: Name?) -> ChannelStore.Draft? {
+        let description = fields.optional("description", or: Text("")) { $0.description() }
+        let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
+        let externalID = fields.optional("external_id") { $0.text() }
+        let labels = fields.optional("labels", or: Labels()) { $0.labels() }
+        guard let name, let description, let status, let labels else { return nil }
+        return ChannelStore.Draft(
+            name: name,
+            description: description,
+            status: status,
+            externalID: externalID,
+            labels: labels
+        )
+    }
+
+    static func write(_ channel: Channel, of account: AccountID, _ object: inout JSONWriter) {
         object.field("id", channel.id)
-        object.field("account_id", context.account.id)
+        object.field("account_id", account)
         object.channel(channel)
         object.metadata(channel.metadata)
     }

@@ -9,7 +9,7 @@ import Web
 struct IntegrationEndpoints {
     let store: Store
 
-    private enum ModeName: String, CaseIterable {
+    enum ModeName: String, CaseIterable {
         case dedicated
         case shared
     }
@@ -37,12 +37,8 @@ struct IntegrationEndpoints {
             let location = "/v1/accounts/\(context.account.id)/integrations/\(integration.id)"
             return Answer.change(.created, version: integration.metadata.version, location: location) {
                 object in
-                write(report, context, &object)
-                object.field("push_url_id", first.pushURL.pushURL.id)
-                if mutation.isDryRun { return }
-                object.field("push_url", first.addresses.url)
-                object.field("compatible_url", first.addresses.compatibleURL)
-                object.field("compatible_url_note", first.addresses.compatibleURLNote)
+                write(report, of: context.account.id, &object)
+                write(first, isDryRun: mutation.isDryRun, &object)
             }
         }
     }
@@ -58,7 +54,7 @@ struct IntegrationEndpoints {
         )
         try query.finish()
         let reports = try await store.integrations.list(page, filter: filter, in: context.account.number)
-        return Answer.page(reports) { write($0, context, &$1) }
+        return Answer.page(reports) { write($0, of: context.account.id, &$1) }
     }
 
     @Sendable
@@ -68,7 +64,7 @@ struct IntegrationEndpoints {
             context.id("integration_id"),
             in: context.account.number
         )
-        return Answer.object(version: report.integration.metadata.version) { write(report, context, &$0) }
+        return Answer.object(version: report.integration.metadata.version) { write(report, of: context.account.id, &$0) }
     }
 
     @Sendable
@@ -94,7 +90,7 @@ struct IntegrationEndpoints {
                 if: mutation.precondition,
                 change
             )
-            return Answer.change(version: report.integration.metadata.version) { write(report, context, &$0) }
+            return Answer.change(version: report.integration.metadata.version) { write(report, of: context.account.id, &$0) }
         }
     }
 
@@ -119,10 +115,13 @@ struct IntegrationEndpoints {
         typeNames.contains(name) ? IntegrationType(name) : nil
     }
 
-    private func draft(_ fields: Fields) -> IntegrationStore.Draft? {
+    func draft(_ fields: Fields) -> IntegrationStore.Draft? {
+        draft(fields, mode: mode(fields), name: fields.required("name") { $0.name() })
+    }
+
+    /// All but the mode, with its channels, and the name: of a whole configuration, too.
+    func draft(_ fields: Fields, mode: Integration.Mode?, name: Name?) -> IntegrationStore.Draft? {
         let type = fields.required("type") { $0.word(of: typeNames, integrationType) }
-        let mode = mode(fields)
-        let name = fields.required("name") { $0.name() }
         let description = fields.optional("description", or: Text("")) { $0.description() }
         let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
         let rateLimit = fields.optional("rate_limit", or: RateLimit.standard) { $0.rateLimit() }
@@ -144,7 +143,7 @@ struct IntegrationEndpoints {
     }
 
     /// `mode` and the field that goes with it; the other one must be absent, null or empty.
-    private func mode(_ fields: Fields) -> Integration.Mode? {
+    func mode(_ fields: Fields) -> Integration.Mode? {
         let name = fields.required("mode") { $0.word(ModeName.self) }
         let defaults = fields.optional("default_channel_ids", or: []) { $0.channelIDs() }
         guard name == .dedicated else {
@@ -160,10 +159,19 @@ struct IntegrationEndpoints {
         return fields.required("channel_id") { $0.identifier(ChannelKind.self) }.map { .dedicated($0) }
     }
 
-    private func write(_ report: IntegrationReport, _ context: AccountContext, _ object: inout JSONWriter) {
+    /// The first push URL; in a dry run without its token.
+    func write(_ first: IssuedPushURL, isDryRun: Bool, _ object: inout JSONWriter) {
+        object.field("push_url_id", first.pushURL.pushURL.id)
+        if isDryRun { return }
+        object.field("push_url", first.addresses.url)
+        object.field("compatible_url", first.addresses.compatibleURL)
+        object.field("compatible_url_note", first.addresses.compatibleURLNote)
+    }
+
+    func write(_ report: IntegrationReport, of account: AccountID, _ object: inout JSONWriter) {
         let integration = report.integration
         object.field("id", integration.id)
-        object.field("account_id", context.account.id)
+        object.field("account_id", account)
         object.integration(integration)
         object.field("last_delivery_at", report.lastDeliveryAt)
         object.array("refusals") { list in

@@ -7,11 +7,17 @@ enum RouteFields {
     private static let onMatchWords = [Route.OnMatch.continue, .stop].map(\.rawValue)
 
     /// A new route, at `pointer` in the body. nil: errors were noted.
-    static func draft(_ fields: Fields, at pointer: String) -> RouteStore.Draft? {
+    ///
+    /// `channels` reads where it leads to: by default ids.
+    static func draft(
+        _ fields: Fields,
+        at pointer: String,
+        channels: (Fields) -> [ChannelID]? = { $0.optional("channel_ids", or: []) { $0.channelIDs() } }
+    ) -> RouteStore.Draft? {
         let name = fields.optional("name", or: Text("")) { $0.routeName() }
         let conditions = fields.required("conditions") { $0.conditions() }
         let mode = fields.optional("mode", or: RouteStore.Mode.standard) { $0.word(RouteStore.Mode.self) }
-        let channelIDs = fields.optional("channel_ids", or: []) { $0.channelIDs() }
+        let channelIDs = channels(fields)
         let label = fields.clearable("name_mapping_label") { $0.text(bytes: Labels.Limits.nameBytes) }
         let onMatch = fields.optional("on_match", or: Route.OnMatch.continue) { onMatchWord($0) }
         let externalID = fields.optional("external_id") { $0.text() }
@@ -94,12 +100,10 @@ enum RoutePlace {
 extension Query {
     /// `limit` and `cursor` of a list of routes.
     func routePlace() -> (position: Int, limit: Int) {
-        let limit = read("limit", "must be a whole number from 1 to 200") { text in
-            Int(text).flatMap { (1...200).contains($0) ? $0 : nil }
-        }
+        let limit = limit()
         let cursor = read("cursor", "is not a cursor of this list: take next_cursor of the page before") {
             RoutePlace.decode($0)
         }
-        return (cursor ?? 0, limit ?? 50)
+        return (cursor ?? 0, limit)
     }
 }

@@ -73,3 +73,29 @@ extension JSONValue {
         return coming
     }
 }
+
+extension JSONWriter {
+    /// Writes what was parsed, as it was but for white space and the spelling of numbers.
+    package mutating func value(_ value: JSONValue) {
+        if let text = value.string {
+            self.value(text)
+        } else if value.isObject {
+            object { object in
+                for (name, member) in value.members {
+                    object.key(text: name.text)
+                    object.value(member)
+                }
+            }
+        } else if value.isArray {
+            array { list in for element in value.elements { list.value(element) } }
+        } else if let truth = value.boolValue {
+            self.value(truth)
+        } else if let number = value.int64Value {
+            self.value(number)
+        } else if let number = value.doubleValue {
+            self.value(number)
+        } else {
+            null()
+        }
+    }
+}

@@ -120,9 +120,9 @@ package struct AccountStore: Sendable {
         // A push that came with this number before was remembered as one of no account.
         write.effects.revisions[account.number] = Revision(1)
         try write.connection.announce(Announcement.configuration(account.number, Revision(1)).text)
-        for record in [write.on(account.number), write] {
-            try record.note("account.create", account.id.description, after: account.state)
-        }
+        let id = account.id.description
+        try write.on(account.number).record("account.create", id, after: account.state)
+        try write.note("account.create", id, after: account.state)
         return account
     }
 

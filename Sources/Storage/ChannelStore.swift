@@ -95,13 +95,26 @@ package struct ChannelStore: Sendable {
             self.externalID = externalID
             self.labels = labels
         }
+
+        /// All that `draft` says.
+        init(all draft: Draft) {
+            self.init(
+                name: draft.name,
+                description: draft.description,
+                status: draft.status,
+                externalID: draft.externalID.map { .set($0) } ?? .clear,
+                labels: draft.labels
+            )
+        }
     }
 
     /// Makes a channel. Throws `nameTaken`.
-    package func insert(_ draft: Draft, _ write: Mutation) throws -> Channel {
+    ///
+    /// `id` is one that was made for it already; nil: a new one.
+    package func insert(_ draft: Draft, id: ChannelID? = nil, _ write: Mutation) throws -> Channel {
         let account = write.account
         let channel = Channel(
-            id: write.identifiers.next(),
+            id: id ?? write.identifiers.next(),
             name: draft.name,
             description: draft.description,
             status: draft.status,
@@ -155,6 +168,7 @@ package struct ChannelStore: Sendable {
                 at: write.now
             )
         )
+        guard new.state.text != old.state.text else { return old }
         try naming {
             try write.connection.run(Self.update, Self.values(of: new, account, keyFirst: false))
         }
@@ -181,6 +195,14 @@ package struct ChannelStore: Sendable {
         try write.connection.run(Self.deleteNotifierStates, [.account(account), .id(id)])
         try write.connection.run(Self.delete, [.account(account), .id(id)])
         try write.record("channel.delete", id.description, before: channel.state)
+    }
+
+    /// All channels of the account.
+    static func all(in account: AccountNumber, on connection: any SQLConnection) throws -> [Channel] {
+        let everything: [SQLValue] = [
+            .account(account), .id(ChannelID(high: .max, low: .max)), .int(Int(Int32.max)),
+        ]
+        return try connection.rows(list, everything, decode)
     }
 
     /// Adds an error for each of `ids` that is no channel of the account: to be used inside the transaction that refers to them.

@@ -101,6 +101,14 @@ package struct HealthAlertStore: Sendable {
         fileprivate var state: JSONState { JSONState { $0.field("channel_id", channel) } }
     }
 
+    /// The integration by which Tocsin's own troubles come; nil: none.
+    static func integration(
+        of account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> IntegrationID? {
+        try find(account, connection)?.integration
+    }
+
     private static func find(
         _ account: AccountNumber,
         _ connection: any SQLConnection

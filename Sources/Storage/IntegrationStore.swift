@@ -61,6 +61,20 @@ package struct IntegrationStore: Sendable {
             self.externalID = externalID
             self.labels = labels
         }
+
+        /// The same, delivering elsewhere.
+        func with(mode: Integration.Mode) -> Draft {
+            Draft(
+                type: type,
+                mode: mode,
+                name: name,
+                description: description,
+                status: status,
+                rateLimit: rateLimit,
+                externalID: externalID,
+                labels: labels
+            )
+        }
     }
 
     /// What a PATCH changes; nil keeps.
@@ -93,6 +107,25 @@ package struct IntegrationStore: Sendable {
             self.rateLimit = rateLimit
             self.externalID = externalID
             self.labels = labels
+        }
+
+        /// All that `draft` says, of an integration of its type and mode.
+        init(all draft: Draft) {
+            var (channel, defaults): (ChannelID?, [ChannelID]?) = (nil, nil)
+            switch draft.mode {
+            case .dedicated(let id): channel = id
+            case .shared(let ids): defaults = ids
+            }
+            self.init(
+                name: draft.name,
+                description: draft.description,
+                channel: channel,
+                defaults: defaults,
+                status: draft.status,
+                rateLimit: draft.rateLimit,
+                externalID: draft.externalID.map { .set($0) } ?? .clear,
+                labels: draft.labels
+            )
         }
     }
 
@@ -186,6 +219,7 @@ package struct IntegrationStore: Sendable {
                 at: write.now
             )
         )
+        guard new.state.text != old.state.text else { return report }
         try naming { try write.connection.run(Self.update, Self.changedRow(new, account)) }
         if new.mode != old.mode { try Self.writeDefaults(of: new, write) }
         try write.record("integration.update", id.description, before: old.state, after: new.state)
@@ -205,6 +239,8 @@ package struct IntegrationStore: Sendable {
             throw StoreError.notFound
         }
         try precondition.check(old.integration.metadata.version)
+        let routes = try RouteStore.routes(0...Limits.routes, of: id, in: account, on: write.connection)
+        try RouteStore.record(from: routes, to: [], of: id, write)
         for statement in [Self.deleteRefusals, Self.deleteActivity, Self.delete] {
             try write.connection.run(statement, key)
         }

@@ -21,6 +21,8 @@ package struct Mutation {
         var revisions: [AccountNumber: Revision] = [:]
         /// Who is to be told something.
         var told: Set<OutboxSignal.Key> = []
+        /// What was recorded in the account of each, in order.
+        var entries: [AuditEntry] = []
         /// Why it is done, in the words of who does it.
         var note: Text?
     }
@@ -40,7 +42,7 @@ package struct Mutation {
     )
 
     /// The same transaction, going on in another account, which the caller has seen to be one that may be changed by it.
-    func on(_ other: AccountNumber) -> Mutation {
+    package func on(_ other: AccountNumber) -> Mutation {
         Mutation(
             connection: connection,
             account: other,
@@ -105,6 +107,23 @@ package struct Mutation {
     ) throws {
         let text = JSONWriter.encode { writer in writer.object { detail(&$0) } }
         let id: AuditID = identifiers.next()
+        effects.entries.append(
+            AuditEntry(
+                id: id,
+                at: now,
+                actorID: actor.key,
+                actorRole: actor.role,
+                address: actor.address,
+                action: action,
+                resource: resource,
+                requestID: actor.requestID,
+                revision: revision,
+                before: before?.text,
+                after: after?.text,
+                detail: Text(trusted: text),
+                note: effects.note
+            )
+        )
         try connection.run(
             Self.audit,
             [

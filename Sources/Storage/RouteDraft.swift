@@ -35,6 +35,18 @@ extension RouteStore {
             self.labels = labels
         }
 
+        /// The same, delivering elsewhere.
+        func with(target: Route.Target) -> Draft {
+            Draft(
+                name: name,
+                conditions: conditions,
+                target: target,
+                onMatch: onMatch,
+                externalID: externalID,
+                labels: labels
+            )
+        }
+
         /// The same as a rule without a place, for a simulation.
         package func route(id: RouteID) -> Route {
             Route(id: id, conditions: conditions, target: target, onMatch: onMatch)

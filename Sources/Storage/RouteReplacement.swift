@@ -38,6 +38,13 @@ extension RouteStore {
         let new = entries.enumerated().map { position, entry in
             Self.placed(entry.draft, at: position, instead: entry.id.flatMap { old[$0] }, write)
         }
+        let isSame = present.elementsEqual(new) {
+            $0.route.id == $1.route.id && $0.metadata.version == $1.metadata.version
+        }
+        if isSame {
+            let version = try Self.sharedListVersion(of: integration, write)
+            return RouteList(items: present, next: nil, version: version)
+        }
         let kept = Set(new.map(\.route.id))
         let deleted = present.filter { !kept.contains($0.route.id) }
         try write.connection.batch(Self.delete, deleted.map { [.account(account), .id($0.route.id)] })
@@ -130,7 +137,7 @@ extension RouteStore {
 
 extension RouteStore.Draft {
     /// Whether it asks for what is there already.
-    fileprivate func isSame(as placed: PlacedRoute) -> Bool {
+    func isSame(as placed: PlacedRoute) -> Bool {
         name == placed.name && target == placed.route.target && onMatch == placed.route.onMatch
             && conditions == placed.route.conditions && externalID == placed.metadata.externalID
             && labels == placed.metadata.labels

@@ -26,7 +26,8 @@ enum SteadyRead {
         throw SQLError(.busy, code: 0, message: "the configuration of an account did not stand still")
     }
 
-    private static func revision(
+    /// nil when there is no such account.
+    static func revision(
         of account: AccountNumber,
         on connection: any SQLConnection
     ) throws -> Revision? {

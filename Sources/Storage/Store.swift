@@ -50,6 +50,8 @@ package struct Store: Sendable {
     package var notifiers: NotifierStore { NotifierStore(store: self) }
     package var notifications: NotificationStore { NotificationStore(store: self) }
     package var healthAlerts: HealthAlertStore { HealthAlertStore(store: self) }
+    package var audit: AuditStore { AuditStore(store: self) }
+    package var configuration: ConfigurationStore { ConfigurationStore(store: self) }
     package var outbox: Outbox { Outbox(store: self) }
     package var retention: RetentionStore { RetentionStore(store: self) }
 

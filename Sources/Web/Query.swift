@@ -71,13 +71,18 @@ package final class Query {
 
     /// `limit` and `cursor`.
     package func page<Kind>(_ kind: Kind.Type = Kind.self) -> PageRequest<Kind> {
-        let limit = read("limit", "must be a whole number from 1 to 200") { text in
-            Int(text).flatMap { (1...200).contains($0) ? $0 : nil }
-        }
+        let limit = limit()
         let cursor = read("cursor", "is not a cursor of this list: take next_cursor of the page before") {
             Cursor.decode($0, Kind.self)
         }
-        return PageRequest(limit: limit ?? 50, before: cursor)
+        return PageRequest(limit: limit, before: cursor)
+    }
+
+    /// `limit` alone.
+    package func limit() -> Int {
+        read("limit", "must be a whole number from 1 to 200") { text in
+            Int(text).flatMap { (1...200).contains($0) ? $0 : nil }
+        } ?? 50
     }
 
     /// `external_id` and `label`.

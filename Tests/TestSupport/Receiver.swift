@@ -26,6 +26,7 @@ package final class Receiver: Sendable {
         var posts: [Post] = []
         var status: HTTPResponse.Status = .ok
         var body = "ok"
+        var isHeld = false
     }
 
     private let state = Mutex(State())
@@ -71,6 +72,16 @@ package final class Receiver: Sendable {
         state.withLock { ($0.status, $0.body) = (HTTPResponse.Status(code: status), body) }
     }
 
+    /// From now on it takes what comes and does not answer.
+    package func holds() {
+        state.withLock { $0.isHeld = true }
+    }
+
+    /// It answers what it held, and what comes.
+    package func releases() {
+        state.withLock { $0.isHeld = false }
+    }
+
     private func answer(_ request: Request) async throws -> Response {
         let body = try await request.body.collect(upTo: 1 << 20)
         let post = Post(
@@ -82,6 +93,7 @@ package final class Receiver: Sendable {
             state.posts.append(post)
             return (state.status, state.body)
         }
+        while state.withLock({ $0.isHeld }) { try await Task.sleep(for: .milliseconds(5)) }
         return Response(status: status, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
     }
 }

@@ -1,0 +1,173 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/accounts/{account_id}/config`: the configuration as one document, and its revisions.
+struct ConfigurationEndpoints {
+    let store: Store
+
+    func add(to account: RouterGroup<AccountContext>) {
+        account.group("config")
+            .operation(.get, .configuration(.viewer), use: getConfiguration)
+            .operation(.put, .configuration(.editor), use: putConfiguration)
+        account.group("config/plan").operation(.post, .configuration(.editor), use: planConfiguration)
+        account.group("config/revisions").operation(.get, .configuration(.viewer), use: listRevisions)
+        account.group("config/revisions/{revision}")
+            .operation(.get, .configuration(.viewer), use: getRevision)
+        account.group("config/revisions/{revision}/restore")
+            .operation(.post, .configuration(.editor), use: restoreRevision)
+    }
+
+    // MARK: The document
+
+    @Sendable
+    func getConfiguration(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let form = query.read("format", "must be json or yaml") { DocumentText.Form(rawValue: $0) }
+        let revision = query.revision("revision")
+        try query.finish()
+        let account = context.account.number
+        if let revision {
+            return answer(try await store.configuration.export(of: account, at: revision), revision, form)
+        }
+        let export = try await store.configuration.export(of: account)
+        let version = Version(export.revision.value)
+        if ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
+        return answer(export.document, export.revision, form)
+    }
+
+    @Sendable
+    func putConfiguration(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let note = query.note()
+        let mutation = try await MutationRequest(request, context, query)
+        let document = try document(mutation)
+        return try await mutation.perform(store) { change in
+            change.explain(note)
+            let applied = try store.configuration.apply(document, if: mutation.precondition, change)
+            return answer(applied)
+        }
+    }
+
+    /// The way of `putConfiguration`, undone at its end.
+    @Sendable
+    func planConfiguration(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let mutation = try await MutationRequest(request, context)
+        let document = try document(mutation)
+        let plan = Call(actor: context.actor, isDryRun: true)
+        let answer = try await store.perform(plan, on: context.account.number) { change in
+            answer(try store.configuration.apply(document, if: mutation.precondition, change))
+        }
+        return Answer.response(answer)
+    }
+
+    private func document(_ mutation: MutationRequest) throws -> ConfigurationDocument {
+        let fields = ConfigurationDocumentFields(store: store)
+        guard ["application/yaml", "application/x-yaml", "text/yaml"].contains(mutation.contentType) else {
+            return try mutation.decode(fields.document)
+        }
+        return try JSONBody.decode(try DocumentText.json(fromYAML: mutation.bytes), fields.document)
+    }
+
+    private func answer(_ document: [UInt8], _ revision: Revision, _ form: DocumentText.Form?) -> Response {
+        let form = form ?? .json
+        return Response(
+            status: .ok,
+            headers: [
+                .contentType: form.mediaType, .cacheControl: "no-store",
+                .eTag: ETag.text(Version(revision.value)),
+            ],
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: DocumentText.text(document, as: form)))
+        )
+    }
+
+    private func answer(_ applied: (changes: [AuditEntry], revision: Revision)) -> RecordedAnswer {
+        Answer.change(version: Version(applied.revision.value)) { object in
+            object.field("revision", applied.revision.value)
+            object.changes("changes", applied.changes)
+        }
+    }
+
+    // MARK: Revisions
+
+    @Sendable
+    func listRevisions(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let limit = query.limit()
+        let before = query.read("cursor", "is not a cursor of this list: take next_cursor of the page before") {
+            Cursor.decode($0, AuditKind.self).map { Revision(Int64(truncatingIfNeeded: $0.low)) }
+        }
+        try query.finish()
+        let page = try await store.configuration.revisions(
+            of: context.account.number,
+            before: before,
+            limit: limit
+        )
+        let next = page.next.map { Cursor.encode(AuditID(high: 0, low: UInt64($0.value))) }
+        return Answer.list(page.items, next: next) { $1.revision($0) }
+    }
+
+    @Sendable
+    func getRevision(_ request: Request, _ context: AccountContext) async throws -> Response {
+        try Query(request).finish()
+        let found = try await store.configuration.find(try context.revision(), of: context.account.number)
+        return Answer.object { object in
+            object.revision(found.head)
+            object.changes("diff", found.diff)
+        }
+    }
+
+    @Sendable
+    func restoreRevision(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let query = Query(request)
+        let note = query.note()
+        let mutation = try await MutationRequest(request, context, query)
+        let revision = try context.revision()
+        return try await mutation.perform(store) { change in
+            change.explain(note ?? Text("restore of revision \(revision.value)"))
+            let earlier = try store.configuration.document(at: revision, change)
+            let fields = ConfigurationDocumentFields(store: store)
+            let document = try JSONBody.decode(earlier, fields.document)
+            return answer(try store.configuration.apply(document, if: mutation.precondition, change))
+        }
+    }
+}
+
+extension AccountContext {
+    /// The revision in the path. What is no number answers as one that there never was.
+    fileprivate func revision() throws -> Revision {
+        guard let text = parameters.get("revision"), let number = Int64(text), number > 0 else {
+            throw Problem.notFound
+        }
+        return Revision(number)
+    }
+}
+
+extension Query {
+    /// Why it is done, in the words of who does it: 1 to 500 scalars.
+    fileprivate func note() -> Text? {
+        read("note", "must have 1 to 500 characters") { text in
+            (1...500).contains(text.unicodeScalars.count) ? Text(text) : nil
+        }
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func revision(_ head: ConfigurationStore.RevisionHead) {
+        field("revision", head.revision.value)
+        field("at", head.first.at)
+        field("actor_id", head.first.actorID)
+        field("actor_role", head.first.actorRole)
+        field("address", head.first.address)
+        field("request_id", head.first.requestID)
+        field("note", head.first.note)
+        field("change_count", head.changes)
+    }
+
+    fileprivate mutating func changes(_ name: StaticString, _ entries: [AuditEntry]) {
+        array(name) { list in for entry in entries { list.object { $0.change(entry) } } }
+    }
+}

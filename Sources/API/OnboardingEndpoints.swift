@@ -1,0 +1,77 @@
+import Domain
+import HTTPTypes
+import Hummingbird
+import Native
+import Storage
+import Web
+
+/// `/v1/onboarding`: all that a new tenant needs to push its first alert, at once or not at all.
+struct OnboardingEndpoints {
+    let store: Store
+
+    func add(to base: RouterGroup<AppContext>) {
+        base.group("onboarding").post(use: onboard)
+    }
+
+    @Sendable
+    func onboard(_ request: Request, _ context: AppContext) async throws -> Response {
+        let mutation = try await MutationRequest(request, operatorIn: context)
+        let channelID = store.identifiers.next(ChannelKind.self)
+        let draft = try mutation.decode { draft($0, channelID) }
+        return try await mutation.perform(store) { change in
+            let account = try store.accounts.insert(draft.account, change)
+            let inside = change.on(account.number)
+            let (key, secret) = try store.apiKeys.insert(
+                draft.key,
+                for: .account(account.number, draft.role),
+                inside
+            )
+            let channel = try store.channels.insert(draft.channel, id: channelID, inside)
+            let (report, first) = try store.integrations.insert(draft.integration, inside)
+            return Answer.change(.created, location: "/v1/accounts/\(account.id)") { object in
+                object.object("account") { AccountEndpoints(store: store).write(account, &$0) }
+                object.object("api_key") {
+                    APIKeyFields.write(key, account: account.id, at: change.now, &$0)
+                    if !mutation.isDryRun { $0.field("secret", secret.revealed) }
+                }
+                object.object("channel") { ChannelFields.write(channel, of: account.id, &$0) }
+                object.object("integration") {
+                    let fields = IntegrationEndpoints(store: store)
+                    fields.write(report, of: account.id, &$0)
+                    fields.write(first, isDryRun: mutation.isDryRun, &$0)
+                }
+            }
+        }
+    }
+
+    /// What is to be made. The integration is dedicated to the channel.
+    private struct Draft: Sendable {
+        let account: AccountStore.Draft
+        let key: APIKeyStore.Draft
+        let role: Role
+        let channel: ChannelStore.Draft
+        let integration: IntegrationStore.Draft
+    }
+
+    private func draft(_ fields: Fields, _ channelID: ChannelID) -> Draft? {
+        let account = fields.required("account") { $0.object(AccountEndpoints(store: store).draft) }
+        let key = fields.required("api_key") { $0.object(APIKeyFields.accountDraft) }
+        let channel = fields.required("channel") { field in
+            field.object { ChannelFields.draft($0, name: $0.required("name") { $0.name() }) }
+        }
+        let integration = fields.required("integration") { field in
+            field.object { fields in
+                let name = fields.required("name") { $0.name() }
+                return IntegrationEndpoints(store: store).draft(fields, mode: .dedicated(channelID), name: name)
+            }
+        }
+        guard let account, let key, let channel, let integration else { return nil }
+        return Draft(
+            account: account,
+            key: key.draft,
+            role: key.role,
+            channel: channel,
+            integration: integration
+        )
+    }
+}
