@@ -32,6 +32,17 @@ struct ContractTests {
         #expect(try Spec.shared().values(ofEnum: "ProblemCode") == Problem.Code.allCases.map(\.rawValue))
     }
 
+    @Test("every operation has a default answer, so that clients know the form of every refusal")
+    func defaultAnswers() throws {
+        let spec = try Spec.shared()
+        for operation in spec.operations {
+            let place = "/paths/\(operation.path.replacing("/", with: "~1"))/\(operation.method.lowercased())"
+            let answer = spec.document.value(at: place)?["responses"]?["default"]?["$ref"]?.string
+            let name = operation.requiredRole == .push ? "AnyPushError" : "AnyProblem"
+            #expect(answer == "#/components/responses/\(name)", "\(operation.id)")
+        }
+    }
+
     @Test("the push error codes of the spec are in the code")
     func pushErrorCodes() throws {
         let words = try Spec.shared().values(ofEnum: "PushErrorCode")
@@ -89,7 +100,7 @@ struct ContractTests {
                 let integration = try await people.dedicated("of \(type)", type: type, channel: channel)
                 let prefix = type == "aliyun-arms" ? "arms" : type
                 for example in examples where example.name.hasPrefix(prefix) {
-                    let answer = try await server.push(integration.url, example.bytes(of: "*/*"))
+                    let answer = try await server.push(integration.url, example.bytes(of: "application/octet-stream"))
                     #expect(answer.status == 200, "\(example.name): \(answer.text)")
                     #expect(answer.json["data"]?["test"]?.bool == example.name.hasSuffix("Test"))
                 }

@@ -82,7 +82,7 @@ struct SpecReader {
     private func responses(_ owner: JSON?, of id: String) throws(SpecError) -> [Int: Spec.Response] {
         guard let owner else { throw SpecError("\(id): no responses") }
         var result: [Int: Spec.Response] = [:]
-        for (name, item) in try object(owner, id) {
+        for (name, item) in try object(owner, id) where name != "default" {
             guard let status = Int(name), (200...599).contains(status) else {
                 throw SpecError("\(id): \(name) is not a status")
             }
