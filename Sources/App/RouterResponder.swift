@@ -18,7 +18,7 @@ extension HTTPResponder where Context == AppContext {
             let context = AppContext(source: source)
             var response: Response
             do {
-                response = try await respond(to: request, context: context)
+                response = try await respond(to: WrongMethod.known(request), context: context)
             } catch let error as HTTPParserError {
                 throw error
             } catch {

@@ -54,7 +54,7 @@ package final class EdgeGuard: ChannelDuplexHandler {
         if discarded != nil { return discard(part, context) }
         switch part {
         case .head(let head):
-            guard Self.isAcceptable(head) else { return refuse(head, context) }
+            guard Self.isAcceptable(head) else { return refuse(context, version: head.version, hasBody: head.method != .HEAD) }
             isLast = head.version != .http1_1
             isReadingBody = true
             received = 0
@@ -134,20 +134,37 @@ package final class EdgeGuard: ChannelDuplexHandler {
         return hosts.count == 1 && allowed == true
     }
 
+    /// What is no HTTP, or has a head over the limits, is 400. While a request is under way the connection just ends after it.
+    package func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard error is HTTPParserError, isAnswered, !isReadingBody else { return context.fireErrorCaught(error) }
+        refuse(context, version: .http1_1, hasBody: true)
+    }
+
     /// 400, and the connection is over.
-    private func refuse(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+    private func refuse(_ context: ChannelHandlerContext, version: HTTPVersion, hasBody: Bool) {
         isReadingBody = true
         isAnswered = true
         discarded = 0
         discardTimer = close(context, after: bounds.discardTime)
-        let headers: HTTPHeaders = ["Content-Length": "0", "Connection": "close"]
-        let answer = HTTPResponseHead(version: head.version, status: .badRequest, headers: headers)
+        let requestID = RequestID.next()
+        let body = Self.unreadable.body(requestID: requestID)
+        let headers: HTTPHeaders = [
+            "Content-Type": Problem.mediaType, "Content-Length": "\(body.count)", "X-Request-Id": requestID,
+            "Cache-Control": "no-store", "Connection": "close",
+        ]
+        let answer = HTTPResponseHead(version: version, status: .badRequest, headers: headers)
         context.write(wrapOutboundOut(.head(answer)), promise: nil)
+        if hasBody { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil) }
         let written = context.eventLoop.makePromise(of: Void.self)
         let channel = context.channel
         written.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: written)
     }
+
+    private static let unreadable = Problem(
+        .invalidRequest,
+        "This is not HTTP/1.1 with one host, or its head is over the limits: 16 KiB in all, 8 KiB a field, 64 fields."
+    )
 
     /// Whether more of the body may still come than is read for the sake of keeping the connection.
     private var leavesTooMuch: Bool {

@@ -105,9 +105,24 @@ package struct Problem: Error, Sendable {
         }
     }
 
+    /// The media type of the answer.
+    package static let mediaType = "application/problem+json"
+
     /// The answer itself.
     package func response(requestID: String) -> Response {
-        let body = JSONWriter.encode { writer in
+        var headers = headers
+        headers[.contentType] = Self.mediaType
+        headers[.cacheControl] = "no-store"
+        return Response(
+            status: code.status,
+            headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body(requestID: requestID)))
+        )
+    }
+
+    /// The document of the answer.
+    package func body(requestID: String) -> [UInt8] {
+        JSONWriter.encode { writer in
             writer.object { object in
                 object.field("type", "about:blank")
                 object.field("title", code.status.reasonPhrase)
@@ -119,14 +134,6 @@ package struct Problem: Error, Sendable {
                 if !references.isEmpty { write(references, to: &object) }
             }
         }
-        var headers = headers
-        headers[.contentType] = "application/problem+json"
-        headers[.cacheControl] = "no-store"
-        return Response(
-            status: code.status,
-            headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: body))
-        )
     }
 
     private func write(_ errors: [FieldError], to object: inout JSONWriter) {

@@ -434,6 +434,37 @@ struct EndpointTests {
             #expect(put.status == 405)
             #expect(put.header("Allow") == "GET, POST")
             #expect(put.json["code"] == "method_not_allowed")
+            let query = try await server.send("QUERY", "/v1/me", headers: key)
+            #expect(query.status == 405, "a method that is nowhere")
+            #expect(query.header("Allow") == "GET")
+        }
+    }
+
+    @Test("a head over 16 KiB is 400, as a problem with a request id")
+    func longHead() async throws {
+        try await TestServer.with { server in
+            let answer = try await server.send("GET", "/v1/me?q=" + String(repeating: "a", count: 20_000))
+            #expect(answer.status == 400)
+            #expect(answer.mediaType == "application/problem+json")
+            #expect(answer.json["code"] == "invalid_request")
+            #expect(answer.json["request_id"]?.string == answer.header("X-Request-Id"))
+        }
+    }
+
+    @Test(
+        "a whole number is one however it is written",
+        arguments: [("4096", 200), ("4096.0", 200), ("4.096e3", 200), ("4096.5", 422), ("1e300", 422), ("\"4096\"", 422)]
+    )
+    func wholeNumbers(text: String, status: Int) async throws {
+        try await withPeople { people, server in
+            let answer = try await server.send(
+                "PATCH",
+                "/v1/accounts/\(people.account)",
+                headers: [("Authorization", "Bearer \(server.operatorKey)"), ("Content-Type", "application/json")],
+                body: Array("{\"stored_bytes_limit\":\(text)}".utf8)
+            )
+            #expect(answer.status == status, "\(answer.text)")
+            if status == 200 { #expect(answer.json["stored_bytes_limit"] == 4096) }
         }
     }
 
