@@ -114,7 +114,7 @@ package enum ETag {
     }
 
     private static func versions(_ text: String, _ header: String) throws -> [Version] {
-        try text.split(separator: ",").map { part in
+        try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
             var tag = Text(String(part)).trimmed.string
             if tag.hasPrefix("W/") { tag.removeFirst(2) }
             guard tag.hasPrefix("\""), tag.hasSuffix("\""), tag.utf8.count > 2 else {
