@@ -28,6 +28,8 @@ def scripts(long):
         ("arms_table.py", [], 200),
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),
+        ("contract.py", ["--long"] if long else [], 3100 if long else 400),
+        ("generated_client.py", [], 200),
         ("kill9.py", kills, 900 if long else 250),
         ("powercut.py", ["--long"] if long else [], 3600 if long else 300),
         ("faults.py", ["--full"] if long else [], 900 if long else 300),
