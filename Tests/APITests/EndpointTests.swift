@@ -217,6 +217,8 @@ struct EndpointTests {
             #expect(try await rename("*").status == 200)
             #expect(try await rename(nil).header("ETag") == "\"5\"")
             #expect(try await rename("5").status == 400)
+            #expect(try await rename("").status == 400, "no tag at all")
+            #expect(try await rename("\"5\",").status == 400)
         }
     }
 
