@@ -65,8 +65,10 @@ struct AuditEndpoints {
             repeat {
                 let request = PageRequest<AuditKind>(limit: 200, before: before)
                 let page = try await store.audit.list(request, filter: filter, in: account)
-                let lines = page.items.flatMap { entry in
-                    JSONWriter.encode { $0.object { $0.entry(entry, of: id) } } + [0x0A]
+                var lines: [UInt8] = []
+                for entry in page.items {
+                    lines += JSONWriter.encode { writer in writer.object { $0.entry(entry, of: id) } }
+                    lines.append(UInt8(ascii: "\n"))
                 }
                 if !lines.isEmpty { try await writer.write(ByteBuffer(bytes: lines)) }
                 before = page.next

@@ -23,11 +23,13 @@ struct ConfigurationDocumentFields {
             }
         }
         let integrations = fields.required("integrations") { field in
-            field.named(most: Self.most) { name, fields in integration(name, fields, ids) }
+            field.named(most: Self.most) { name, fields -> ConfigurationDocument.Integration? in
+                integration(name, fields, ids)
+            }
         }
-        let tables = fields.required("severity_tables") { tables($0) }
-        guard let channels, let integrations, let tables else { return nil }
-        return ConfigurationDocument(channels: channels, integrations: integrations, severityTables: tables)
+        let severityTables = fields.required("severity_tables") { tables($0) }
+        guard let channels, let integrations, let severityTables else { return nil }
+        return ConfigurationDocument(channels: channels, integrations: integrations, severityTables: severityTables)
     }
 
     private func integration(

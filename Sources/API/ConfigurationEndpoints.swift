@@ -58,10 +58,10 @@ struct ConfigurationEndpoints {
         let mutation = try await MutationRequest(request, context)
         let document = try document(mutation)
         let plan = Call(actor: context.actor, isDryRun: true)
-        let answer = try await store.perform(plan, on: context.account.number) { change in
+        let planned = try await store.perform(plan, on: context.account.number) { change in
             answer(try store.configuration.apply(document, if: mutation.precondition, change))
         }
-        return Answer.response(answer)
+        return Answer.response(planned)
     }
 
     private func document(_ mutation: MutationRequest) throws -> ConfigurationDocument {

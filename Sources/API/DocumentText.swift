@@ -83,11 +83,12 @@ enum DocumentText {
     }
 
     private static func write(_ scalar: Node.Scalar, _ node: Node, to writer: inout JSONWriter) {
-        switch scalar.resolvedTag.name {
-        case .null: writer.null()
-        case .bool: node.bool.map { writer.value($0) } ?? writer.value(scalar.string)
-        case .int: node.int.map { writer.value($0) } ?? writer.value(scalar.string)
-        case .float: node.float.map { writer.value($0) } ?? writer.value(scalar.string)
+        switch node.tag {
+        case Tag(.null): writer.null()
+        case Tag(.bool): if let truth = node.bool { writer.value(truth) } else { writer.value(scalar.string) }
+        case Tag(.int): if let number = node.int { writer.value(number) } else { writer.value(scalar.string) }
+        case Tag(.float):
+            if let number = node.float { writer.value(number) } else { writer.value(scalar.string) }
         default: writer.value(scalar.string)
         }
     }

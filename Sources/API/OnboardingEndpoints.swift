@@ -17,17 +17,17 @@ struct OnboardingEndpoints {
     func onboard(_ request: Request, _ context: AppContext) async throws -> Response {
         let mutation = try await MutationRequest(request, operatorIn: context)
         let channelID = store.identifiers.next(ChannelKind.self)
-        let draft = try mutation.decode { draft($0, channelID) }
+        let wanted = try mutation.decode { (fields: Fields) -> Draft? in draft(fields, channelID) }
         return try await mutation.perform(store) { change in
-            let account = try store.accounts.insert(draft.account, change)
+            let account = try store.accounts.insert(wanted.account, change)
             let inside = change.on(account.number)
             let (key, secret) = try store.apiKeys.insert(
-                draft.key,
-                for: .account(account.number, draft.role),
+                wanted.key,
+                for: .account(account.number, wanted.role),
                 inside
             )
-            let channel = try store.channels.insert(draft.channel, id: channelID, inside)
-            let (report, first) = try store.integrations.insert(draft.integration, inside)
+            let channel = try store.channels.insert(wanted.channel, id: channelID, inside)
+            let (report, first) = try store.integrations.insert(wanted.integration, inside)
             return Answer.change(.created, location: "/v1/accounts/\(account.id)") { object in
                 object.object("account") { AccountEndpoints(store: store).write(account, &$0) }
                 object.object("api_key") {

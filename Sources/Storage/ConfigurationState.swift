@@ -151,7 +151,7 @@ struct ConfigurationState {
 extension JSONWriter {
     /// A member with a name of its own.
     fileprivate mutating func entry(_ name: Text, _ body: (inout JSONWriter) -> Void) {
-        key(utf8: name.bytes.span.bytes)
+        key(text: name.string)
         object(body)
     }
 
@@ -169,7 +169,7 @@ extension JSONWriter {
     /// Channels by their names.
     fileprivate mutating func channels(_ name: StaticString, _ ids: [String], _ names: [String: Text]) {
         array(name) { list in
-            for id in ids { list.value(utf8: (names[id] ?? Text(id)).bytes.span.bytes) }
+            for id in ids { list.value(names[id]?.string ?? id) }
         }
     }
 }

@@ -47,6 +47,8 @@ struct Estate: Sendable {
         path["notification_id"] = try await maker.deadNotification(path, key: viewer)
         path["digest_id"] = path["notification_id"]
         operatorKeyID = try await maker.operatorKey()
+        let revisions = try await server.call("listRevisions", path, key: viewer)
+        path["revision"] = try #require(revisions.json["items"]?[0]?["revision"]).description
         self.path = path
     }
 

@@ -21,11 +21,12 @@ struct EveryStatusTests {
             for operation in server.spec.management {
                 let changes =
                     ["PATCH", "PUT", "DELETE"].contains(operation.method)
-                    || operation.id == "replayNotification"
+                    || ["replayNotification", "restoreRevision"].contains(operation.id)
                 try await walk.success(of: operation, changes ? try await Estate(server) : estate)
             }
             try await walk.namesTaken()
             try await walk.conflicts()
+            try await walk.documentConflicts()
             try await walk.pushes()
             for operation in server.spec.operations where operation.requiredRole == .none {
                 try await server.call(operation.id, key: nil)
@@ -212,6 +213,23 @@ private struct StatusWalk: Sendable {
         try await expect(409, "replayDelivery", estate.path, key: key)
     }
 
+    /// A channel that the document does not have, and something outside of the document names.
+    func documentConflicts() async throws {
+        let estate = try await Estate(server)
+        let key = estate.admin
+        let list = try await server.call("listRevisions", estate.path, key: key)
+        let first = try #require(list.json["items"]?.array?.last?["revision"])
+        let body: JSON = ["channel_id": .string(estate.idle)]
+        try await expect(200, "putHealthAlerts", estate.path, body: body, key: key)
+        let document: JSON = ["channels": [:], "integrations": [:], "severity_tables": [:]]
+        for id in ["putConfiguration", "planConfiguration"] {
+            try await expect(409, id, estate.path, body: document, key: key)
+        }
+        var path = estate.path
+        path["revision"] = first.description
+        try await expect(409, "restoreRevision", path, key: key)
+    }
+
     // MARK: Pushes
 
     /// Each form of push with each of its answers.
@@ -252,6 +270,7 @@ private struct StatusWalk: Sendable {
 enum Unknown {
     /// One of the kind that the path or query parameter `name` takes.
     static func id(_ name: String) -> String {
+        if name == "revision" { return "999999" }
         let prefix =
             switch name {
             case "account_id": "acct"

@@ -1,3 +1,5 @@
+import Yams
+
 /// An HTTP answer as the server gave it, to be held against openapi.yaml.
 package struct SpecAnswer: Sendable {
     package let status: Int
@@ -58,13 +60,18 @@ extension Spec {
         guard let content = response.content[mediaType] else {
             return [SchemaViolation("", "is \(mediaType), not \(response.content.keys.sorted())")]
         }
-        if mediaType.hasPrefix("text/") {
+        if mediaType.hasPrefix("text/") || mediaType == "application/x-ndjson" {
             guard let text = String(validating: answer.body, as: UTF8.self) else {
                 return [SchemaViolation("", "is not UTF-8")]
             }
             return violations(of: .string(text), against: content.schema, mode: .answer)
         }
         do {
+            if mediaType == "application/yaml" {
+                let node = try Yams.compose(yaml: String(decoding: answer.body, as: UTF8.self))
+                let value = try node.map { try JSON(yaml: $0) } ?? .null
+                return violations(of: value, against: content.schema, mode: .answer)
+            }
             return violations(of: try JSON(parsing: answer.body), against: content.schema, mode: .answer)
         } catch {
             return [SchemaViolation("", "\(error)")]
