@@ -9,15 +9,12 @@ import Web
 /// `/v1/accounts/{account_id}/deliveries`
 struct DeliveryEndpoints {
     let store: Store
-    let commit: GroupCommit
 
     func add(to account: RouterGroup<AccountContext>) {
         account.group("deliveries")
             .operation(.get, .tenantData(.viewer), use: listDeliveries)
         account.group("deliveries/{delivery_id}")
             .operation(.get, .tenantData(.viewer), use: getDelivery)
-        account.group("deliveries/{delivery_id}/replay")
-            .operation(.post, .tenantData(.editor), use: replayDelivery)
     }
 
     @Sendable
@@ -43,34 +40,6 @@ struct DeliveryEndpoints {
         return Answer.object { write(detail, context, &$0) }
     }
 
-    @Sendable
-    func replayDelivery(_ request: Request, _ context: AccountContext) async throws -> Response {
-        let mutation = try await MutationRequest(request, context)
-        let id = try context.id("delivery_id", DeliveryKind.self)
-        return try await mutation.performOutside(store) {
-            let (detail, applied) = try await replayed(id, mutation, context)
-            return Answer.change { object in
-                write(detail, context, &object)
-                object.field("applied", applied)
-            }
-        }
-    }
-
-    /// A dry run answers what would come of it.
-    private func replayed(
-        _ id: DeliveryID,
-        _ mutation: MutationRequest,
-        _ context: AccountContext
-    ) async throws -> (DeliveryStore.Detail, applied: Int) {
-        let account = context.account.number
-        if mutation.isDryRun { return try await store.deliveries.tryReplay(id, in: account) }
-        do {
-            return try await store.deliveries.replay(id, in: account, by: context.actor, through: commit)
-        } catch is PushFailure {
-            throw Problem.unavailable
-        }
-    }
-
     private func write(_ delivery: Delivery, _ context: AccountContext, _ object: inout JSONWriter) {
         object.field("id", delivery.id)
         object.field("account_id", context.account.id)
@@ -85,7 +54,7 @@ struct DeliveryEndpoints {
         object.field("replayed_at", delivery.replayedAt)
     }
 
-    private func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter)
+    func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter)
     {
         write(detail.delivery, context, &object)
         if let body = detail.body {

@@ -54,6 +54,12 @@ package struct Identifier<Kind: IdentifierKind>: Hashable, Comparable, Sendable 
         Identifier(high: UInt64(max(0, time.milliseconds)) << 16, low: 0)
     }
 
+    /// The one before it, for lists that go on at an item; of the lowest itself.
+    package var predecessor: Identifier {
+        if low > 0 { return Identifier(high: high, low: low - 1) }
+        return high > 0 ? Identifier(high: high - 1, low: .max) : self
+    }
+
     /// When it was made.
     package var time: UnixTime { UnixTime(milliseconds: Int64(high >> 16)) }
 

@@ -14,9 +14,12 @@ package struct DeliveryStore: Sendable {
     static let list = SQLStatement(
         "SELECT \(columns) FROM deliveries WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
     )
+    static let listOldest = SQLStatement(
+        "SELECT \(columns) FROM deliveries WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+    )
     static let integration = SQLStatement("SELECT number FROM integrations WHERE account_id = $1 AND id = $2")
 
-    static let statements = [find, list, integration]
+    static let statements = [find, list, listOldest, integration]
 
     /// A delivery with all that is kept of it.
     package struct Detail: Sendable {
@@ -85,6 +88,35 @@ package struct DeliveryStore: Sendable {
             } matches: {
                 filter.matches($0)
             }
+        }
+    }
+
+    /// Deliveries stored after `after`, the first stored first, and where to go on; nil: there are no more.
+    package func oldest(
+        after: DeliveryID?,
+        limit: Int,
+        filter: Filter,
+        in account: AccountNumber
+    ) async throws -> (items: [Delivery], next: DeliveryID?) {
+        let start = filter.since.map { DeliveryID.lowest(at: $0.adding(seconds: -1)) }
+        return try await store.database.read(.of(account)) { connection in
+            var place = max(after ?? DeliveryID(high: 0, low: 0), start ?? DeliveryID(high: 0, low: 0))
+            var (items, scanned): ([Delivery], Int) = ([], 0)
+            while scanned < PageScan.budget {
+                let rows = try connection.rows(
+                    Self.listOldest,
+                    [.account(account), .id(place), .int(500)],
+                    Self.decode
+                )
+                for row in rows {
+                    if items.count == limit { return (items, place) }
+                    place = row.id
+                    if filter.matches(row) { items.append(row) }
+                }
+                if rows.count < 500 { return (items, nil) }
+                scanned += rows.count
+            }
+            return (items, place)
         }
     }
 

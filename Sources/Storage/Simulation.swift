@@ -90,7 +90,7 @@ extension Store {
     }
 
     /// The routes of the draft, checked as if they were to be stored.
-    private func trialRoutes(
+    func trialRoutes(
         _ draft: Simulation.Draft,
         _ integration: IntegrationSnapshot,
         in account: AccountNumber

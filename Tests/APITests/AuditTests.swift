@@ -54,7 +54,7 @@ struct AuditTests {
             let rotated = try await server.call("rotateNotifierSecret", estate.path, key: estate.admin)
             let export = try await server.call("exportAudit", estate.path, key: estate.admin)
             #expect(export.text.contains("notifier.rotate_secret"))
-            let token = revealed.json["url"]?.string?.split(separator: "/").last.map { String($0) }
+            let token = revealed.json["url"]?.string.flatMap { $0.split(separator: "/").last.map { String($0) } }
             let secrets = [
                 made.json["secret"]?.string, token, rotated.json["signing_secret"]?.string,
                 "Bearer \(estate.owner)", estate.owner.filter { $0 != " " },

@@ -1,4 +1,5 @@
-import Synchronization
+import SQL
+import Storage
 import TestDatabases
 import TestSupport
 import Testing

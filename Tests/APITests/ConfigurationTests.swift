@@ -201,7 +201,7 @@ struct ConfigurationTests {
             try await done("updateChannel", try channel("Payments"), ["name": "Pay", "status": "disabled"])
             try await done("deleteChannel", try channel("007"))
             let table = scene.path.merging(["integration_type": "aliyun-arms"]) { $1 }
-            try await done("updateSeverityTable", table, ["entries": [["level": "off", "severity": nil]]])
+            try await done("updateSeverityTable", table, ["entries": [["level": "off", "severity": .null]]])
             try await done("resetSeverityTable", table)
             try await done("deleteIntegration", inside)
             #expect(Set(kept.map(\.text)).count == kept.count)
