@@ -96,7 +96,11 @@ package enum ETag {
     /// What `If-Match`, or `If-None-Match: *`, demands. Throws 400 when it can't be read.
     package static func precondition(of request: Request) throws -> Precondition {
         guard let text = request.headers[.ifMatch] else {
-            return request.headers[.ifNoneMatch] == "*" ? .absent : .none
+            guard let text = request.headers[.ifNoneMatch] else { return .none }
+            guard text == "*" else {
+                throw Problem(.invalidRequest, "If-None-Match of a change can only be *: there is none yet.")
+            }
+            return .absent
         }
         guard text != "*" else { return .none }
         return .oneOf(try versions(text, "If-Match"))

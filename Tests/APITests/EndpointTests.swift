@@ -219,6 +219,14 @@ struct EndpointTests {
             #expect(try await rename("5").status == 400)
             #expect(try await rename("").status == 400, "no tag at all")
             #expect(try await rename("\"5\",").status == 400)
+            let table = try await server.call(
+                "replaceSeverityTable",
+                ["account_id": people.account, "integration_type": "standard"],
+                body: ["entries": [], "fallback": "Info"],
+                key: people.erin,
+                headers: [("If-None-Match", "\"5\"")]
+            )
+            #expect(table.status == 400, "of a change it can only be *")
         }
     }
 

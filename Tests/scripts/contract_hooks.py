@@ -69,9 +69,11 @@ def consistent(value, has_routes):
     value = {name: consistent(item, has_routes) for name, item in value.items()}
     channels, settings = ESTATE["ids"]["chan"], value.get("settings")
     if "kind" in value and isinstance(settings, dict):
-        value["kind"] = next((kind for field, kind in KINDS if field in settings), "slack" if value["kind"] == "email" else value["kind"])
+        other = "slack" if value["kind"] == "email" else value["kind"]
+        value["kind"] = next((kind for field, kind in KINDS if field in settings), other)
     if value.get("mode") == "dedicated":
-        value = {"channel_id": channels[0]} | {name: item for name, item in value.items() if name != "default_channel_ids" and (name, item) != ("channel_id", None)}
+        value["channel_id"] = value.get("channel_id") or channels[0]
+        value.pop("default_channel_ids", None)
     elif value.get("mode") == "shared":
         value.pop("channel_id", None)
     elif value.get("mode") == "name_mapping":
@@ -109,7 +111,7 @@ def renew(operation, names):
     made = ESTATE["made"].get(collection)
     if made is None or names.get(last) not in seen:
         return
-    path = collection.format(**names)
+    path = collection.format(**{name: urllib.parse.quote(str(value), safe="") for name, value in names.items()})
     body = dict(made)
     if "name" in body:
         body["name"] = f"{body['name'][:40]} {random.randrange(10**9)}"
@@ -135,6 +137,10 @@ def set_cursor(case):
 def set_version(case, is_positive):
     """Mostly what matches any version: no schema can say which one there is."""
     value = (case.headers or {}).get("If-Match")
+    if is_positive and case.method.upper() == "PUT" and "If-None-Match" in (case.headers or {}):
+        case.headers = {**case.headers, "If-None-Match": "*"}  # see below
+        if value is not None or random.randrange(4):
+            case.headers = {name: item for name, item in case.headers.items() if name != "If-None-Match"}
     if value is None:
         return
     if re.fullmatch(r'(W/)?"[!#-~]+"', str(value)):
@@ -144,6 +150,13 @@ def set_version(case, is_positive):
         is_kept = not is_positive
     if not is_kept:
         case.headers = {**case.headers, "If-Match": "*"}
+
+
+def set_idempotency_key(case):
+    """Mostly one of its own for each call: with another body one that was used is refused."""
+    value = (case.headers or {}).get("Idempotency-Key")
+    if isinstance(value, str) and re.fullmatch(r"[!-~]{1,255}", value) and random.randrange(8):
+        case.headers = {**case.headers, "Idempotency-Key": f"{random.randrange(10**18)}"}
 
 
 @schemathesis.hook
@@ -160,6 +173,7 @@ def put_existing(case, is_positive):
     set_path(case)
     set_cursor(case)
     set_version(case, is_positive)
+    set_idempotency_key(case)
     if case.query:
         if TOKEN.fullmatch(str(case.query.get("integration_key"))):
             case.query = {**case.query, "integration_key": ESTATE["token"]}
@@ -214,7 +228,8 @@ def tell():
 def reasons(case, response):
     """Why openapi.yaml says in words that this is refused; empty when it does not."""
     if response.status_code == 412:
-        return ["another version than that of If-Match"] if "If-Match" in (case.headers or {}) else []
+        is_asked = {"If-Match", "If-None-Match"} & set(case.headers or {})
+        return ["another version than the one asked for"] if is_asked else []
     try:
         answer = json.loads(response.content)
     except ValueError:
@@ -222,8 +237,12 @@ def reasons(case, response):
     if response.status_code == 400 and case.operation.path.startswith(("/p", "/event/")):
         # Which type the integration has no schema knows; and what the bytes of application/octet-stream are neither.
         return ["no push of the integration's type, quarantined"] if "delivery_id" in answer["error"] else []
+    if response.status_code == 428:
+        return ["the account demands If-Match"]
+    if answer.get("code") == "idempotency_key_reused":
+        return ["an Idempotency-Key is for one call"]
     found = []
-    for error in answer["errors"] if response.status_code == 422 else []:
+    for error in answer.get("errors", []) if response.status_code == 422 else []:
         rule = next((why for pointer, detail, why in RULES if re.match(pointer, error["pointer"]) and re.search(detail, error["detail"])), None)
         if rule is None:
             return []
