@@ -53,9 +53,14 @@ package final class Query {
         read(name, "must be an id that begins with \(Kind.prefix)_") { Identifier<Kind>($0) }
     }
 
-    /// `label=NAME:VALUE`, any number of times.
+    /// `label=NAME:VALUE`, up to 20 times.
     package func labels() -> [(name: Text, value: Text)] {
-        all("label").compactMap { text in
+        let texts = all("label")
+        guard texts.count <= 20 else {
+            refuse("label", "must be there at most 20 times")
+            return []
+        }
+        return texts.compactMap { text in
             let parts = text.utf8.split(
                 separator: UInt8(ascii: ":"),
                 maxSplits: 1,

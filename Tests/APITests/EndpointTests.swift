@@ -78,6 +78,16 @@ struct EndpointTests {
         }
     }
 
+    @Test("a list is asked for at most 20 labels", arguments: [(20, 200), (21, 422)])
+    func manyLabels(count: Int, status: Int) async throws {
+        try await withPeople { people, server in
+            let query = (0..<count).map { ("label", "l\($0):x") }
+            let path = ["account_id": people.account]
+            let answer = try await server.call("listChannels", path, query: query, key: people.bob)
+            #expect(answer.status == status)
+        }
+    }
+
     @Test(
         "configuration is listed by external_id and labels",
         arguments: [
