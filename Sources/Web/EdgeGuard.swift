@@ -54,7 +54,9 @@ package final class EdgeGuard: ChannelDuplexHandler {
         if discarded != nil { return discard(part, context) }
         switch part {
         case .head(let head):
-            guard Self.isAcceptable(head) else { return refuse(context, version: head.version, hasBody: head.method != .HEAD) }
+            guard Self.isAcceptable(head) else {
+                return refuse(context, version: head.version, hasBody: head.method != .HEAD)
+            }
             isLast = head.version != .http1_1
             isReadingBody = true
             received = 0
@@ -136,7 +138,9 @@ package final class EdgeGuard: ChannelDuplexHandler {
 
     /// What is no HTTP, or has a head over the limits, is 400. While a request is under way the connection just ends after it.
     package func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPParserError, isAnswered, !isReadingBody else { return context.fireErrorCaught(error) }
+        guard error is HTTPParserError, isAnswered, !isReadingBody else {
+            return context.fireErrorCaught(error)
+        }
         refuse(context, version: .http1_1, hasBody: true)
     }
 
@@ -154,7 +158,9 @@ package final class EdgeGuard: ChannelDuplexHandler {
         ]
         let answer = HTTPResponseHead(version: version, status: .badRequest, headers: headers)
         context.write(wrapOutboundOut(.head(answer)), promise: nil)
-        if hasBody { context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil) }
+        if hasBody {
+            context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
+        }
         let written = context.eventLoop.makePromise(of: Void.self)
         let channel = context.channel
         written.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }

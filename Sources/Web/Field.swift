@@ -50,7 +50,9 @@ package struct Field {
 
     /// A whole number in `range`; `62.0` is one, too, as in JSON Schema.
     package func integer(in range: ClosedRange<Int64>) -> Int64? {
-        guard let number = json.int64Value ?? json.doubleValue.flatMap({ Int64(exactly: $0) }), range.contains(number) else {
+        guard let number = json.int64Value ?? json.doubleValue.flatMap({ Int64(exactly: $0) }),
+            range.contains(number)
+        else {
             return refuse("must be a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number

@@ -100,7 +100,10 @@ struct ContractTests {
                 let integration = try await people.dedicated("of \(type)", type: type, channel: channel)
                 let prefix = type == "aliyun-arms" ? "arms" : type
                 for example in examples where example.name.hasPrefix(prefix) {
-                    let answer = try await server.push(integration.url, example.bytes(of: "application/octet-stream"))
+                    let answer = try await server.push(
+                        integration.url,
+                        example.bytes(of: "application/octet-stream")
+                    )
                     #expect(answer.status == 200, "\(example.name): \(answer.text)")
                     #expect(answer.json["data"]?["test"]?.bool == example.name.hasSuffix("Test"))
                 }

@@ -473,14 +473,19 @@ struct EndpointTests {
 
     @Test(
         "a whole number is one however it is written",
-        arguments: [("4096", 200), ("4096.0", 200), ("4.096e3", 200), ("4096.5", 422), ("1e300", 422), ("\"4096\"", 422)]
+        arguments: [
+            ("4096", 200), ("4096.0", 200), ("4.096e3", 200), ("4096.5", 422), ("1e300", 422),
+            ("\"4096\"", 422),
+        ]
     )
     func wholeNumbers(text: String, status: Int) async throws {
         try await withPeople { people, server in
             let answer = try await server.send(
                 "PATCH",
                 "/v1/accounts/\(people.account)",
-                headers: [("Authorization", "Bearer \(server.operatorKey)"), ("Content-Type", "application/json")],
+                headers: [
+                    ("Authorization", "Bearer \(server.operatorKey)"), ("Content-Type", "application/json"),
+                ],
                 body: Array("{\"stored_bytes_limit\":\(text)}".utf8)
             )
             #expect(answer.status == status, "\(answer.text)")
