@@ -205,14 +205,15 @@ RULES = [
     (r"", r"must have at most \d+ bytes|have 1 to 128 bytes", "lengths in bytes; JSON Schema counts characters"),
     (r"", r"is in the list already", "uniqueness by a field, or without regard to case"),
     (r"/retention/", r"must be at (least|most)", "one field bounds another"),
-    (r"/(default_)?channel_ids?|/alert_id|/notifier_id|/routes/\d+/(id|channel_ids)", r"there is no such|is not an? ", "foreign and unknown ids are 422 in a body"),
-    (r"/(channel_id|default_channel_ids)", r"is (required )?for a (dedicated|shared) integration", "what a mode takes"),
-    (r"(/routes/\d+)?/(channel_ids|name_mapping_label)", r"in mode|mode ", "what a mode takes"),
-    (r"/routes", r"a dedicated integration has no routes", "what a mode takes"),
-    (r"(/routes/\d+)?/conditions/\d+/\d+/(values|key)", r"", "the little language of conditions: severities, expressions, networks, numbers"),
-    (r"/settings", r"", "settings by the notifier's kind; addresses that the operator allows"),
-    (r"/template", r"", "templates are compiled"),
-    (r"/expires_at", r"", "times in the future, or before another"),
+    (r"/(default_)?channel_ids?|/alert_id|/notifier_id|/routes/\d+/id", r"there is no such|is not an? ", "foreign and unknown ids are 422 in a body"),
+    (r"/(default_)?channels?(/\d+)?$", r"is not a channel of this document", "a document of configuration names its own channels"),
+    (r"/(channel|channel_id|default_channels|default_channel_ids)$", r"is (required )?for a (dedicated|shared) integration", "what a mode takes"),
+    (r"/(channels|channel_ids|name_mapping_label)$", r"in mode|mode ", "what a mode takes"),
+    (r"/routes$", r"a dedicated integration has no routes", "what a mode takes"),
+    (r"/conditions/\d+/\d+/(values|key)", r"", "the little language of conditions: severities, expressions, networks, numbers"),
+    (r"/settings(/|$)", r"", "settings by the notifier's kind; addresses that the operator allows"),
+    (r"/template(/|$)", r"", "templates are compiled"),
+    (r"/expires_at$", r"", "times in the future, or before another"),
     (r"/body$", r"is not base64", "bytes in a text"),
     (r"#/query/cursor", r"", "a cursor is what a list gave"),
 ]
@@ -243,7 +244,7 @@ def reasons(case, response):
         return ["an Idempotency-Key is for one call"]
     found = []
     for error in answer.get("errors", []) if response.status_code == 422 else []:
-        rule = next((why for pointer, detail, why in RULES if re.match(pointer, error["pointer"]) and re.search(detail, error["detail"])), None)
+        rule = next((why for pointer, detail, why in RULES if re.search(pointer, error["pointer"]) and re.search(detail, error["detail"])), None)
         if rule is None:
             return []
         found.append(rule)

@@ -17,12 +17,15 @@ import python_tools
 import tocsin
 
 PACKAGE = "tocsin_client"
+# The generator knows no YAML and no JSON lines: to its clients they are bytes to send and text to read.
+CONFIGURATION = "content_type_overrides: {application/x-ndjson: text/plain, application/yaml: application/octet-stream}\n"
 
 
 def generate(checks, folder):
     """True when there is a client in `folder`."""
+    (folder / "generator.yaml").write_text(CONFIGURATION, encoding="utf-8")
     command = [
-        python_tools.tools() / "openapi-python-client", "generate", "--path", tocsin.ROOT / "openapi.yaml", "--meta", "none",
+        python_tools.tools() / "openapi-python-client", "generate", "--config", folder / "generator.yaml", "--path", tocsin.ROOT / "openapi.yaml", "--meta", "none",
         "--output-path", folder / PACKAGE,
     ]
     environment = python_tools.environment(tocsin.clean_environment())
