@@ -59,11 +59,12 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson")]
         ),
         .target(name: "CCrash", path: "CSupport/CCrash"),
+        .target(name: "COpenAPI", path: "CSupport/COpenAPI"),
         .target(name: "CRE2", path: "CSupport/CRE2", linkerSettings: [.linkedLibrary("re2")]),
 
         .target(
             name: "Native",
-            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CCrash"],
+            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CCrash", "COpenAPI"],
             swiftSettings: base
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),
@@ -115,6 +116,12 @@ let package = Package(
             swiftSettings: safe
         ),
         .target(
+            name: "Reference",
+            dependencies: [.product(name: "Yams", package: "Yams")],
+            resources: [.embedInCode("Resources/reference.css")],
+            swiftSettings: safe
+        ),
+        .target(
             name: "Workers",
             dependencies: ["Domain", "Storage", lifecycle, logging, metrics],
             swiftSettings: safe
@@ -135,7 +142,7 @@ let package = Package(
             name: "App",
             dependencies: [
                 "Domain", "Native", "Formats", "SQL", "Storage", "Outbound", "Web", "Ingest", "API",
-                "Workers",
+                "Reference", "Workers",
                 hummingbird, logging, lifecycle, nioCore, nioPosix,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -211,6 +218,13 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: ["TestSupport", "TestDatabases", "SQL", "Domain", "Storage", "Web", "App", "Ingest"],
+            swiftSettings: safe
+        ),
+        .testTarget(
+            name: "ReferenceTests",
+            dependencies: [
+                "Reference", "TestSupport", "TestDatabases", "App", "Native", hummingbird, logging,
+            ],
             swiftSettings: safe
         ),
         .testTarget(

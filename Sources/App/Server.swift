@@ -113,6 +113,7 @@ package struct Server {
         health.add(to: router)
         if settings.metricsListen == nil { health.addMetrics(to: router) }
         if settings.role.servesAPI {
+            Contract().add(to: router)
             API.mount(
                 on: router,
                 store: store,

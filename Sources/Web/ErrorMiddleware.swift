@@ -30,7 +30,7 @@ package struct ErrorMiddleware: RouterMiddleware {
         }
         if let header = RequestID.header { response.headers[header] = context.requestID }
         let elapsed = start.duration(to: .now)
-        let isChange = request.method != .get && response.status.code < 300
+        let isChange = ![.get, .head].contains(request.method) && response.status.code < 300
         context.logger.log(
             level: isChange ? .info : .debug,
             "request answered",

@@ -51,6 +51,13 @@ extension Spec {
         }
     }
 
+    private func yaml(_ body: [UInt8]) throws -> JSON {
+        guard let node = try Yams.compose(yaml: String(decoding: body, as: UTF8.self)) else {
+            throw SpecError("the body is empty")
+        }
+        return try JSON(yaml: node)
+    }
+
     private func bodyViolations(of answer: SpecAnswer, _ response: Response) -> [SchemaViolation] {
         guard !response.content.isEmpty else {
             return answer.body.isEmpty
@@ -67,12 +74,9 @@ extension Spec {
             return violations(of: .string(text), against: content.schema, mode: .answer)
         }
         do {
-            if mediaType == "application/yaml" {
-                let node = try Yams.compose(yaml: String(decoding: answer.body, as: UTF8.self))
-                let value = try node.map { try JSON(yaml: $0) } ?? .null
-                return violations(of: value, against: content.schema, mode: .answer)
-            }
-            return violations(of: try JSON(parsing: answer.body), against: content.schema, mode: .answer)
+            let value =
+                mediaType == "application/yaml" ? try yaml(answer.body) : try JSON(parsing: answer.body)
+            return violations(of: value, against: content.schema, mode: .answer)
         } catch {
             return [SchemaViolation("", "\(error)")]
         }

@@ -410,6 +410,8 @@ def doors(checks, nodes, account, target):
         served[node.role] = (get(node.port, f"{account.path}/channels", account.key)[0], pushed)
         health = [get(node.port, path)[0] for path in ("/healthz", "/readyz", "/metrics")]
         checks.equal(health, [200] * 3, f"roles: {node.role} has its health and metrics")
+        contract = [get(node.port, path)[0] for path in ("/openapi.yaml", "/docs")]
+        checks.equal(contract, [200 if node.role == "api" else 404] * 2, f"roles: {node.role} and the contract")
     checks.equal(served["api"], (200, 404), "roles: api answers management and no pushes")
     checks.equal(served["ingest"], (404, 200), "roles: ingest answers pushes and no management")
     checks.equal(served["worker"], (404, 404), "roles: worker answers neither")

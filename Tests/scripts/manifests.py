@@ -153,7 +153,7 @@ def services_lead_somewhere(files):
 
 def ingress_leads_somewhere(files):
     ports = {(each["metadata"]["name"], port["name"]) for each in files.kind("Service") for port in each["spec"]["ports"]}
-    expected = {"/p": "tocsin-ingest", "/event/push/alert": "tocsin-ingest", "/v1": "tocsin-api", "/openapi.yaml": "tocsin-api"}
+    expected = {"/p": "tocsin-ingest", "/event/push/alert": "tocsin-ingest", "/v1": "tocsin-api", "/openapi.yaml": "tocsin-api", "/docs": "tocsin-api"}
     found = {}
     for ingress in files.kind("Ingress"):
         for path in (path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]):
