@@ -33,6 +33,7 @@ package enum API {
         let account = base.group("accounts/{account_id}", context: AccountContext.self)
         AccountEndpoints(store: store).add(to: account)
         AuditEndpoints(store: store).add(to: account)
+        UsageEndpoints(store: store).add(to: account)
         APIKeyEndpoints(store: store).add(to: account)
         ConfigurationEndpoints(store: store).add(to: account)
         ChannelEndpoints(store: store).add(to: account)

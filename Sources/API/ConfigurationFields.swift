@@ -19,6 +19,24 @@ extension Field {
         json.boolValue ?? refuse("must be true or false")
     }
 
+    /// From where an integration takes pushes: networks and addresses.
+    func sourceCIDRs() -> [Text]? {
+        array(count: 0...SourceRules.Limits.cidrs) { field in
+            guard let text = field.text(bytes: SourceRules.Limits.cidrBytes) else { return nil }
+            return Network(text) == nil
+                ? field.refuse("must be an address or a network such as 10.0.0.0/8 or 2001:db8::/32") : text
+        }
+    }
+
+    /// Labels that alerts must have, and their values.
+    func pinnedLabels() -> Labels? {
+        labels(
+            count: SourceRules.Limits.pinnedLabels,
+            valueBytes: Labels.Limits.valueBytes,
+            allowEmpty: false
+        )
+    }
+
     /// A severity by its wire name.
     func severity() -> Severity? {
         word(of: Severity.allCases.reversed().map(\.name)) { Severity(name: $0) }

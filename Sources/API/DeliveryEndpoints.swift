@@ -26,6 +26,8 @@ struct DeliveryEndpoints {
         filter.disposition = query.read("outcome", "must be accepted, test, quarantined or refused") {
             Delivery.Disposition(name: $0)
         }
+        let reasons = "must be one of " + Delivery.reasons.joined(separator: ", ")
+        filter.reason = query.read("reason", reasons) { Delivery.reasons.contains($0) ? Text($0) : nil }
         filter.since = query.time("since")
         filter.until = query.time("until")
         try query.finish()

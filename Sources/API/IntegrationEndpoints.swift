@@ -64,7 +64,9 @@ struct IntegrationEndpoints {
             context.id("integration_id"),
             in: context.account.number
         )
-        return Answer.object(version: report.integration.metadata.version) { write(report, of: context.account.id, &$0) }
+        return Answer.object(version: report.integration.metadata.version) {
+            write(report, of: context.account.id, &$0)
+        }
     }
 
     @Sendable
@@ -79,6 +81,8 @@ struct IntegrationEndpoints {
                 defaults: fields.changed("default_channel_ids") { $0.channelIDs() },
                 status: fields.changed("status") { $0.word(Enablement.self) },
                 rateLimit: fields.changed("rate_limit") { $0.rateLimit() },
+                sourceCIDRs: fields.changed("source_cidrs") { $0.sourceCIDRs() },
+                pinnedLabels: fields.changed("pinned_labels") { $0.pinnedLabels() },
                 externalID: fields.clearable("external_id") { $0.text() },
                 labels: fields.changed("labels") { $0.labels() }
             )
@@ -90,7 +94,9 @@ struct IntegrationEndpoints {
                 if: mutation.precondition,
                 change
             )
-            return Answer.change(version: report.integration.metadata.version) { write(report, of: context.account.id, &$0) }
+            return Answer.change(version: report.integration.metadata.version) {
+                write(report, of: context.account.id, &$0)
+            }
         }
     }
 
@@ -125,11 +131,13 @@ struct IntegrationEndpoints {
         let description = fields.optional("description", or: Text("")) { $0.description() }
         let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
         let rateLimit = fields.optional("rate_limit", or: RateLimit.standard) { $0.rateLimit() }
+        let cidrs = fields.optional("source_cidrs", or: []) { $0.sourceCIDRs() }
+        let pinned = fields.optional("pinned_labels", or: Labels()) { $0.pinnedLabels() }
         let externalID = fields.optional("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
-        guard let type, let mode, let name, let description, let status, let rateLimit, let labels else {
-            return nil
-        }
+        guard let type, let mode, let name, let description, let status, let rateLimit, let cidrs, let pinned,
+            let labels
+        else { return nil }
         return IntegrationStore.Draft(
             type: type,
             mode: mode,
@@ -137,6 +145,7 @@ struct IntegrationEndpoints {
             description: description,
             status: status,
             rateLimit: rateLimit,
+            source: SourceRules(cidrs: cidrs, pinnedLabels: pinned),
             externalID: externalID,
             labels: labels
         )

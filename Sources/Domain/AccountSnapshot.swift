@@ -106,6 +106,8 @@ package struct IntegrationSnapshot: Sendable {
     package let type: IntegrationType
     package let isEnabled: Bool
     package let rateLimit: RateLimit
+    /// nil: it takes whatever comes.
+    package let source: SourceCheck?
     package let routing: Routing
     package let credentials: [Credential]
 
@@ -115,6 +117,7 @@ package struct IntegrationSnapshot: Sendable {
         type: IntegrationType,
         isEnabled: Bool,
         rateLimit: RateLimit,
+        source: SourceCheck? = nil,
         routing: Routing,
         credentials: [Credential]
     ) {
@@ -123,6 +126,7 @@ package struct IntegrationSnapshot: Sendable {
         self.type = type
         self.isEnabled = isEnabled
         self.rateLimit = rateLimit
+        self.source = source
         self.routing = routing
         self.credentials = credentials
     }

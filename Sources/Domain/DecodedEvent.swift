@@ -28,7 +28,10 @@ package struct DecodedEvent: Sendable {
     package let labelsDigest: Digest256
     /// SHA-256 over description, link, labels and annotations.
     package let contentDigest: Digest256
+    /// The labels of which something is missing in `labels`; nil when nothing is.
+    private let uncut: UncutLabels?
 
+    /// `common`: labels of its group of which `labels` has not all, because they are over the limits.
     package init(
         alertKey: Text,
         title: Text,
@@ -40,7 +43,8 @@ package struct DecodedEvent: Sendable {
         startsAt: UnixTime?,
         endsAt: UnixTime?,
         severityCandidates: [SeverityCandidate],
-        wasCut: Bool = false
+        wasCut: Bool = false,
+        common: Labels? = nil
     ) {
         let (title, titleCut) = title.capped(Limits.titleBytes)
         let (description, descriptionCut) = description.capped(Limits.alertDescriptionBytes)
@@ -57,6 +61,7 @@ package struct DecodedEvent: Sendable {
         self.endsAt = endsAt
         self.severityCandidates = severityCandidates
         self.wasCut = wasCut || titleCut || descriptionCut || labelsCut || annotationsCut
+        uncut = labelsCut || common != nil ? UncutLabels(own: labels, common: common ?? Labels()) : nil
         labelsDigest = labels.digest
         contentDigest = DecodedEvent.digest(
             description: description,
@@ -64,6 +69,12 @@ package struct DecodedEvent: Sendable {
             labels: labelsDigest,
             annotations: annotations
         )
+    }
+
+    /// The value of a label as its sender sent it: neither dropped nor cut; nil when it sent none.
+    package func sentLabel(_ name: Text) -> Text? {
+        guard let uncut else { return labels.value(of: name) }
+        return uncut.own.value(of: name) ?? uncut.common.value(of: name)
     }
 
     /// When it happened: the start of a firing, the end of a recovery; when the sender does not say, `received`.
@@ -95,6 +106,18 @@ package struct DecodedEvent: Sendable {
             start.starts(with: Array("https://".utf8)) || start.starts(with: Array("http://".utf8))
         else { return nil }
         return text
+    }
+}
+
+/// What labels were before they were cut. A class, so that the events that have none, nearly all, take 8 bytes for it.
+private final class UncutLabels: Sendable {
+    let own: Labels
+    /// Those of the group, which the alert's own go before.
+    let common: Labels
+
+    init(own: Labels, common: Labels) {
+        self.own = own
+        self.common = common
     }
 }
 

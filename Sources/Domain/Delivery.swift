@@ -6,7 +6,7 @@ package struct Delivery: Sendable {
         case accepted = 1
         /// The sender's test button: nothing raised.
         case test = 2
-        /// It could not be decoded: kept for inspection and replay.
+        /// It could not be decoded, or the integration's source rules do not take it: kept for inspection and replay.
         case quarantined = 3
         /// Its push URL was expired or its integration disabled: kept for inspection and replay.
         case refused = 4
@@ -27,6 +27,12 @@ package struct Delivery: Sendable {
             self = match
         }
     }
+
+    /// Every word that may be the reason of one.
+    package static let reasons = [
+        "not_json", "no_alerts", "too_many_alerts", "crashed_before", "source_address", "pinned_label",
+        "expired", "integration_disabled",
+    ]
 
     package let id: DeliveryID
     package let integrationID: IntegrationID

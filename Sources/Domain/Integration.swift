@@ -25,6 +25,7 @@ package struct Integration: Sendable {
     package let description: Text
     package let status: Enablement
     package let rateLimit: RateLimit
+    package let source: SourceRules
     package let metadata: Metadata
 
     package init(
@@ -36,6 +37,7 @@ package struct Integration: Sendable {
         description: Text,
         status: Enablement,
         rateLimit: RateLimit,
+        source: SourceRules,
         metadata: Metadata
     ) {
         self.id = id
@@ -46,6 +48,7 @@ package struct Integration: Sendable {
         self.description = description
         self.status = status
         self.rateLimit = rateLimit
+        self.source = source
         self.metadata = metadata
     }
 }
@@ -80,6 +83,10 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable {
     case storeUnavailable = 10
     /// Kept, but it could not be decoded.
     case quarantined = 11
+    /// Kept, but it came from an address that the integration does not take pushes from.
+    case sourceAddress = 12
+    /// Kept, but an alert of it lacks a pinned label or has another value.
+    case pinnedLabel = 13
 
     /// Stable word for the API and for metrics.
     package var name: String {
@@ -95,6 +102,8 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable {
         case .storedBytesLimit: "stored_bytes_limit"
         case .storeUnavailable: "store_unavailable"
         case .quarantined: "quarantined"
+        case .sourceAddress: "source_address"
+        case .pinnedLabel: "pinned_label"
         }
     }
 }

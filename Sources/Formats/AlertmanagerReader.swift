@@ -23,17 +23,20 @@ struct AlertmanagerReader: Sendable {
     private struct Group {
         let labels: Labels
         let annotations: Labels
-        /// Whether some of them were dropped or cut.
+        /// The labels as they were sent, when some of them were dropped or cut.
+        let sentLabels: Labels?
+        /// Whether some labels or annotations were dropped or cut.
         let wasCut: Bool
         let isResolved: Bool
         let link: Text?
         /// Bytes that may still be taken over.
         var budget = AlertmanagerReader.commonBytes
 
-        /// The labels and annotations for one more alert, and whether something of them is missing.
-        mutating func take() -> (labels: Labels, annotations: Labels, wasCut: Bool) {
+        /// The labels and annotations for one more alert, whether something of them is missing, and the labels as sent when some of those are.
+        mutating func take() -> (labels: Labels, annotations: Labels, wasCut: Bool, sentLabels: Labels?) {
             budget -= labels.byteCount + annotations.byteCount
-            return budget >= 0 ? (labels, annotations, wasCut) : (Labels(), Labels(), true)
+            guard budget < 0 else { return (labels, annotations, wasCut, sentLabels) }
+            return (Labels(), Labels(), true, sentLabels ?? labels)
         }
     }
 
@@ -44,11 +47,13 @@ struct AlertmanagerReader: Sendable {
                 throw .noAlerts("there is no array \"alerts\"")
             }
             guard alerts.elementCount <= Limits.alertsPerPush else { throw .tooManyAlerts }
-            let (labels, labelsCut) = PushJSON.labels(root.member("commonLabels")).capped()
+            let sentLabels = PushJSON.labels(root.member("commonLabels"))
+            let (labels, labelsCut) = sentLabels.capped()
             let (annotations, annotationsCut) = PushJSON.labels(root.member("commonAnnotations")).capped()
             var group = Group(
                 labels: labels,
                 annotations: annotations,
+                sentLabels: labelsCut ? sentLabels : nil,
                 wasCut: labelsCut || annotationsCut,
                 isResolved: root.member("status")?.string?.equals("resolved") ?? false,
                 link: PushJSON.text(root.member("externalURL"))
@@ -81,7 +86,8 @@ struct AlertmanagerReader: Sendable {
             startsAt: PushJSON.time(alert.member("startsAt")),
             endsAt: PushJSON.time(alert.member("endsAt")),
             severityCandidates: candidates(labels, common: common.labels),
-            wasCut: common.wasCut
+            wasCut: common.wasCut,
+            common: common.sentLabels
         )
     }
 

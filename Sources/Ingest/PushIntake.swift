@@ -177,16 +177,15 @@ package struct PushIntake: Sendable {
     /// A push ready for the writer and what to answer once it is stored.
     private struct Push: Sendable {
         let prepared: PreparedPush
-        let failure: DecodeError?
         let owner: Owner
         let admission: Admission
 
+        /// What the writer found, which may know newer rules; where it was not asked, what was found before.
+        func quarantine(_ stored: StoredPush) -> Quarantine? { stored.quarantine ?? prepared.quarantine }
+
         func answer(_ stored: StoredPush) throws(PushRefusal) -> AcceptedPush {
             if let refusal = admission.refusal { throw .unauthorized(refusal.result) }
-            if let failure {
-                let code: PushRefusal.Code = failure == .tooManyAlerts ? .entityTooLarge : .invalidParameter
-                throw PushRefusal(code, failure.detail, .quarantined, deliveryID: stored.deliveryID)
-            }
+            if let quarantine = quarantine(stored) { throw PushRefusal(quarantine, stored.deliveryID) }
             let isTest = if case .test = prepared.content { true } else { false }
             return AcceptedPush(
                 deliveryID: stored.deliveryID,
@@ -200,12 +199,13 @@ package struct PushIntake: Sendable {
     /// Decodes the body and decides on its events. Costs about 10 us an alert.
     private func prepare(_ received: Received, _ admission: Admission, _ owner: Owner) -> Push {
         let mark = CrashGuard.mark(of: received.body)
-        let (content, failure) = store.content(
+        let content = store.content(
             of: received.body,
             mark: mark,
             as: owner.format,
             integration: owner.integration,
             account: owner.account,
+            from: received.address,
             refusal: admission.refusal
         )
         let prepared = PreparedPush(
@@ -220,7 +220,7 @@ package struct PushIntake: Sendable {
             mark: mark,
             content: content
         )
-        return Push(prepared: prepared, failure: failure, owner: owner, admission: admission)
+        return Push(prepared: prepared, owner: owner, admission: admission)
     }
 
     // MARK: Commit
@@ -276,22 +276,16 @@ package struct PushIntake: Sendable {
         switch result {
         case .success(let stored):
             if admission.refusal == nil {
-                usage.delivered(
+                usage.stored(
                     push.owner.credential.id,
                     integration: integration,
                     account: account,
                     at: admission.now,
-                    from: push.prepared.remoteAddress
+                    from: push.prepared.remoteAddress,
+                    quarantine: push.quarantine(stored)
                 )
             }
-            do throws(PushRefusal) {
-                return .success(try push.answer(stored))
-            } catch {
-                if case .quarantined = error.result {
-                    usage.refused(.quarantined, integration: integration, account: account, at: admission.now)
-                }
-                return .failure(error)
-            }
+            return Result { () throws(PushRefusal) in try push.answer(stored) }
         case .failure(let failure):
             if let refusal = admission.refusal { return .failure(.unauthorized(refusal.result)) }
             let refusal = PushRefusal(failure)

@@ -7,6 +7,8 @@ package enum PushResult: String, CaseIterable, Sendable {
     case accepted
     case test
     case quarantined
+    case sourceAddress = "source_address"
+    case pinnedLabel = "pinned_label"
     case malformedToken = "malformed_token"
     case forgedToken = "forged_token"
     case unknownToken = "unknown_token"
@@ -70,6 +72,25 @@ package struct PushRefusal: Error, Sendable {
     /// The one answer to every failure of a token; only the metric and the account learn which it was.
     static func unauthorized(_ result: PushResult) -> PushRefusal {
         PushRefusal(.unauthorized, "The push URL is not valid: take it from the integration.", result)
+    }
+
+    /// Of a push that is kept but not applied.
+    ///
+    /// - Rule: a wrong address gets the one answer of a token that is not valid. Why: who found a push URL must not learn that it works.
+    ///   Otherwise: the addresses would be the only thing that is left to find out.
+    /// - A body that is not as it should be says so to whoever may send one from there: never which label is pinned, or to what.
+    init(_ quarantine: Quarantine, _ id: DeliveryID) {
+        switch quarantine {
+        case .undecodable(let error):
+            let code: Code = error == .tooManyAlerts ? .entityTooLarge : .invalidParameter
+            self.init(code, error.detail, .quarantined, deliveryID: id)
+        case .sourceAddress:
+            self = .unauthorized(.sourceAddress)
+        case .pinnedLabel:
+            let message =
+                "The integration does not take alerts with these labels: they were kept, and nothing was raised."
+            self.init(.invalidParameter, message, .pinnedLabel, deliveryID: id)
+        }
     }
 
     /// From the writer.

@@ -27,6 +27,7 @@ extension AccountStore {
         purge("channels", by: "id"),
         purge("severity_tables", by: "integration_type"), purge("api_keys", by: "id"),
         purge("idempotency_keys", by: "scope"),
+        purge("usage_days", by: "day"), purge("usage_refusals", by: "day"),
         purge("account_usage", by: "account_id"),
     ]
 

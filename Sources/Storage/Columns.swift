@@ -58,6 +58,12 @@ extension SQLRow {
         return labels
     }
 
+    /// A JSON array of texts.
+    func texts(_ column: Int) throws(SQLError) -> [Text] {
+        guard let texts = PackedJSON.texts(bytes(column)) else { throw damaged("a list in column \(column)") }
+        return texts
+    }
+
     /// A code that must be one of an enumeration's.
     func code<Code: RawRepresentable>(_ column: Int, as type: Code.Type) throws(SQLError) -> Code
     where Code.RawValue == UInt8 {

@@ -40,6 +40,7 @@ package struct DeliveryStore: Sendable {
     package struct Filter: Sendable {
         package var integrationID: IntegrationID?
         package var disposition: Delivery.Disposition?
+        package var reason: Text?
         /// Received at or after.
         package var since: UnixTime?
         /// Received before.
@@ -47,11 +48,14 @@ package struct DeliveryStore: Sendable {
 
         package init() {}
 
-        var isEmpty: Bool { integrationID == nil && disposition == nil && since == nil && until == nil }
+        var isEmpty: Bool {
+            integrationID == nil && disposition == nil && reason == nil && since == nil && until == nil
+        }
 
         func matches(_ delivery: Delivery) -> Bool {
             if let integrationID, delivery.integrationID != integrationID { return false }
             if let disposition, delivery.disposition != disposition { return false }
+            if let reason, delivery.reason != reason { return false }
             if let since, delivery.receivedAt < since { return false }
             if let until, delivery.receivedAt >= until { return false }
             return true

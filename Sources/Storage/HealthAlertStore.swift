@@ -146,6 +146,7 @@ package struct HealthAlertStore: Sendable {
             ),
             status: .enabled,
             rateLimit: .standard,
+            source: SourceRules(),
             metadata: .new(externalID: nil, labels: Labels(), at: write.now)
         )
         try write.connection.run(
@@ -234,7 +235,13 @@ extension HealthAlertStore {
     private static func refused(_ row: any SQLRow) throws(SQLError) -> Trouble {
         let (id, name): (IntegrationID, _) = (try row.id(0), row.text(1).string)
         let reason = try row.code(2, as: RefusalReason.self)
-        let what = reason == .quarantined ? "quarantined: they can't be read" : "refused: \(reason.name)"
+        let what =
+            switch reason {
+            case .quarantined: "quarantined: they can't be read"
+            case .sourceAddress: "quarantined: they come from an address that it does not take"
+            case .pinnedLabel: "quarantined: a pinned label is missing or has another value"
+            default: "refused: \(reason.name)"
+            }
         return Trouble(
             key: Text("tocsin/integration/\(id)/\(reason.name)"),
             title: Text("Pushes of \(name) are \(what)"),

@@ -5,7 +5,7 @@ import SQL
 extension IntegrationStore {
     private static let columns = """
         i.id, i.number, i.type, i.channel_id, i.name, i.description, i.status, i.pushes_per_second, i.burst,
-        i.external_id, i.labels, i.version, i.created_at, i.updated_at
+        i.external_id, i.labels, i.version, i.created_at, i.updated_at, i.source_cidrs, i.pinned_labels
         """
     private static let select = """
         SELECT \(columns), a.last_delivery_at
@@ -45,15 +45,15 @@ extension IntegrationStore {
         """
         INSERT INTO integrations (
             account_id, id, number, type, channel_id, name, name_key, description, status, pushes_per_second, burst,
-            external_id, labels, version, created_at, updated_at, routes_version)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 1)
+            external_id, labels, version, created_at, updated_at, source_cidrs, pinned_labels, routes_version)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 1)
         """
     )
     static let update = SQLStatement(
         """
         UPDATE integrations SET channel_id = $3, name = $4, name_key = $5, description = $6, status = $7,
             pushes_per_second = $8, burst = $9, external_id = $10, labels = $11, version = $12, created_at = $13,
-            updated_at = $14
+            updated_at = $14, source_cidrs = $15, pinned_labels = $16
         WHERE account_id = $1 AND id = $2
         """
     )
@@ -159,7 +159,10 @@ extension IntegrationStore {
             .id(integration.mode.channel), .text(integration.name.text), .text(integration.name.foldedKey),
             .text(integration.description), .text(integration.status.rawValue),
             .int(integration.rateLimit.pushesPerSecond), .int(integration.rateLimit.burst),
-        ] + integration.metadata.values
+        ] + integration.metadata.values + [
+            .text(PackedJSON.encode(integration.source.cidrs)),
+            .text(PackedJSON.encode(integration.source.pinnedLabels)),
+        ]
     }
 
     // MARK: Reading
@@ -214,7 +217,7 @@ extension IntegrationStore {
     }
 
     private static func decodeRow(_ row: any SQLRow) throws(SQLError) -> Row {
-        Row(integration: try decode(row), lastDeliveryAt: row.optionalTime(14))
+        Row(integration: try decode(row), lastDeliveryAt: row.optionalTime(16))
     }
 
     /// A shared integration still without its default channels.
@@ -229,6 +232,7 @@ extension IntegrationStore {
             description: row.text(5),
             status: try row.word(6, as: Enablement.self),
             rateLimit: RateLimit(pushesPerSecond: row.int(7), burst: row.int(8)),
+            source: SourceRules(cidrs: try row.texts(14), pinnedLabels: try row.labels(15)),
             metadata: try row.metadata(9)
         )
     }
@@ -254,6 +258,7 @@ extension Integration {
             description: description,
             status: status,
             rateLimit: rateLimit,
+            source: source,
             metadata: metadata
         )
     }

@@ -38,6 +38,7 @@ package struct IntegrationStore: Sendable {
         let description: Text
         let status: Enablement
         let rateLimit: RateLimit
+        let source: SourceRules
         let externalID: Text?
         let labels: Labels
 
@@ -49,6 +50,7 @@ package struct IntegrationStore: Sendable {
             description: Text,
             status: Enablement,
             rateLimit: RateLimit,
+            source: SourceRules,
             externalID: Text?,
             labels: Labels
         ) {
@@ -58,6 +60,7 @@ package struct IntegrationStore: Sendable {
             self.description = description
             self.status = status
             self.rateLimit = rateLimit
+            self.source = source
             self.externalID = externalID
             self.labels = labels
         }
@@ -71,6 +74,7 @@ package struct IntegrationStore: Sendable {
                 description: description,
                 status: status,
                 rateLimit: rateLimit,
+                source: source,
                 externalID: externalID,
                 labels: labels
             )
@@ -85,6 +89,8 @@ package struct IntegrationStore: Sendable {
         let defaults: [ChannelID]?
         let status: Enablement?
         let rateLimit: RateLimit?
+        let sourceCIDRs: [Text]?
+        let pinnedLabels: Labels?
         let externalID: Change<Text>
         let labels: Labels?
 
@@ -96,6 +102,8 @@ package struct IntegrationStore: Sendable {
             defaults: [ChannelID]?,
             status: Enablement?,
             rateLimit: RateLimit?,
+            sourceCIDRs: [Text]?,
+            pinnedLabels: Labels?,
             externalID: Change<Text>,
             labels: Labels?
         ) {
@@ -105,6 +113,8 @@ package struct IntegrationStore: Sendable {
             self.defaults = defaults
             self.status = status
             self.rateLimit = rateLimit
+            self.sourceCIDRs = sourceCIDRs
+            self.pinnedLabels = pinnedLabels
             self.externalID = externalID
             self.labels = labels
         }
@@ -123,6 +133,8 @@ package struct IntegrationStore: Sendable {
                 defaults: defaults,
                 status: draft.status,
                 rateLimit: draft.rateLimit,
+                sourceCIDRs: draft.source.cidrs,
+                pinnedLabels: draft.source.pinnedLabels,
                 externalID: draft.externalID.map { .set($0) } ?? .clear,
                 labels: draft.labels
             )
@@ -151,6 +163,7 @@ package struct IntegrationStore: Sendable {
             description: draft.description,
             status: draft.status,
             rateLimit: draft.rateLimit,
+            source: draft.source,
             metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
         )
         try naming { try write.connection.run(Self.insert, Self.newRow(integration, account)) }
@@ -213,6 +226,10 @@ package struct IntegrationStore: Sendable {
             description: patch.description ?? old.description,
             status: patch.status ?? old.status,
             rateLimit: patch.rateLimit ?? old.rateLimit,
+            source: SourceRules(
+                cidrs: patch.sourceCIDRs ?? old.source.cidrs,
+                pinnedLabels: patch.pinnedLabels ?? old.source.pinnedLabels
+            ),
             metadata: old.metadata.changed(
                 externalID: patch.externalID,
                 labels: patch.labels,
@@ -265,6 +282,7 @@ package struct IntegrationStore: Sendable {
             description: old.description,
             status: old.status,
             rateLimit: old.rateLimit,
+            source: old.source,
             metadata: old.metadata.changed(externalID: .keep, labels: nil, at: write.now)
         )
         try write.connection.run(update, changedRow(new, write.account))

@@ -21,6 +21,27 @@ enum PackedJSON {
         )
     }
 
+    /// An array of texts.
+    static func encode(_ texts: [Text]) -> Text {
+        Text(
+            trusted: JSONWriter.encode { writer in
+                writer.array { list in
+                    for text in texts { list.value(utf8: text.bytes) }
+                }
+            }
+        )
+    }
+
+    /// The texts of an array.
+    static func texts(_ bytes: [UInt8]) -> [Text]? {
+        if bytes == [0x5B, 0x5D] { return [] }
+        return read(bytes) { root in
+            guard root.isArray else { return nil }
+            let texts = root.elements.map { $0.string.map { Text(trusted: $0.bytes) } }
+            return texts.contains(nil) ? nil : texts.compactMap(\.self)
+        }
+    }
+
     /// Reads what `encode` wrote.
     static func labels(_ bytes: [UInt8]) -> Labels? {
         read(bytes) { labels($0) }

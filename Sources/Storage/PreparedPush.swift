@@ -73,8 +73,8 @@ package struct PreparedPush: Sendable {
     package enum Content: Sendable {
         case events([PreparedEvent])
         case test
-        /// It could not be decoded; the word says why.
-        case quarantined(reason: String)
+        /// It could not be decoded, or the integration's source rules do not take it.
+        case quarantined(Quarantine)
         /// Its push URL was expired or its integration disabled; the word says which.
         case refused(reason: String)
     }
@@ -191,6 +191,14 @@ package struct PreparedPush: Sendable {
         if let credential {
             let isLive = integration.credentials.contains { $0.id == credential && !$0.isRevoked }
             guard integration.isEnabled, isLive else { return nil }
+            if let quarantine = integration.source?.quarantine(of: self) {
+                return PreparedPush(
+                    self,
+                    integration: integration,
+                    account: account,
+                    content: .quarantined(quarantine)
+                )
+            }
         }
         let decided = events.map {
             $0.redecided(integration: integration, account: account, vocabulary: vocabulary)
@@ -206,6 +214,11 @@ package struct PreparedPush: Sendable {
     /// The events, when there are any.
     package var events: [PreparedEvent] {
         if case .events(let events) = content { events } else { [] }
+    }
+
+    /// Why it is kept but not applied, when its push URL is right; nil when it is applied.
+    package var quarantine: Quarantine? {
+        if case .quarantined(let quarantine) = content { quarantine } else { nil }
     }
 
     /// What it costs the writer, for fair shares: one and one more for each event.
@@ -226,12 +239,21 @@ package struct PreparedPush: Sendable {
     var reason: Text? {
         switch content {
         case .events, .test: nil
-        case .quarantined(let reason), .refused(let reason): Text(reason)
+        case .quarantined(let quarantine): Text(quarantine.reason)
+        case .refused(let reason): Text(reason)
         }
     }
 
     private static func decisions(of content: Content) -> [UInt8]? {
         if case .events(let events) = content { DecisionRecord.pack(events) } else { nil }
+    }
+}
+
+extension SourceCheck {
+    /// Why a push with events is not taken; nil when it is.
+    fileprivate func quarantine(of push: PreparedPush) -> Quarantine? {
+        if !takes(from: push.remoteAddress) { return .sourceAddress }
+        return takes(push.events.lazy.map(\.event)) ? nil : .pinnedLabel
     }
 }
 
@@ -242,6 +264,8 @@ package struct StoredPush: Sendable {
     package let outcomes: [EventOutcome]
     /// How many (event, channel) pairs took effect now.
     package let applied: Int
+    /// Why it was kept but not applied, by the configuration that the writer found; nil when it was applied, or that is not known.
+    package let quarantine: Quarantine?
     /// Notifiers that have something to send by it.
     let told: Set<OutboxSignal.Key>
 
@@ -249,11 +273,13 @@ package struct StoredPush: Sendable {
         deliveryID: DeliveryID,
         outcomes: [EventOutcome],
         applied: Int,
+        quarantine: Quarantine? = nil,
         told: Set<OutboxSignal.Key> = []
     ) {
         self.deliveryID = deliveryID
         self.outcomes = outcomes
         self.applied = applied
+        self.quarantine = quarantine
         self.told = told
     }
 }

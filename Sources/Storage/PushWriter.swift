@@ -184,6 +184,7 @@ private struct AccountBatch {
     private var replayed = SQLRows(columns: 9)
     private var events = SQLRows(columns: 14)
     private var teller: Teller
+    private var usage = UsageCount()
     /// What replays in this very batch came to: not in the store yet.
     private var justReplayed: [DeliveryID: [EventOutcome]] = [:]
 
@@ -225,9 +226,15 @@ private struct AccountBatch {
             let tellings = push.notifiers.isEmpty ? [] : tell(prepared, news, event, push)
             gather(prepared, content(), news, tellings, event, delivery: id, position: position, push)
         }
-        if push.replay != nil { justReplayed[id] = outcomes }
+        if push.replay != nil { justReplayed[id] = outcomes } else { usage.add(push) }
         gather(push, id, outcomes, lastEvent)
-        return StoredPush(deliveryID: id, outcomes: outcomes, applied: applied, told: teller.takeTold())
+        return StoredPush(
+            deliveryID: id,
+            outcomes: outcomes,
+            applied: applied,
+            quarantine: push.quarantine,
+            told: teller.takeTold()
+        )
     }
 
     /// Tells the notifiers of the channels in which the event changed an alert.
@@ -336,6 +343,7 @@ private struct AccountBatch {
         try writer.connection.batch(PushWriter.insertEvent, events)
         try AlertRows.save(fold.changes, in: account, on: writer.connection)
         try teller.save(on: writer.connection)
+        try usage.save(of: account, on: writer.connection)
     }
 }
 

@@ -6,7 +6,8 @@ extension DeliveryStore {
     /// Runs a stored delivery again under the present configuration.
     ///
     /// Each (event, channel) of a delivery takes effect at most once, however often it is replayed. The time of the replay counts as the
-    /// received time. What still can't be decoded, and a test, change nothing.
+    /// received time. What still can't be decoded, and a test, change nothing. The integration's source rules are not asked: who replays
+    /// what they quarantined has looked at it and takes it.
     ///
     /// - Returns: the delivery as it is now, and how many (event, channel) pairs took effect now.
     /// - Throws: `notFound`; `bodyPurged`; `conflict` when its integration is gone; `PushFailure`.
@@ -69,6 +70,7 @@ extension DeliveryStore {
                 body,
                 integration: detail.delivery.integrationID,
                 draft: Simulation.Draft(routes: nil, severityTable: nil),
+                asksSource: false,
                 in: account
             )
         } catch StoreError.notFound {

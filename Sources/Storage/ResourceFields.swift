@@ -37,6 +37,9 @@ extension JSONWriter {
             $0.field("pushes_per_second", integration.rateLimit.pushesPerSecond)
             $0.field("burst", integration.rateLimit.burst)
         }
+        array("source_cidrs") { list in for cidr in integration.source.cidrs { list.value(utf8: cidr.bytes) }
+        }
+        integration.source.pinnedLabels.write(to: &self, as: "pinned_labels")
     }
 
     /// Of a route, with its place in the list.

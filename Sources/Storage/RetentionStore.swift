@@ -7,7 +7,8 @@ import SQL
 ///   the beginning of an account's rows by primary key. Alerts end in another order than they open: the index `alerts_ended` has them by
 ///   their end.
 /// - Deliveries without a body are an account's first ones, up to `account_usage.bodies_purged_to`: they are not looked at again.
-/// - A look that finds nothing due costs six searches of an index for each account, on a reading connection; the writer is left alone.
+/// - Usage is kept as long as the audit, by whole days.
+/// - A look that finds nothing due costs eight searches of an index for each account, on a reading connection; the writer is left alone.
 /// - Not here: deleted accounts, which `AccountStore.purgeDeleted` empties, and the installation's own audit, which stays.
 package struct RetentionStore: Sendable {
     let store: Store
@@ -23,7 +24,9 @@ package struct RetentionStore: Sendable {
             (SELECT t.ended_at FROM alerts t
                 WHERE t.account_id = a.account_id AND t.ended_at IS NOT NULL ORDER BY t.ended_at LIMIT 1),
             (SELECT r.id FROM audit r WHERE r.account_id = a.account_id ORDER BY r.id LIMIT 1),
-            (SELECT n.id FROM notifications n WHERE n.account_id = a.account_id ORDER BY n.id LIMIT 1)
+            (SELECT n.id FROM notifications n WHERE n.account_id = a.account_id ORDER BY n.id LIMIT 1),
+            (SELECT y.day FROM usage_days y WHERE y.account_id = a.account_id ORDER BY y.day LIMIT 1),
+            (SELECT z.day FROM usage_refusals z WHERE z.account_id = a.account_id ORDER BY z.day LIMIT 1)
         FROM accounts a JOIN account_usage u ON u.account_id = a.account_id
         WHERE a.deleted_at IS NULL AND a.account_id > $1 ORDER BY a.account_id LIMIT $2
         """
@@ -75,10 +78,23 @@ package struct RetentionStore: Sendable {
             AND id IN (SELECT id FROM audit WHERE account_id = $1 AND id < $2 ORDER BY id LIMIT $3)
         """
     )
+    static let deleteUsage = SQLStatement(
+        """
+        DELETE FROM usage_days WHERE account_id = $1
+            AND day IN (SELECT day FROM usage_days WHERE account_id = $1 AND day < $2 ORDER BY day LIMIT $3)
+        """
+    )
+    /// All reasons of a day at once: at most some rows more than `$3`.
+    static let deleteRefusalUsage = SQLStatement(
+        """
+        DELETE FROM usage_refusals WHERE account_id = $1
+            AND day IN (SELECT day FROM usage_refusals WHERE account_id = $1 AND day < $2 ORDER BY day LIMIT $3)
+        """
+    )
 
     static let statements = [
         look, deleteEvents, deleteDeliveries, purgedTo, bodies, clearBodies, notePurged, deleteAlerts,
-        deleteNotifications, deleteAudit, freeUsage,
+        deleteNotifications, deleteAudit, freeUsage, deleteUsage, deleteRefusalUsage,
     ]
 
     /// Before all deliveries.
@@ -87,7 +103,7 @@ package struct RetentionStore: Sendable {
     /// What goes separately, in this order: a notification before the event that has its texts, an event before the delivery that has its
     /// trace.
     package enum Kind: String, Sendable, CaseIterable {
-        case notifications, events, deliveries, bodies, alerts, audit
+        case notifications, events, deliveries, bodies, alerts, audit, usage
     }
 
     /// What is due of one account.
@@ -166,6 +182,11 @@ package struct RetentionStore: Sendable {
         if try row.isStored(7, before: bounds.body) { kinds.append(.bodies) }
         if let end = row.optionalTime(8), end < bounds.alert { kinds.append(.alerts) }
         if try row.isStored(9, before: bounds.audit) { kinds.append(.audit) }
+        let firstDay = UTCDay(of: bounds.audit).number
+        for column in 11...12
+        where !row.isNull(column) && row.integer(column) < firstDay && kinds.last != .usage {
+            kinds.append(.usage)
+        }
         let number = AccountNumber(UInt32(truncatingIfNeeded: row.integer(0)))
         return Due(account: number, bounds: bounds, kinds: kinds)
     }
@@ -189,6 +210,11 @@ package struct RetentionStore: Sendable {
         case .alerts: return try connection.run(deleteAlerts, [key, .time(bounds.alert), count])
         case .audit:
             return try connection.run(deleteAudit, [key, .id(AuditID.lowest(at: bounds.audit)), count])
+        case .usage:
+            let day = SQLValue.integer(UTCDay(of: bounds.audit).number)
+            let days = try connection.run(deleteUsage, [key, day, count])
+            guard days < limit else { return days }
+            return days + (try connection.run(deleteRefusalUsage, [key, day, .int(limit - days)]))
         }
     }
 

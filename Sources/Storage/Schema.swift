@@ -15,10 +15,12 @@ package enum Schema {
         migration(3, notifications),
         migration(4, nodes, server: serverTables),
         migration(5, changes, server: wall(around: "idempotency_keys")),
+        migration(6, sourcesAndUsage, server: serverUsage),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
-    package static let tenantTables = firstTenantTables + ["idempotency_keys"]
+    package static let tenantTables =
+        firstTenantTables + ["idempotency_keys", "usage_days", "usage_refusals"]
 
     /// Those that migration 4 put walls around; later ones get theirs where they are made.
     private static let firstTenantTables = [
@@ -197,7 +199,27 @@ package enum Schema {
         CREATE INDEX idempotency_keys_by_age ON idempotency_keys (account_id, created_at);
         """
 
+    /// What an integration takes pushes from, and what they must be labelled with: JSON, an array of texts and an object of texts. `day` counts
+    /// from 1970-01-01; `pushes` are the deliveries that were stored, `bytes` those of their bodies as they came.
+    private static let sourcesAndUsage = """
+        ALTER TABLE integrations ADD COLUMN source_cidrs TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE integrations ADD COLUMN pinned_labels TEXT NOT NULL DEFAULT '{}';
+        CREATE TABLE usage_days (
+            account_id BIGINT NOT NULL, day BIGINT NOT NULL, pushes BIGINT NOT NULL, bytes BIGINT NOT NULL, events BIGINT NOT NULL,
+            PRIMARY KEY (account_id, day));
+        CREATE TABLE usage_refusals (
+            account_id BIGINT NOT NULL, day BIGINT NOT NULL, reason SMALLINT NOT NULL, count BIGINT NOT NULL,
+            PRIMARY KEY (account_id, day, reason));
+        """
+
     // MARK: Server
+
+    /// Today's row of an account is written with each of its transactions.
+    private static let serverUsage =
+        """
+        ALTER TABLE usage_days SET (fillfactor = 20, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+        ALTER TABLE usage_refusals SET (fillfactor = 50);
+        """ + ["usage_days", "usage_refusals"].map { wall(around: $0) }.joined()
 
     /// Texts compare byte by byte, as they do in the embedded database.
     private static func migration(_ version: Int, _ script: String, server: String = "") -> Migration {

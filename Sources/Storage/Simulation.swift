@@ -2,7 +2,8 @@ import Domain
 import Native
 import SQL
 
-/// A body run through the pipeline as if it were pushed now, without storing anything.
+/// A body run through the pipeline as if it were pushed now, without storing anything. It comes from nowhere: the integration's source
+/// addresses are not asked, its pinned labels are.
 package struct Simulation: Sendable {
     /// What the delivery would be.
     package let disposition: Delivery.Disposition
@@ -26,11 +27,14 @@ package struct Simulation: Sendable {
 extension Store {
     /// Runs `body` through the same functions as a push to `integration`, over the alerts as they are stored now.
     ///
+    /// `asksSource`: whether the integration's pinned labels are asked, as of a push and not of a replay.
+    ///
     /// Throws `notFound`; `invalid` when the draft has routes and the integration is dedicated, or names what is not there.
     package func simulate(
         _ body: [UInt8],
         integration id: IntegrationID,
         draft: Simulation.Draft,
+        asksSource: Bool = true,
         in account: AccountNumber
     ) async throws -> Simulation {
         let now = now
@@ -45,6 +49,10 @@ extension Store {
         do {
             guard case .events(let events) = try decode(body, as: format) else {
                 return Simulation(disposition: .test, reason: nil, results: [])
+            }
+            if asksSource, let source = integration.source, !source.takes(events) {
+                let reason = Quarantine.pinnedLabel.reason
+                return Simulation(disposition: .quarantined, reason: reason, results: [])
             }
             let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
             var fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))

@@ -60,6 +60,7 @@ package enum SnapshotLoader {
                 type: integration.type,
                 isEnabled: integration.status == .enabled,
                 rateLimit: integration.rateLimit,
+                source: SourceCheck(integration.source),
                 routing: routing,
                 credentials: credentials[integration.id] ?? []
             )

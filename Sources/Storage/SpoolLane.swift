@@ -108,9 +108,9 @@ package final class SpoolLane: Sendable {
         var stored: [StoredPush] = []
         for (item, reading) in zip(waiting, readings) {
             switch (reading, reading.push == nil ? nil : results.popFirst()) {
-            case (.push, .success(let push)?):
-                reader.count(item.entry)
-                stored.append(push)
+            case (.push(let push), .success(let result)?):
+                reader.count(item.entry, push, result)
+                stored.append(result)
             case (.unreadable, _), (_, .failure(.unacceptable)?):
                 try setAside(item)
                 continue
@@ -174,12 +174,13 @@ struct SpoolReader {
             return .refused
         }
         let mark = CrashGuard.mark(of: body)
-        let (content, _) = store.content(
+        let content = store.content(
             of: body,
             mark: mark,
             as: format,
             integration: integration,
             account: account,
+            from: entry.remoteAddress,
             refusal: reason
         )
         let push = PreparedPush(
@@ -199,20 +200,16 @@ struct SpoolReader {
         return .push(push)
     }
 
-    /// Notes the use of the push URL, where that was not done when the push came.
-    func count(_ entry: Spool.Entry) {
-        guard !entry.isCounted, let account = accounts[entry.account],
-            let integration = account.integrations[entry.integration],
-            let credential = integration.credentials.first(where: {
-                $0.tag == entry.tag && $0.kid == entry.kid
-            })
-        else { return }
-        usage.delivered(
-            credential.id,
-            integration: integration.id,
-            account: account.number,
+    /// Notes the use of the push URL and a quarantine, where that was not done when the push came.
+    func count(_ entry: Spool.Entry, _ push: PreparedPush, _ stored: StoredPush) {
+        guard !entry.isCounted, let credential = push.credential else { return }
+        usage.stored(
+            credential,
+            integration: push.integration.id,
+            account: push.account,
             at: entry.receivedAt,
-            from: entry.remoteAddress
+            from: entry.remoteAddress,
+            quarantine: stored.quarantine ?? push.quarantine
         )
     }
 

@@ -11,7 +11,7 @@ package enum StatementRegistry {
         + RouteStore.orderStatements + SeverityTableStore.statements + SnapshotLoader.statements
         + SteadyRead.statements
         + DeliveryStore.statements + EventStore.statements + AlertStore.statements + AlertRows.statements
-        + PushWriter.statements + UsageTracker.statements + AccountStore.purges
+        + PushWriter.statements + UsageTracker.statements + UsageStore.statements + AccountStore.purges
         + RetentionStore.statements + NotifierStore.statements + NotificationRows.statements
         + NotificationStore.statements
         + Idempotency.statements + AuditStore.statements + Outbox.statements + HealthAlertStore.statements + AccountLock.statements

@@ -54,6 +54,7 @@ package struct Store: Sendable {
     package var configuration: ConfigurationStore { ConfigurationStore(store: self) }
     package var outbox: Outbox { Outbox(store: self) }
     package var retention: RetentionStore { RetentionStore(store: self) }
+    package var usage: UsageStore { UsageStore(store: self) }
 
     /// The format of `type`; nil for a type that does not exist.
     package func format(of type: IntegrationType) -> (any PushFormat)? {
@@ -76,20 +77,27 @@ package struct Store: Sendable {
     /// Whether other processes may have the database, too.
     package var isShared: Bool { database.dialect == .postgres }
 
-    /// What a body is to the writer, and why it can't be read when it can't. `refusal`: why it is kept but not applied.
+    /// What a body that came from `address` is to the writer. `refusal`: why it is kept but not applied.
     package func content(
         of body: [UInt8],
         mark: UInt64? = nil,
         as format: any PushFormat,
         integration: IntegrationSnapshot,
         account: AccountSnapshot,
+        from address: Text?,
         refusal: RefusalReason?
-    ) -> (PreparedPush.Content, DecodeError?) {
-        if let refusal { return (.refused(reason: refusal.name), nil) }
+    ) -> PreparedPush.Content {
+        if let refusal { return .refused(reason: refusal.name) }
+        if let source = integration.source, !source.takes(from: address) {
+            return .quarantined(.sourceAddress)
+        }
         do {
             switch try decode(body, mark: mark, as: format) {
-            case .test: return (.test, nil)
+            case .test: return .test
             case .events(let events):
+                if let source = integration.source, !source.takes(events) {
+                    return .quarantined(.pinnedLabel)
+                }
                 let prepared = events.map {
                     PreparedEvent(
                         $0,
@@ -99,10 +107,10 @@ package struct Store: Sendable {
                         known: knownContents
                     )
                 }
-                return (.events(prepared), nil)
+                return .events(prepared)
             }
         } catch {
-            return (.quarantined(reason: error.reason), error)
+            return .quarantined(.undecodable(error))
         }
     }
 

@@ -39,9 +39,20 @@ package final class UsageTracker: Service, Sendable {
         }
     }
 
+    fileprivate struct RefusalDay: Hashable, Comparable, Sendable {
+        let day: UTCDay
+        let reason: RefusalReason
+
+        static func < (left: Self, right: Self) -> Bool {
+            (left.day, left.reason.rawValue) < (right.day, right.reason.rawValue)
+        }
+    }
+
     fileprivate struct Gathered: Sendable {
         var pushURLs: [PushURLID: Deliveries] = [:]
         var refusals: [Scoped<RefusalKey>: Use] = [:]
+        /// The same by the day of each, for as long as the database is away.
+        var refusalDays: [Scoped<RefusalDay>: Int64] = [:]
         var keys: [Scoped<APIKeyID>: UnixTime] = [:]
 
         /// The newest time in it.
@@ -89,8 +100,24 @@ package final class UsageTracker: Service, Sendable {
         self.logger = logger
     }
 
-    /// A push came with this credential and was stored.
-    package func delivered(
+    /// A push came with this credential and was stored: applied, or quarantined. One from a wrong address is no use of the push URL.
+    package func stored(
+        _ credential: PushURLID,
+        integration: IntegrationID,
+        account: AccountNumber,
+        at now: UnixTime,
+        from address: Text?,
+        quarantine: Quarantine?
+    ) {
+        if quarantine != .sourceAddress {
+            delivered(credential, integration: integration, account: account, at: now, from: address)
+        }
+        if let quarantine {
+            refused(quarantine.refusal, integration: integration, account: account, at: now)
+        }
+    }
+
+    private func delivered(
         _ credential: PushURLID,
         integration: IntegrationID,
         account: AccountNumber,
@@ -113,8 +140,10 @@ package final class UsageTracker: Service, Sendable {
         at now: UnixTime
     ) {
         let key = RefusalKey(integration: integration, reason: reason)
+        let day = RefusalDay(day: UTCDay(of: now), reason: reason)
         gathered.withLock { state in
             state.refusals[Scoped(account: account, key: key), default: Use(at: now)].note(now, nil)
+            state.refusalDays[Scoped(account: account, key: day), default: 0] += 1
         }
     }
 
@@ -177,6 +206,15 @@ package final class UsageTracker: Service, Sendable {
             }
         )
         try connection.batch(
+            UsageStore.refuse,
+            batch.refusalDays.sorted { $0.key < $1.key }.map { scope, count in
+                [
+                    .account(scope.account), .integer(scope.key.day.number),
+                    .integer(Int64(scope.key.reason.rawValue)), .integer(count),
+                ]
+            }
+        )
+        try connection.batch(
             useKey,
             batch.keys.sorted { $0.key < $1.key }.map { scope, at in
                 [.account(scope.account), .id(scope.key), .time(at)]
@@ -203,6 +241,7 @@ extension UsageTracker.Gathered {
             return item
         }
         refusals.merge(other.refusals) { $0.joined($1) }
+        refusalDays.merge(other.refusalDays) { $0 + $1 }
         keys.merge(other.keys) { max($0, $1) }
     }
 }

@@ -113,10 +113,14 @@ package struct Field {
         return value
     }
 
-    /// The labels of a configuration resource: at most 50, names 1 to 128 bytes, values at most 255.
-    package func labels() -> Labels? {
+    /// The labels of a configuration resource, unless told otherwise: at most 50, names 1 to 128 bytes, values at most 255.
+    package func labels(
+        count limit: Int = 50,
+        valueBytes: Int = Limits.nameBytes,
+        allowEmpty: Bool = true
+    ) -> Labels? {
         guard json.isObject else { return refuse("must be an object of strings") }
-        guard json.elementCount <= 50 else { return refuse("must have at most 50 labels") }
+        guard json.elementCount <= limit else { return refuse("must have at most \(limit) labels") }
         var builder = Labels.Builder()
         var isBad = false
         for (name, value) in json.members {
@@ -126,7 +130,7 @@ package struct Field {
                 isBad = true
                 continue
             }
-            guard let text = field.text(allowEmpty: true) else {
+            guard let text = field.text(bytes: valueBytes, allowEmpty: allowEmpty) else {
                 isBad = true
                 continue
             }

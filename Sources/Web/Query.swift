@@ -48,6 +48,11 @@ package final class Query {
         }
     }
 
+    /// A day in UTC.
+    package func day(_ name: String) -> UTCDay? {
+        read(name, "must be a day such as 2027-01-31") { UTCDay($0) }
+    }
+
     /// An id of one kind.
     package func identifier<Kind>(_ name: String, _ kind: Kind.Type = Kind.self) -> Identifier<Kind>? {
         read(name, "must be an id that begins with \(Kind.prefix)_") { Identifier<Kind>($0) }
@@ -100,7 +105,8 @@ package final class Query {
         errors.add("#/query/\(name)", detail)
     }
 
-    /// Throws what was noted, and an error for each parameter that was not asked for. To be called last.
+    /// Throws what was noted, and an error for each parameter that was not asked for. To be called last, and again after a check of
+    /// what was read.
     package func finish() throws {
         for (name, _) in values where !known.contains(name) {
             refuse(Fields.escaped(name), "is not a parameter of this operation")

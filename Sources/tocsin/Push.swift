@@ -38,9 +38,10 @@ struct Push: AsyncParsableCommand {
     private static func explanation(_ status: UInt) -> String {
         switch status {
         case 200: "It is on disk and was applied (or was a test, which raises nothing)."
-        case 400: "It is no alert body. It was kept: see the delivery that the answer names."
+        case 400:
+            "It is no alert body, or lacks a label that the integration asks for. It was kept: see the delivery that the answer names."
         case 401:
-            "The push URL is not valid: mistyped, revoked, expired, of another type, or its integration or account is disabled. "
+            "The push URL is not valid: mistyped, revoked, expired, of another type, not for this address, or its integration or account is disabled. "
                 + "The account sees which under the integration's refusals."
         case 405: "Push with POST."
         case 413: "It is too large, or holds too many alerts: send fewer at a time."

@@ -80,6 +80,12 @@ struct Sender: Sendable {
         return try await server.call("replayDelivery", path, key: people.erin).json["applied"]?.integer
     }
 
+    /// What a push of `body` would come to.
+    func simulate(_ body: [UInt8]) async throws -> JSON {
+        let draft: JSON = ["body": .string(String(decoding: body, as: UTF8.self))]
+        return try await server.call("simulate", path, body: draft, key: people.erin).json
+    }
+
     /// Waits, at most 3 s, until the integration shows `count` refusals for `reason`.
     func expectRefusals(
         _ reason: String,

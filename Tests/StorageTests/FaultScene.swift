@@ -149,7 +149,7 @@ extension FaultScene.Sent {
             remoteAddress: nil,
             body: body,
             content: {
-                guard case .events(let events) = content else { return .quarantined(reason: "not JSON") }
+                guard case .events(let events) = content else { return .quarantined(.undecodable(.notJSON(""))) }
                 return .events(
                     events.map {
                         PreparedEvent(

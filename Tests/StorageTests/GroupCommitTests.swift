@@ -90,6 +90,8 @@ struct GroupCommitTests {
                 defaults: nil,
                 status: nil,
                 rateLimit: nil,
+                sourceCIDRs: nil,
+                pinnedLabels: nil,
                 externalID: .keep,
                 labels: nil
             )

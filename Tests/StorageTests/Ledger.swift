@@ -24,6 +24,7 @@ struct Ledger {
         try readDeliveries(connection)
         try readRest(connection)
         try checkUsage(connection)
+        try checkDays(connection)
         checkAlerts()
         checkEvents()
     }
@@ -79,6 +80,28 @@ struct Ledger {
         try connection.forEachRow(select, []) { row throws(SQLError) in
             if row.integer(0) != row.integer(1) {
                 findings.append("\(row.integer(1)) bytes are kept, \(row.integer(0)) are counted")
+            }
+            return true
+        }
+    }
+
+    /// By day, pushes are the deliveries, bytes and events theirs: in these tests none of them is replayed into another number of events.
+    private mutating func checkDays(_ connection: any SQLConnection) throws {
+        let select = SQLStatement(
+            """
+            SELECT a.account_id,
+                (SELECT COALESCE(SUM(pushes), 0) || ' ' || COALESCE(SUM(bytes), 0) || ' ' || COALESCE(SUM(events), 0)
+                    FROM usage_days u WHERE u.account_id = a.account_id),
+                (SELECT COUNT(*) || ' ' || COALESCE(SUM(size), 0) || ' ' || COALESCE(SUM(event_count), 0)
+                    FROM deliveries d WHERE d.account_id = a.account_id)
+            FROM accounts a
+            """
+        )
+        try connection.forEachRow(select, []) { row throws(SQLError) in
+            let (told, stored) = (row.bytes(1), row.bytes(2))
+            if told != stored {
+                let texts = [told, stored].map { String(decoding: $0, as: UTF8.self) }
+                findings.append("usage tells \(texts[0]) pushes, bytes, events; deliveries \(texts[1])")
             }
             return true
         }

@@ -320,6 +320,7 @@ extension IntegrationStore.Draft {
             description: "",
             status: .enabled,
             rateLimit: .standard,
+            source: SourceRules(),
             externalID: nil,
             labels: Labels()
         )
@@ -335,6 +336,8 @@ extension IntegrationStore.Patch {
             defaults: nil,
             status: nil,
             rateLimit: nil,
+            sourceCIDRs: nil,
+            pinnedLabels: nil,
             externalID: .keep,
             labels: nil
         )

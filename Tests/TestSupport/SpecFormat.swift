@@ -15,6 +15,7 @@ enum SpecFormat {
             let form = #"^....-..-..T..:..:..\.[0-9]{3}Z$"#
             return isAnswer && !matches(text, pattern: form)
                 ? "is not in UTC with three fractional digits" : nil
+        case "date": return isDateTime(Array((text + "T00:00:00Z").utf8)) ? nil : "is not a day"
         case "uri":
             return matches(text, pattern: "^[a-z][a-z0-9+.-]*://[!-~]+$") ? nil : "is not an absolute URI"
         case "binary": return nil
