@@ -14,12 +14,12 @@ package enum API {
         usage: UsageTracker,
         clientAddress: ClientAddress
     ) {
-        let limiter = CallLimiter(perSecond: 500, burst: 1_000)
+        CredentialEndpoints(store: store, clientAddress: clientAddress).add(to: router.group("v1"))
         let base = router.group("v1")
             .add(
                 middleware: Authentication(
                     store: store,
-                    limiter: limiter,
+                    limiter: CallLimiter(bucket: "api-key"),
                     usage: usage,
                     clientAddress: clientAddress
                 )

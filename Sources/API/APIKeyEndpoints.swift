@@ -17,6 +17,8 @@ struct APIKeyEndpoints {
             .operation(.get, .configuration(.viewer), use: getAPIKey)
             .operation(.patch, .configuration(.admin), use: updateAPIKey)
             .operation(.delete, .configuration(.admin), use: deleteAPIKey)
+        account.group("api-keys/{api_key_id}/rotate")
+            .operation(.post, .configuration(.admin), use: rotateAPIKey)
     }
 
     @Sendable
@@ -71,6 +73,21 @@ struct APIKeyEndpoints {
     }
 
     @Sendable
+    func rotateAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
+        let mutation = try await MutationRequest(request, context)
+        let id = try context.id("api_key_id", APIKeyKind.self)
+        let rotation = try APIKeyFields.rotation(mutation)
+        return try await mutation.perform(store) { change in
+            APIKeyFields.rotated(
+                try store.apiKeys.rotate(id, rotation, if: mutation.precondition, change),
+                account: context.account.id,
+                at: change.now,
+                isDryRun: mutation.isDryRun
+            )
+        }
+    }
+
+    @Sendable
     func deleteAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         return try await mutation.perform(store) { change in
@@ -86,13 +103,46 @@ struct APIKeyEndpoints {
 
 /// What the keys of accounts and those of the operator have in common on the wire.
 enum APIKeyFields {
+    /// The body of a rotation; an empty one asks for what is usual.
+    static func rotation(_ mutation: MutationRequest) throws -> APIKeyStore.Rotation {
+        guard !mutation.bytes.isEmpty else { return APIKeyStore.Rotation() }
+        typealias Rotation = APIKeyStore.Rotation
+        return try mutation.decode { fields -> Rotation? in
+            let expiresAt = fields.optional("expires_at") { $0.time() }
+            let overlap = fields.optional("overlap_seconds", or: Rotation.overlap.usual) {
+                $0.integer(in: 0...Rotation.overlap.longest)
+            }
+            return overlap.map { Rotation(overlapSeconds: $0, expiresAt: expiresAt) }
+        }
+    }
+
+    /// A key with its new secret.
+    static func rotated(
+        _ new: (key: APIKey, secret: APIKeySecret),
+        account: AccountID?,
+        at now: UnixTime,
+        isDryRun: Bool
+    ) -> RecordedAnswer {
+        Answer.change(version: new.key.metadata.version) { object in
+            write(new.key, account: account, at: now, &object)
+            if !isDryRun { object.field("secret", new.secret.revealed) }
+        }
+    }
+
     static func draft(_ fields: Fields) -> APIKeyStore.Draft? {
         let name = fields.required("name") { $0.name() }
         let expiresAt = fields.optional("expires_at") { $0.time() }
+        let scopes = fields.optional("scopes", or: Scopes.all) { $0.scopes() }
         let externalID = fields.optional("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
-        guard let name, let labels else { return nil }
-        return APIKeyStore.Draft(name: name, expiresAt: expiresAt, externalID: externalID, labels: labels)
+        guard let name, let scopes, let labels else { return nil }
+        return APIKeyStore.Draft(
+            name: name,
+            expiresAt: expiresAt,
+            scopes: scopes,
+            externalID: externalID,
+            labels: labels
+        )
     }
 
     /// Of an account's key, with its role.
@@ -108,6 +158,7 @@ enum APIKeyFields {
         APIKeyStore.Patch(
             name: fields.changed("name") { $0.name() },
             expiresAt: fields.changed("expires_at") { $0.time() },
+            scopes: fields.clearable("scopes") { $0.scopes() },
             externalID: fields.clearable("external_id") { $0.text() },
             labels: fields.changed("labels") { $0.labels() }
         )
@@ -136,8 +187,23 @@ enum APIKeyFields {
         object.field("name", key.name.text)
         object.field("role", key.owner.role?.name ?? "operator")
         object.field("status", key.expiresAt > now ? "active" : "expired")
+        object.scopes(key.scopes)
         object.metadata(key.metadata)
         object.field("expires_at", key.expiresAt)
+        object.field("previous_secret_ends_at", key.previousSecretEndsAt.flatMap { $0 > now ? $0 : nil })
         object.field("last_used_at", key.lastUsedAt)
+        object.field("last_used_address", key.lastUsedAddress)
+    }
+}
+
+extension Field {
+    /// Kinds of resources, at least one, each once.
+    fileprivate func scopes() -> Scopes? {
+        var seen: Set<ResourceKind> = []
+        let kinds = array(count: 1...ResourceKind.allCases.count) { field -> ResourceKind? in
+            guard let kind = field.word(ResourceKind.self) else { return nil }
+            return seen.insert(kind).inserted ? kind : field.refuse("is in the list already")
+        }
+        return kinds.map { Scopes(Set($0)) }
     }
 }

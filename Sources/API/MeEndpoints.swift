@@ -22,6 +22,7 @@ struct MeEndpoints {
             object.field("api_key_id", caller.key.id)
             object.field("name", caller.key.name.text)
             object.field("role", caller.roleName)
+            object.scopes(caller.key.scopes)
             object.field("account_id", account?.id)
             object.field("expires_at", caller.key.expiresAt)
         }

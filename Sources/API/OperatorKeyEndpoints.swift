@@ -17,6 +17,8 @@ struct OperatorKeyEndpoints {
             .get(use: getOperatorKey)
             .patch(use: updateOperatorKey)
             .delete(use: deleteOperatorKey)
+        base.group("operator-keys/{api_key_id}/rotate")
+            .post(use: rotateOperatorKey)
     }
 
     @Sendable
@@ -60,6 +62,21 @@ struct OperatorKeyEndpoints {
         return try await mutation.perform(store) { change in
             let key = try store.apiKeys.update(id, patch, if: mutation.precondition, change)
             return APIKeyFields.changed(key, account: nil, at: change.now)
+        }
+    }
+
+    @Sendable
+    func rotateOperatorKey(_ request: Request, _ context: AppContext) async throws -> Response {
+        let mutation = try await MutationRequest(request, operatorIn: context)
+        let id = try context.keyID()
+        let rotation = try APIKeyFields.rotation(mutation)
+        return try await mutation.perform(store) { change in
+            APIKeyFields.rotated(
+                try store.apiKeys.rotate(id, rotation, if: mutation.precondition, change),
+                account: nil,
+                at: change.now,
+                isDryRun: mutation.isDryRun
+            )
         }
     }
 

@@ -32,7 +32,8 @@ package enum Role: UInt8, Comparable, CaseIterable, Sendable {
 /// The text that a caller of the management API holds.
 ///
 /// `tak_` (account) or `tok_` (operator), 10 base62 digits of public id, 32 of secret, 6 of the CRC-32 of what is before. Kept
-/// only as its SHA-256: with 190 random bits a slow hash would protect nothing more.
+/// only as its SHA-256: with 190 random bits a slow hash would protect nothing more. A key keeps its public id when it gets a new secret,
+/// so that both secrets are found by one look-up.
 package struct APIKeySecret: Sendable, CustomStringConvertible {
     /// Whose key it is.
     package enum Kind: String, Sendable {
@@ -40,21 +41,24 @@ package struct APIKeySecret: Sendable, CustomStringConvertible {
         case `operator` = "tok_"
     }
 
+    /// Characters of every key.
+    package static let length = 52
+
     package let kind: Kind
     /// 10 digits by which the key is found.
     package let publicID: Text
-    /// The whole text, 52 characters.
+    /// The whole text.
     package let bytes: [UInt8]
 
-    /// Makes a new one.
-    package init(kind: Kind, random: inout some RandomNumberGenerator) {
+    /// Makes a new one; `known` is the public id of a key that has one already.
+    package init(kind: Kind, publicID known: Text? = nil, random: inout some RandomNumberGenerator) {
         func digits(_ count: Int) -> [UInt8] {
             (0..<count).flatMap { _ in
                 Base62.encode(UInt128(UInt64.random(in: 0..<62, using: &random)), width: 1)
             }
         }
         self.kind = kind
-        let publicID = digits(10)
+        let publicID = known?.bytes ?? digits(10)
         self.publicID = Text(trusted: publicID)
         let text = Array(kind.rawValue.utf8) + publicID + digits(32)
         bytes = text + CRC32.digits(text)
@@ -63,7 +67,7 @@ package struct APIKeySecret: Sendable, CustomStringConvertible {
     /// Reads the text form; nil unless prefix, length, alphabet and checksum are right.
     package init?(_ text: some Collection<UInt8>) {
         let text = Array(text)
-        guard text.count == 52, let kind = Kind(rawValue: String(decoding: text[..<4], as: UTF8.self)),
+        guard text.count == Self.length, let kind = Kind(rawValue: String(decoding: text[..<4], as: UTF8.self)),
             Base62.isValid(text[4...]), text[46...].elementsEqual(CRC32.digits(text[..<46]))
         else { return nil }
         self.kind = kind
@@ -96,25 +100,47 @@ package struct APIKey: Sendable {
     package let id: APIKeyID
     package let owner: Owner
     package let name: Name
+    package let scopes: Scopes
     package let metadata: Metadata
     package let expiresAt: UnixTime
-    /// Written lazily, at most every 60 s.
+    /// Until when the secret before the present one goes on, too; nil: there is none. May be over.
+    package let previousSecretEndsAt: UnixTime?
+    /// Written lazily, with the address.
     package let lastUsedAt: UnixTime?
+    package let lastUsedAddress: Text?
 
     package init(
         id: APIKeyID,
         owner: Owner,
         name: Name,
+        scopes: Scopes,
         metadata: Metadata,
         expiresAt: UnixTime,
-        lastUsedAt: UnixTime?
+        previousSecretEndsAt: UnixTime? = nil,
+        lastUsedAt: UnixTime? = nil,
+        lastUsedAddress: Text? = nil
     ) {
         self.id = id
         self.owner = owner
         self.name = name
+        self.scopes = scopes
         self.metadata = metadata
         self.expiresAt = expiresAt
+        self.previousSecretEndsAt = previousSecretEndsAt
         self.lastUsedAt = lastUsedAt
+        self.lastUsedAddress = lastUsedAddress
+    }
+
+    /// Whether it may do all that a key of `other` with `scopes` may: what goes beyond it is not its to give, to change or to take away.
+    package func covers(_ other: Owner, _ scopes: Scopes) -> Bool {
+        let isWithinRole =
+            switch (owner, other) {
+            case (.operator, _): true
+            case (.account(let account, let role), .account(let otherAccount, let otherRole)):
+                account == otherAccount && otherRole <= role
+            case (.account, .operator): false
+            }
+        return isWithinRole && self.scopes.cover(scopes)
     }
 }
 

@@ -18,4 +18,9 @@ extension IPAddress {
             separator: ":"
         )
     }
+
+    /// Itself, or the 64 bits that an IPv6 client is given the rest of: for what counts by client.
+    package var network: IPAddress {
+        isIPv4 ? self : IPAddress(value: (value >> 64) << 64, isIPv4: false)
+    }
 }

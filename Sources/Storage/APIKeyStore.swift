@@ -12,12 +12,20 @@ package struct APIKeyStore: Sendable {
     package struct Draft: Sendable {
         let name: Name
         let expiresAt: UnixTime?
+        let scopes: Scopes
         let externalID: Text?
         let labels: Labels
 
         /// A key that ends at `expiresAt`; nil: after 365 days.
-        package init(name: Name, expiresAt: UnixTime?, externalID: Text?, labels: Labels) {
+        package init(
+            name: Name,
+            expiresAt: UnixTime?,
+            scopes: Scopes = .all,
+            externalID: Text?,
+            labels: Labels
+        ) {
             self.name = name
+            self.scopes = scopes
             self.expiresAt = expiresAt
             self.externalID = externalID
             self.labels = labels
@@ -28,31 +36,54 @@ package struct APIKeyStore: Sendable {
     package struct Patch: Sendable {
         let name: Name?
         let expiresAt: UnixTime?
+        let scopes: Change<Scopes>
         let externalID: Change<Text>
         let labels: Labels?
 
-        /// The changes.
-        package init(name: Name?, expiresAt: UnixTime?, externalID: Change<Text>, labels: Labels?) {
+        /// The changes. Scopes that are cleared are all.
+        package init(
+            name: Name?,
+            expiresAt: UnixTime?,
+            scopes: Change<Scopes>,
+            externalID: Change<Text>,
+            labels: Labels?
+        ) {
             self.name = name
             self.expiresAt = expiresAt
+            self.scopes = scopes
             self.externalID = externalID
             self.labels = labels
         }
     }
 
-    /// The key with this secret; nil when there is none, it is over, or its account is suspended or deleted.
-    /// Same work for a known and an unknown public id.
+    /// How a key gets a new secret.
+    package struct Rotation: Sendable {
+        /// Seconds that the old secret goes on unless told otherwise, and at most: a day and a week.
+        package static let overlap: (usual: Int64, longest: Int64) = (86_400, 7 * 86_400)
+
+        let overlapSeconds: Int64
+        let expiresAt: UnixTime?
+
+        /// The key ends at `expiresAt`; nil: when it would have.
+        package init(overlapSeconds: Int64 = overlap.usual, expiresAt: UnixTime? = nil) {
+            self.overlapSeconds = overlapSeconds
+            self.expiresAt = expiresAt
+        }
+    }
+
+    /// The key with this secret, the present one or the one before while that goes on; nil when there is none, it is over, or its account
+    /// is suspended or deleted. Same work for a known and an unknown public id.
     package func authenticate(_ secret: APIKeySecret) async throws -> APIKey? {
         let now = store.now
         let found = try await store.database.read(.platform) { connection in
             try connection.row(Self.findByPublicID, [.text(secret.publicID)], Self.decodeCandidate)
         }
-        let isRight = constantTimeEquals(secret.digest.bytes, found?.digest ?? Self.dummyDigest)
-        guard isRight, let found, found.isUsable, found.key.expiresAt > now else { return nil }
+        let match = (found?.digests ?? .none).match(secret, at: now)
+        guard match != nil, let found, found.isUsable, found.key.expiresAt > now else { return nil }
         return found.key
     }
 
-    /// Makes a key; its secret is answered here and nowhere else. Throws `nameTaken`, `invalid`, and
+    /// Makes a key; its secret is answered here and nowhere else. Throws `nameTaken`, `invalid`, `beyondCaller`, and
     /// `notFound` when the account is deleted.
     ///
     /// `secret` is one that was written down already; nil: a new one.
@@ -64,14 +95,15 @@ package struct APIKeyStore: Sendable {
     ) throws -> (key: APIKey, secret: APIKeySecret) {
         let secret = given ?? Self.newSecret(for: owner)
         let expiresAt = draft.expiresAt ?? change.now.adding(milliseconds: Self.lifetime.usual)
+        try Self.check(owner, draft.scopes, change)
         try Self.check(expiresAt, at: change.now)
         let key = APIKey(
             id: change.identifiers.next(),
             owner: owner,
             name: draft.name,
+            scopes: draft.scopes,
             metadata: .new(externalID: draft.externalID, labels: draft.labels, at: change.now),
-            expiresAt: expiresAt,
-            lastUsedAt: nil
+            expiresAt: expiresAt
         )
         let head: [SQLValue] = [
             .account(owner.account), .id(key.id), .text(secret.publicID), .blob(secret.digest.bytes),
@@ -114,7 +146,7 @@ package struct APIKeyStore: Sendable {
         }
     }
 
-    /// Changes a key. Throws `notFound`, `preconditionFailed`, `nameTaken`, `invalid`.
+    /// Changes a key. Throws `notFound`, `preconditionFailed`, `nameTaken`, `invalid`, `beyondCaller`.
     package func update(
         _ id: APIKeyID,
         _ patch: Patch,
@@ -122,21 +154,10 @@ package struct APIKeyStore: Sendable {
         _ change: Mutation
     ) throws -> APIKey {
         let account = change.account
-        let old = try Self.find(id, in: account, on: change.connection)
-        try precondition.check(old.metadata.version)
+        let old = try Self.find(id, if: precondition, change)
+        let new = old.changed(by: patch, at: change.now)
+        try Self.check(new.owner, new.scopes, change)
         if let expiresAt = patch.expiresAt { try Self.check(expiresAt, at: change.now) }
-        let new = APIKey(
-            id: id,
-            owner: old.owner,
-            name: patch.name ?? old.name,
-            metadata: old.metadata.changed(
-                externalID: patch.externalID,
-                labels: patch.labels,
-                at: change.now
-            ),
-            expiresAt: patch.expiresAt ?? old.expiresAt,
-            lastUsedAt: old.lastUsedAt
-        )
         try naming {
             try change.connection.run(Self.update, [.account(account), .id(id)] + Self.values(of: new))
         }
@@ -144,14 +165,94 @@ package struct APIKeyStore: Sendable {
         return new
     }
 
-    /// Revokes a key at once. Throws `notFound`, `preconditionFailed`, and `lastOperatorKey` when no other
+    /// Gives a key a new secret, which is answered here and nowhere else; the present one goes on for a while, never beyond the key's
+    /// present end, and one from before it is over at once. Throws `notFound`, `preconditionFailed`, `invalid`, `beyondCaller`.
+    package func rotate(
+        _ id: APIKeyID,
+        _ rotation: Rotation,
+        if precondition: Precondition,
+        _ change: Mutation
+    ) throws -> (key: APIKey, secret: APIKeySecret) {
+        let (account, now) = (change.account, change.now)
+        let old = try Self.find(id, if: precondition, change)
+        try Self.check(rotation.expiresAt ?? old.expiresAt, at: now)
+        let key: [SQLValue] = [.account(account), .id(id)]
+        let row = try change.connection.row(Self.secrets, key) { row throws(SQLError) in
+            (row.text(0), row.bytes(1))
+        }
+        guard let (publicID, digest) = row else { throw StoreError.notFound }
+        let end = min(now.adding(seconds: rotation.overlapSeconds), old.expiresAt)
+        let previous = end > now ? end : nil
+        let secret = Self.newSecret(for: old.owner, publicID: publicID)
+        let new = old.rotated(expiresAt: rotation.expiresAt ?? old.expiresAt, previous: previous, at: now)
+        try change.connection.run(
+            Self.rotate,
+            key + [
+                .blob(secret.digest.bytes), previous == nil ? .null : .blob(digest), .time(previous),
+                .time(new.expiresAt), .integer(new.metadata.version.value), .time(now),
+            ]
+        )
+        try change.note("api_key.rotate", id.description, before: old.state, after: new.state)
+        return (new, secret)
+    }
+
+    /// Revokes a key at once. Throws `notFound`, `preconditionFailed`, `beyondCaller`, and `lastOperatorKey` when no other
     /// operator key is active.
     package func delete(_ id: APIKeyID, if precondition: Precondition, _ change: Mutation) throws {
         let account = change.account
-        let key = try Self.find(id, in: account, on: change.connection)
-        try precondition.check(key.metadata.version)
+        let key = try Self.find(id, if: precondition, change)
         if key.owner == .operator { try Self.checkOthers(than: id, change) }
         try change.connection.run(Self.delete, [.account(account), .id(id)])
         try change.note("api_key.delete", id.description, before: key.state)
+    }
+
+    /// The key to be changed, as it is.
+    private static func find(
+        _ id: APIKeyID,
+        if precondition: Precondition,
+        _ change: Mutation
+    ) throws -> APIKey {
+        let key = try find(id, in: change.account, on: change.connection)
+        try precondition.check(key.metadata.version)
+        try check(key.owner, key.scopes, change)
+        return key
+    }
+}
+
+extension APIKey {
+    /// After a PATCH.
+    fileprivate func changed(by patch: APIKeyStore.Patch, at now: UnixTime) -> APIKey {
+        let newScopes: Scopes =
+            switch patch.scopes {
+            case .keep: scopes
+            case .clear: .all
+            case .set(let new): new
+            }
+        return APIKey(
+            id: id,
+            owner: owner,
+            name: patch.name ?? name,
+            scopes: newScopes,
+            metadata: metadata.changed(externalID: patch.externalID, labels: patch.labels, at: now),
+            expiresAt: patch.expiresAt ?? expiresAt,
+            previousSecretEndsAt: previousSecretEndsAt,
+            lastUsedAt: lastUsedAt,
+            lastUsedAddress: lastUsedAddress
+        )
+    }
+
+    /// With a new secret, or without the one before it.
+    func rotated(expiresAt: UnixTime, previous: UnixTime?, at now: UnixTime) -> APIKey {
+        APIKey(
+            id: id,
+            owner: owner,
+            name: name,
+            scopes: scopes,
+            metadata: metadata.changed(externalID: .keep, labels: nil, at: now),
+            expiresAt: expiresAt,
+            previousSecretEndsAt: previous,
+            lastUsedAt: lastUsedAt,
+            lastUsedAddress: lastUsedAddress
+        )
     }
 }

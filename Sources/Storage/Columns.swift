@@ -82,7 +82,8 @@ extension SQLRow {
         return value
     }
 
-    private func damaged(_ what: String) -> SQLError {
+    /// Says that the database holds what can't have come from here.
+    func damaged(_ what: String) -> SQLError {
         SQLError(
             .corrupt,
             code: 0,

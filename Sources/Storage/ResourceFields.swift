@@ -67,6 +67,13 @@ extension JSONWriter {
         field("fallback", table.fallback.name)
     }
 
+    /// Of a key; null: every kind.
+    package mutating func scopes(_ scopes: Scopes) {
+        key("scopes")
+        guard let names = scopes.names else { return null() }
+        array { list in for name in names { list.value(name) } }
+    }
+
     /// What callers call it and wrote on it.
     fileprivate mutating func tags(_ metadata: Metadata) {
         field("external_id", metadata.externalID)
@@ -162,7 +169,9 @@ extension APIKey {
         JSONState {
             $0.field("name", utf8: name.text.bytes)
             $0.field("role", owner.role?.name ?? "operator")
+            $0.scopes(scopes)
             $0.field("expires_at", expiresAt)
+            $0.field("previous_secret_ends_at", previousSecretEndsAt)
             $0.tags(metadata)
         }
     }

@@ -16,6 +16,7 @@ package enum Schema {
         migration(4, nodes, server: serverTables),
         migration(5, changes, server: wall(around: "idempotency_keys")),
         migration(6, sourcesAndUsage, server: serverUsage),
+        migration(7, limits),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
@@ -210,6 +211,22 @@ package enum Schema {
         CREATE TABLE usage_refusals (
             account_id BIGINT NOT NULL, day BIGINT NOT NULL, reason SMALLINT NOT NULL, count BIGINT NOT NULL,
             PRIMARY KEY (account_id, day, reason));
+        """
+
+    /// What keys may at most: `scopes` are words with blanks between them, null: every kind; a key that got a new secret keeps the digest of
+    /// the one before. And what accounts may.
+    private static let limits = """
+        ALTER TABLE api_keys ADD COLUMN scopes TEXT;
+        ALTER TABLE api_keys ADD COLUMN last_used_address TEXT;
+        ALTER TABLE api_keys ADD COLUMN previous_digest BYTEA;
+        ALTER TABLE api_keys ADD COLUMN previous_ends_at BIGINT;
+        ALTER TABLE accounts ADD COLUMN calls_per_second BIGINT NOT NULL DEFAULT 500;
+        ALTER TABLE accounts ADD COLUMN call_burst BIGINT NOT NULL DEFAULT 1000;
+        ALTER TABLE accounts ADD COLUMN pushes_per_second BIGINT NOT NULL DEFAULT 1000000;
+        ALTER TABLE accounts ADD COLUMN push_burst BIGINT NOT NULL DEFAULT 1000000;
+        ALTER TABLE accounts ADD COLUMN channel_limit BIGINT NOT NULL DEFAULT 10000;
+        ALTER TABLE accounts ADD COLUMN integration_limit BIGINT NOT NULL DEFAULT 10000;
+        ALTER TABLE accounts ADD COLUMN route_limit BIGINT NOT NULL DEFAULT 10000;
         """
 
     // MARK: Server

@@ -5,7 +5,7 @@ package enum StatementRegistry {
     /// Those that must name an account for every tenant table that they touch.
     package static let tenant: [SQLStatement] =
         [Mutation.raise, Mutation.audit] + AccountStore.statements
-        + APIKeyStore.statements
+        + APIKeyStore.statements + CredentialStore.statements
         + ChannelStore.statements + IntegrationStore.statements + PushURLStore.statements
         + RouteStore.statements
         + RouteStore.orderStatements + SeverityTableStore.statements + SnapshotLoader.statements

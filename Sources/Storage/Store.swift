@@ -39,6 +39,7 @@ package struct Store: Sendable {
 
     package var accounts: AccountStore { AccountStore(store: self) }
     package var apiKeys: APIKeyStore { APIKeyStore(store: self) }
+    package var credentials: CredentialStore { CredentialStore(store: self) }
     package var channels: ChannelStore { ChannelStore(store: self) }
     package var integrations: IntegrationStore { IntegrationStore(store: self) }
     package var pushURLs: PushURLStore { PushURLStore(store: self) }

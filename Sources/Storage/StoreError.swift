@@ -22,6 +22,8 @@ package enum StoreError: Error, Sendable, Equatable {
     case keyReused
     /// The same call is under way.
     case stillRunning
+    /// It goes beyond what the caller's own key may; the text says how.
+    case beyondCaller(String)
     /// It can't be done in the present state; the text says why.
     case conflict(String)
 
@@ -63,14 +65,18 @@ package enum Precondition: Sendable, Equatable {
 package struct Actor: Sendable {
     /// nil: the command line.
     package let key: APIKeyID?
-    /// `operator`, `admin`, `editor`, `viewer` or `command-line`.
+    /// What it may hand out is bounded by this, the key itself; nil: by nothing.
+    package let holder: APIKey?
+    /// `operator`, `admin`, `editor`, `viewer`, `command-line`, or `credential` for who ends a credential by holding it.
     package let role: String
     package let requestID: String
     /// The client's address; nil: the command line.
     package let address: Text?
 
-    package init(key: APIKeyID?, role: String, requestID: String, address: Text? = nil) {
+    package init(key: APIKeyID?, role: String, requestID: String, address: Text? = nil, holder: APIKey? = nil)
+    {
         self.key = key
+        self.holder = holder
         self.role = role
         self.requestID = requestID
         self.address = address

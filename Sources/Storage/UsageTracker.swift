@@ -53,11 +53,11 @@ package final class UsageTracker: Service, Sendable {
         var refusals: [Scoped<RefusalKey>: Use] = [:]
         /// The same by the day of each, for as long as the database is away.
         var refusalDays: [Scoped<RefusalDay>: Int64] = [:]
-        var keys: [Scoped<APIKeyID>: UnixTime] = [:]
+        var keys: [Scoped<APIKeyID>: Use] = [:]
 
         /// The newest time in it.
         var newest: UnixTime? {
-            (pushURLs.values.map(\.use.at) + refusals.values.map(\.at) + keys.values).max()
+            (pushURLs.values.map(\.use.at) + refusals.values.map(\.at) + keys.values.map(\.at)).max()
         }
 
         var isEmpty: Bool { pushURLs.isEmpty && refusals.isEmpty && keys.isEmpty }
@@ -86,7 +86,7 @@ package final class UsageTracker: Service, Sendable {
         """
     )
     static let useKey = SQLStatement(
-        "UPDATE api_keys SET last_used_at = $3 WHERE account_id = $1 AND id = $2"
+        "UPDATE api_keys SET last_used_at = $3, last_used_address = $4 WHERE account_id = $1 AND id = $2"
     )
 
     static let statements = [usePushURL, deliver, refuse, useKey]
@@ -148,8 +148,10 @@ package final class UsageTracker: Service, Sendable {
     }
 
     /// A management call was made with this key. `account` is number 0 for an operator's.
-    package func called(_ key: APIKeyID, account: AccountNumber, at now: UnixTime) {
-        gathered.withLock { $0.keys[Scoped(account: account, key: key)] = now }
+    package func called(_ key: APIKeyID, account: AccountNumber, at now: UnixTime, from address: Text?) {
+        gathered.withLock {
+            $0.keys[Scoped(account: account, key: key), default: Use(at: now)].note(now, address)
+        }
     }
 
     /// Writes once a second, and once more on shutdown.
@@ -216,8 +218,8 @@ package final class UsageTracker: Service, Sendable {
         )
         try connection.batch(
             useKey,
-            batch.keys.sorted { $0.key < $1.key }.map { scope, at in
-                [.account(scope.account), .id(scope.key), .time(at)]
+            batch.keys.sorted { $0.key < $1.key }.map { scope, use in
+                [.account(scope.account), .id(scope.key), .time(use.at), .text(use.address)]
             }
         )
         // Last: all nodes write this row.
@@ -228,8 +230,8 @@ package final class UsageTracker: Service, Sendable {
 extension UsageTracker.Use {
     fileprivate mutating func note(_ time: UnixTime, _ address: Text?, count more: Int64 = 1) {
         count += more
+        self.address = time >= at ? address ?? self.address : self.address ?? address
         at = max(at, time)
-        self.address = address ?? self.address
     }
 }
 
@@ -242,7 +244,7 @@ extension UsageTracker.Gathered {
         }
         refusals.merge(other.refusals) { $0.joined($1) }
         refusalDays.merge(other.refusalDays) { $0 + $1 }
-        keys.merge(other.keys) { max($0, $1) }
+        keys.merge(other.keys) { $0.joined($1) }
     }
 }
 

@@ -8,13 +8,13 @@ import Storage
 package struct Authentication: RouterMiddleware {
     package typealias Context = AppContext
     private let store: Store
-    private let limiter: CallLimiter
+    private let limiter: CallLimiter<APIKeyID>
     private let usage: UsageTracker
     private let clientAddress: ClientAddress
 
     package init(
         store: Store,
-        limiter: CallLimiter,
+        limiter: CallLimiter<APIKeyID>,
         usage: UsageTracker,
         clientAddress: ClientAddress
     ) {
@@ -31,21 +31,23 @@ package struct Authentication: RouterMiddleware {
     ) async throws -> Response {
         var context = context
         let caller = Caller(key: try await key(of: request))
-        try limiter.admit(caller.key.id, at: store.now)
-        usage.called(caller.key.id, account: caller.key.owner.account, at: store.now)
+        try limiter.admit(caller.key.id, .standard, at: store.now)
         context.caller = caller
-        context.address = clientAddress.of(peer: context.peer, forwardedFor: forwardedFor(request))
+        context.address = clientAddress.of(request, context)
+        usage.called(
+            caller.key.id,
+            account: caller.key.owner.account,
+            at: store.now,
+            from: context.address
+        )
         if let id = context.parameters.get("account_id") {
             context.account = try await account(id, for: caller)
         }
         if let status = context.account?.status, status == .suspended, !caller.isOperator {
             throw Problem.unauthorized
         }
+        try caller.check(ResourceKind(pathTemplate: context.endpointPath ?? ""))
         return try await next(request, context)
-    }
-
-    private func forwardedFor(_ request: Request) -> [String] {
-        HTTPField.Name("X-Forwarded-For").map { request.headers[values: $0] } ?? []
     }
 
     private func key(of request: Request) async throws -> APIKey {
@@ -67,45 +69,6 @@ package struct Authentication: RouterMiddleware {
             guard number == account.number else { throw Problem.notFound }
             return account
         }
-    }
-}
-
-/// A bucket of calls for each key, so that one runaway script does not take the API from the others.
-package final class CallLimiter: Sendable {
-    private struct Bucket {
-        var calls: Double
-        var filledAt: UnixTime
-    }
-
-    private let buckets = Lock<[APIKeyID: Bucket]>([:])
-    private let perSecond: Double
-    private let burst: Double
-
-    package init(perSecond: Double, burst: Double) {
-        self.perSecond = perSecond
-        self.burst = burst
-    }
-
-    /// Takes one call from the bucket of `key`; throws 429 when it is empty.
-    package func admit(_ key: APIKeyID, at now: UnixTime) throws {
-        let isAdmitted = buckets.withLock { buckets in
-            if buckets.count > 100_000 { buckets.removeAll() }
-            var bucket = buckets[key] ?? Bucket(calls: burst, filledAt: now)
-            let elapsed = Double(max(0, now.milliseconds - bucket.filledAt.milliseconds)) / 1_000
-            bucket.calls = min(burst, bucket.calls + elapsed * perSecond)
-            bucket.filledAt = now
-            let isAdmitted = bucket.calls >= 1
-            if isAdmitted { bucket.calls -= 1 }
-            buckets[key] = bucket
-            return isAdmitted
-        }
-        guard !isAdmitted else { return }
-        var problem = Problem(
-            .rateLimited,
-            "This API key makes more than \(Int(perSecond)) calls a second (bucket: api-key). Slow down."
-        )
-        problem.headers[.retryAfter] = "1"
-        throw problem
     }
 }
 
@@ -144,6 +107,14 @@ package struct Requirement: Sendable {
                 )
             }
         }
+    }
+}
+
+extension Caller {
+    /// Throws 403 unless calls about `kind` are within the key's scopes. Its role is another matter: `Requirement`.
+    fileprivate func check(_ kind: ResourceKind?) throws {
+        guard let kind, !key.scopes.admit(kind) else { return }
+        throw Problem(.forbidden, "This needs a key with the scope \(kind.rawValue), which yours does not have.")
     }
 }
 

@@ -1,4 +1,6 @@
 import Domain
+import HTTPTypes
+import Hummingbird
 import NIOCore
 
 /// Whose requests these are: the peer's address or, behind a proxy that is trusted, what the proxy says.
@@ -22,6 +24,12 @@ package struct ClientAddress: Sendable {
             if !isTrusted(text.bytes) { return text }
         }
         return Text(peer)
+    }
+
+    /// The client's address of a request of the management API.
+    package func of(_ request: Request, _ context: AppContext) -> Text? {
+        let values = HTTPField.Name("X-Forwarded-For").map { request.headers[values: $0] } ?? []
+        return of(peer: context.peer, forwardedFor: values)
     }
 
     private func isTrusted(_ address: [UInt8]) -> Bool {

@@ -47,7 +47,7 @@ package struct AccountContext: ChildRequestContext {
 
     /// The caller, for the audit.
     package var actor: Actor {
-        Actor(key: caller.key.id, role: caller.roleName, requestID: requestID, address: address)
+        caller.actor(requestID: requestID, address: address)
     }
 }
 
@@ -72,6 +72,10 @@ package struct Caller: Sendable {
 
     /// For the audit.
     package func actor(in context: AppContext) -> Actor {
-        Actor(key: key.id, role: roleName, requestID: context.requestID, address: context.address)
+        actor(requestID: context.requestID, address: context.address)
+    }
+
+    fileprivate func actor(requestID: String, address: Text?) -> Actor {
+        Actor(key: key.id, role: roleName, requestID: requestID, address: address, holder: key)
     }
 }

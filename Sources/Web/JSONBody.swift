@@ -41,7 +41,7 @@ package enum JSONBody {
     }
 
     /// The body, whatever it is. Throws 413 for one that is too large.
-    package static func collect(_ request: Request) async throws -> [UInt8] {
+    package static func collect(_ request: Request, upTo limit: Int = limit) async throws -> [UInt8] {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
             throw Problem(.tooLarge, "The body is larger than \(limit) bytes.")
         }

@@ -52,11 +52,28 @@ package struct Problem: Error, Sendable {
         }
     }
 
+    /// A limit that was reached.
+    package struct Exceeded: Sendable {
+        /// What is limited, in the words of openapi.yaml.
+        package let bucket: String
+        /// How much of it there may be.
+        package let limit: Int
+        /// Seconds until all of it is there again; nil: time does not help.
+        package let resetSeconds: Int?
+
+        package init(bucket: String, limit: Int, resetSeconds: Int? = nil) {
+            self.bucket = bucket
+            self.limit = limit
+            self.resetSeconds = resetSeconds
+        }
+    }
+
     package let code: Code
     /// For the person who called: what was wrong and what to do. Never the cause inside the server.
     package let detail: String
     package var errors: [FieldError] = []
     package var references: [StoreError.Reference] = []
+    package var exceeded: Exceeded?
     package var headers: HTTPFields = [:]
 
     package init(_ code: Code, _ detail: String) {
@@ -101,6 +118,7 @@ package struct Problem: Error, Sendable {
         case .stillRunning:
             self.init(.stillRunning, "The same call is under way: ask again in a moment.")
             headers[.retryAfter] = "1"
+        case .beyondCaller(let detail): self.init(.forbidden, detail)
         case .conflict(let detail): self.init(.conflict, detail)
         }
     }
@@ -132,6 +150,11 @@ package struct Problem: Error, Sendable {
                 object.field("request_id", requestID)
                 if !errors.isEmpty { write(errors, to: &object) }
                 if !references.isEmpty { write(references, to: &object) }
+                if let exceeded {
+                    object.field("bucket", exceeded.bucket)
+                    object.field("limit", exceeded.limit)
+                    if let seconds = exceeded.resetSeconds { object.field("reset_seconds", seconds) }
+                }
             }
         }
     }

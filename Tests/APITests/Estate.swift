@@ -63,7 +63,7 @@ struct Estate: Sendable {
     /// A key that may call `operation`.
     func key(for operation: Spec.Operation) -> String? {
         switch operation.requiredRole {
-        case .none, .push: nil
+        case .none, .push, .credential: nil
         case .operator: server.operatorKey
         default: admin
         }

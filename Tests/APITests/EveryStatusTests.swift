@@ -16,6 +16,7 @@ struct EveryStatusTests {
         try await TestServer.with(clock: SetClock().wall, coverage: coverage) { server in
             let walk = StatusWalk(server: server)
             try await walk.lastOperatorKey()
+            try await walk.credentials()
             let estate = try await Estate(server)
             for operation in server.spec.management { try await walk.refusals(of: operation, estate) }
             try await walk.strictness(estate)
@@ -166,6 +167,20 @@ private struct StatusWalk: Sendable {
         let me = try await server.call("getMe", key: server.operatorKey)
         let id = try #require(me.json["api_key_id"]?.string)
         try await expect(409, "deleteOperatorKey", ["api_key_id": id], key: server.operatorKey)
+    }
+
+    func credentials() async throws {
+        let operation = try server.spec.operation("revokeCredential")
+        let example = try #require(operation.requestBody?.examples.first?.value)
+        try await expect(204, operation, [:], body: example, key: nil)
+        try await expect(422, operation, [:], body: ["credential": "secret"], key: nil)
+        try await expect(409, operation, [:], body: ["credential": .string(server.operatorKey)], key: nil)
+        let json = ("Content-Type", "application/json")
+        let tooLarge = Array(repeating: UInt8(ascii: " "), count: 20_000)
+        for (status, headers, body) in [(400, [json], []), (413, [json], tooLarge), (415, [], [0x7B, 0x7D])] {
+            let answer = try await server.callRaw(operation, [:], headers: headers, body: body)
+            #expect(answer.status == status, "\(answer.text)")
+        }
     }
 
     /// Creating and renaming to a name that another one has.

@@ -65,8 +65,10 @@ extension TestServer {
 }
 
 extension Spec {
-    /// The operations of the management API.
-    var management: [Operation] { operations.filter { $0.path.hasPrefix("/v1") } }
+    /// The operations of the management API that want a key.
+    var management: [Operation] {
+        operations.filter { $0.path.hasPrefix("/v1") && $0.requiredRole != .credential }
+    }
     /// Those for senders.
     var pushes: [Operation] { operations.filter { $0.requiredRole == .push } }
 }

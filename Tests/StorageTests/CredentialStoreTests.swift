@@ -51,6 +51,82 @@ struct CredentialStoreTests {
         }
     }
 
+    @Test("a rotated key has two secrets, and never a third; ending one by holding it leaves the other")
+    func rotation() async throws {
+        try await TestInstallation.with { test in
+            let (account, keys, actor) = (try await test.account(), test.store.apiKeys, test.actor)
+            let first = try await test.key("k", in: account)
+            let rotation = APIKeyStore.Rotation(overlapSeconds: 60)
+            let second = try await keys.rotate(first.key.id, rotation, in: account, by: actor)
+            #expect(second.key.previousSecretEndsAt == test.now.adding(seconds: 60))
+            for secret in [first.secret, second.secret] {
+                let found = try #require(try await keys.authenticate(secret))
+                #expect(found.id == first.key.id && found.previousSecretEndsAt != nil)
+            }
+            let third = try await keys.rotate(first.key.id, rotation, in: account, by: actor)
+            #expect(try await keys.authenticate(first.secret) == nil)
+            #expect(try await keys.authenticate(second.secret) != nil)
+            for _ in 0..<2 { try await test.end(.apiKey(second.secret)) }
+            #expect(try await keys.authenticate(second.secret) == nil)
+            #expect(try await keys.authenticate(third.secret)?.metadata.version == Version(4))
+            let fourth = try await keys.rotate(first.key.id, rotation, in: account, by: actor)
+            test.advance(seconds: 60)
+            #expect(try await keys.authenticate(third.secret) == nil)
+            try await test.end(.apiKey(third.secret))
+            #expect(try await keys.authenticate(fourth.secret) != nil)
+            try await test.end(.apiKey(fourth.secret))
+            await #expect(throws: StoreError.notFound) { try await keys.find(first.key.id, in: account) }
+        }
+    }
+
+    @Test("a push URL is ended by its token, once, and not by one of another installation or a deleted account")
+    func endedPushURL() async throws {
+        try await TestInstallation.with { test in
+            let (account, integration, _) = try await test.sharedIntegration()
+            let draft = PushURLStore.Draft(description: "", expiresAt: nil, externalID: nil, labels: Labels())
+            let issued = try await test.store.pushURLs.insert(
+                draft,
+                for: integration,
+                in: account,
+                by: test.actor
+            )
+            let credential = try #require(Credential.found(in: Array(issued.addresses.url.utf8)).first)
+            let id = issued.pushURL.pushURL.id
+            let records = try await test.count("audit", account)
+            for _ in 0..<2 { try await test.end(credential) }
+            let ended = try await test.store.pushURLs.find(id, of: integration, in: account)
+            #expect(ended.pushURL.revokedAt == test.now && ended.pushURL.metadata.version == Version(2))
+            #expect(try await test.count("audit", account) == records + 1)
+            try await test.store.accounts.delete(account, if: .none, by: test.actor)
+            try await test.end(credential)
+        }
+    }
+
+    @Test("who calls may be given only what its own key covers, whoever asks the store")
+    func beyondCaller() async throws {
+        try await TestInstallation.with { test in
+            let account = try await test.account()
+            let holder = try await test.key("viewer", in: account).key
+            let actor = Actor(key: holder.id, role: "viewer", requestID: "r", holder: holder)
+            let draft = APIKeyStore.Draft(
+                name: Name(trusted: "x"),
+                expiresAt: nil,
+                externalID: nil,
+                labels: Labels()
+            )
+            for owner in [APIKey.Owner.account(account, .editor), .account(account, .viewer)] {
+                let result = await Result { try await test.store.apiKeys.insert(draft, for: owner, by: actor) }
+                switch result {
+                case .success: #expect(owner.role == .viewer)
+                case .failure(let error as StoreError):
+                    guard case .beyondCaller = error else { throw error }
+                    #expect(owner.role == .editor)
+                case .failure(let error): throw error
+                }
+            }
+        }
+    }
+
     @Test("a key lives at most two years and ends in the future", arguments: [-1, 0, 731 * 86_400])
     func badExpiry(seconds: Int64) async throws {
         try await TestInstallation.with { test in
@@ -261,6 +337,18 @@ struct CredentialStoreTests {
             await #expect(throws: StoreError.self) { try await expire(2_000) }
             #expect(try await expire(-5).pushURL.status(at: test.now) == "expired")
         }
+    }
+}
+
+extension TestInstallation {
+    fileprivate func end(_ credential: Credential) async throws {
+        try await store.credentials.end(credential, requestID: "r", from: nil, isDryRun: false)
+    }
+}
+
+extension Result where Failure == any Error {
+    fileprivate init(_ body: () async throws -> Success) async {
+        do { self = .success(try await body()) } catch { self = .failure(error) }
     }
 }
 

@@ -42,6 +42,17 @@ extension APIKeyStore {
     }
 }
 
+extension APIKeyStore {
+    func rotate(
+        _ id: APIKeyID,
+        _ rotation: Rotation,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> (key: APIKey, secret: APIKeySecret) {
+        try await store.change(account, by: actor) { try rotate(id, rotation, if: .none, $0) }
+    }
+}
+
 extension ChannelStore {
     @discardableResult
     func insert(_ draft: Draft, in account: AccountNumber, by actor: Actor) async throws -> Channel {

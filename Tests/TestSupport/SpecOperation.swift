@@ -7,6 +7,8 @@ extension Spec {
         case none
         /// A push token.
         case push
+        /// A secret in the body.
+        case credential
         /// Any API key.
         case any
         case viewer
