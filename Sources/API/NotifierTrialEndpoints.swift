@@ -47,9 +47,9 @@ struct NotifierTrialEndpoints {
         Answer.change { object in
             object.field("sent", result.map { $0.failure == nil } ?? false)
             object.field("failure", result?.failure?.rawValue)
-            object.field("detail", result?.detail)
+            object.field("detail", result?.detail ?? "")
             object.field("status_code", result?.statusCode)
-            object.field("response", result?.response)
+            object.field("response", result?.response ?? "")
             object.field("latency_ms", result?.milliseconds ?? 0)
             object.field("message_title", shown.rendered.title)
             object.field("message_text", shown.rendered.text)

@@ -52,6 +52,8 @@ struct ConfigurationState {
         case "channel": channels[id] = entry.before
         case "severity_table": tables[id] = entry.before
         case "integration":
+            // What comes to tell of Tocsin's own troubles is changed, but was never made by a call.
+            guard entry.action != "integration.update" || integrations[id] != nil else { return }
             integrations[id] = entry.before
             if entry.before == nil { routes[id] = nil }
         case "route": undoRoute(entry)

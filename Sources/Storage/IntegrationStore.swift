@@ -258,10 +258,15 @@ package struct IntegrationStore: Sendable {
         try precondition.check(old.integration.metadata.version)
         let routes = try RouteStore.routes(0...Limits.routes, of: id, in: account, on: write.connection)
         try RouteStore.record(from: routes, to: [], of: id, write)
+        let isOwn = try HealthAlertStore.integration(of: account, on: write.connection) == id
         for statement in [Self.deleteRefusals, Self.deleteActivity, Self.delete] {
             try write.connection.run(statement, key)
         }
-        try write.record("integration.delete", id.description, before: old.integration.state)
+        try write.record(
+            isOwn ? "health_alerts.end" : "integration.delete",
+            id.description,
+            before: old.integration.state
+        )
     }
 
     /// Makes a dedicated integration deliver to another channel of the account. Answers its id.
