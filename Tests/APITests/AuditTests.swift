@@ -54,10 +54,11 @@ struct AuditTests {
             let rotated = try await server.call("rotateNotifierSecret", estate.path, key: estate.admin)
             let export = try await server.call("exportAudit", estate.path, key: estate.admin)
             #expect(export.text.contains("notifier.rotate_secret"))
-            let token = revealed.json["url"]?.string.flatMap { $0.split(separator: "/").last.map { String($0) } }
+            let url = try #require(revealed.json["url"]?.string)
+            let token = url.split(separator: "/").last.map { String($0) }
             let secrets = [
                 made.json["secret"]?.string, token, rotated.json["signing_secret"]?.string,
-                "Bearer \(estate.owner)", estate.owner.filter { $0 != " " },
+                "Bearer \(estate.owner)", String(estate.owner.filter { $0 != " " }),
             ]
             for secret in secrets { #expect(!export.text.contains(try #require(secret))) }
         }
