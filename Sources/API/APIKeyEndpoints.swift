@@ -103,9 +103,8 @@ struct APIKeyEndpoints {
 
 /// What the keys of accounts and those of the operator have in common on the wire.
 enum APIKeyFields {
-    /// The body of a rotation; an empty one asks for what is usual.
+    /// The body of a rotation.
     static func rotation(_ mutation: MutationRequest) throws -> APIKeyStore.Rotation {
-        guard !mutation.bytes.isEmpty else { return APIKeyStore.Rotation() }
         typealias Rotation = APIKeyStore.Rotation
         return try mutation.decode { fields -> Rotation? in
             let expiresAt = fields.optional("expires_at") { $0.time() }

@@ -67,7 +67,7 @@ struct AccountEndpoints {
             fields -> (AccountStore.Patch, Bool)? in
             let isOperators =
                 fields.has("external_id") || fields.has("status") || fields.has("stored_bytes_limit")
-                || fields.has("retention")
+                || fields.has("retention") || fields.has("limits")
             let patch = AccountStore.Patch(
                 name: fields.changed("name") { $0.name() },
                 externalID: fields.clearable("external_id") { $0.text() },
@@ -75,6 +75,7 @@ struct AccountEndpoints {
                 status: fields.changed("status") { $0.word(Account.Status.self) },
                 storedBytesLimit: fields.changed("stored_bytes_limit") { $0.integer(in: Self.bytes) },
                 retention: fields.changed("retention") { $0.retention() },
+                limits: fields.changed("limits") { $0.limits() } ?? [:],
                 requiresIfMatch: fields.changed("requires_if_match") { $0.flag() }
             )
             return (patch, isOperators)
@@ -109,13 +110,15 @@ struct AccountEndpoints {
             $0.integer(in: Self.bytes)
         }
         let retention = fields.optional("retention", or: Retention.standard) { $0.retention() }
-        guard let name, let labels, let limit, let retention else { return nil }
+        let limits = fields.optional("limits", or: [:]) { $0.limits() }
+        guard let name, let labels, let limit, let retention, let limits else { return nil }
         return AccountStore.Draft(
             name: name,
             externalID: externalID,
             labels: labels,
             storedBytesLimit: limit,
-            retention: retention
+            retention: retention,
+            limits: AccountLimits.standard.changed(to: limits)
         )
     }
 
@@ -128,6 +131,21 @@ struct AccountEndpoints {
 }
 
 extension Field {
+    /// Those limits that are named; null stands for what is usual.
+    fileprivate func limits() -> [AccountLimits.Kind: Int]? {
+        object { fields in
+            var limits: [AccountLimits.Kind: Int] = [:]
+            for kind in AccountLimits.Kind.allCases {
+                let isThere = fields.has(kind.name)
+                let value = fields.optional(kind.name, or: Int64(kind.standard)) {
+                    $0.integer(in: kind.range)
+                }
+                if isThere, let value { limits[kind] = Int(value) }
+            }
+            return limits
+        }
+    }
+
     /// For how long an account keeps what: all four, each in its range, and what hangs on something no longer than it.
     fileprivate func retention() -> Retention? {
         object { fields in

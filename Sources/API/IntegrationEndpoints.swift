@@ -130,12 +130,12 @@ struct IntegrationEndpoints {
         let type = fields.required("type") { $0.word(of: typeNames, integrationType) }
         let description = fields.optional("description", or: Text("")) { $0.description() }
         let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
-        let rateLimit = fields.optional("rate_limit", or: RateLimit.standard) { $0.rateLimit() }
+        let rateLimit = fields.optional("rate_limit") { $0.rateLimit() }
         let cidrs = fields.optional("source_cidrs", or: []) { $0.sourceCIDRs() }
         let pinned = fields.optional("pinned_labels", or: Labels()) { $0.pinnedLabels() }
         let externalID = fields.optional("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
-        guard let type, let mode, let name, let description, let status, let rateLimit, let cidrs, let pinned,
+        guard let type, let mode, let name, let description, let status, let cidrs, let pinned,
             let labels
         else { return nil }
         return IntegrationStore.Draft(

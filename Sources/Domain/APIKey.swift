@@ -67,7 +67,8 @@ package struct APIKeySecret: Sendable, CustomStringConvertible {
     /// Reads the text form; nil unless prefix, length, alphabet and checksum are right.
     package init?(_ text: some Collection<UInt8>) {
         let text = Array(text)
-        guard text.count == Self.length, let kind = Kind(rawValue: String(decoding: text[..<4], as: UTF8.self)),
+        guard text.count == Self.length,
+            let kind = Kind(rawValue: String(decoding: text[..<4], as: UTF8.self)),
             Base62.isValid(text[4...]), text[46...].elementsEqual(CRC32.digits(text[..<46]))
         else { return nil }
         self.kind = kind

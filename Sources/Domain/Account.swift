@@ -16,6 +16,7 @@ package struct Account: Sendable {
     /// Bytes of raw deliveries that it keeps.
     package let storedBytes: Int64
     package let retention: Retention
+    package let limits: AccountLimits
     /// Whether changes of its resources must say by `If-Match` which version they change.
     package let requiresIfMatch: Bool
     package let metadata: Metadata
@@ -28,6 +29,7 @@ package struct Account: Sendable {
         storedBytesLimit: Int64,
         storedBytes: Int64,
         retention: Retention,
+        limits: AccountLimits,
         requiresIfMatch: Bool,
         metadata: Metadata
     ) {
@@ -38,6 +40,7 @@ package struct Account: Sendable {
         self.storedBytesLimit = storedBytesLimit
         self.storedBytes = storedBytes
         self.retention = retention
+        self.limits = limits
         self.requiresIfMatch = requiresIfMatch
         self.metadata = metadata
     }

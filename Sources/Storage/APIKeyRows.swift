@@ -17,7 +17,7 @@ extension APIKeyStore {
         """
     static let findByPublicID = SQLStatement(
         """
-        SELECT \(columns), k.account_id, k.digest, k.previous_digest, a.status, a.deleted_at
+        SELECT \(columns), k.account_id, k.digest, k.previous_digest, a.status, a.deleted_at, a.calls_per_second, a.call_burst
         FROM api_keys k LEFT JOIN accounts a ON a.account_id = k.account_id WHERE k.public_id = $1
         """
     )
@@ -65,6 +65,8 @@ extension APIKeyStore {
         let digests: Digests
         /// Whether its account is there and active.
         let isUsable: Bool
+        /// How often its account lets it call.
+        let rate: CallRate
     }
 
     /// What the database holds of a key's secrets.
@@ -152,7 +154,8 @@ extension APIKeyStore {
                 previous: row.isNull(15) ? nil : row.bytes(15),
                 previousEndsAt: key.previousSecretEndsAt
             ),
-            isUsable: account == .installation || isActive
+            isUsable: account == .installation || isActive,
+            rate: row.isNull(18) ? .standard : CallRate(perSecond: row.int(18), burst: row.int(19))
         )
     }
 

@@ -71,16 +71,16 @@ package struct APIKeyStore: Sendable {
         }
     }
 
-    /// The key with this secret, the present one or the one before while that goes on; nil when there is none, it is over, or its account
-    /// is suspended or deleted. Same work for a known and an unknown public id.
-    package func authenticate(_ secret: APIKeySecret) async throws -> APIKey? {
+    /// The key with this secret, the present one or the one before while that goes on, and how often it may call; nil when there is none,
+    /// it is over, or its account is suspended or deleted. Same work for a known and an unknown public id.
+    package func authenticate(_ secret: APIKeySecret) async throws -> (key: APIKey, rate: CallRate)? {
         let now = store.now
         let found = try await store.database.read(.platform) { connection in
             try connection.row(Self.findByPublicID, [.text(secret.publicID)], Self.decodeCandidate)
         }
         let match = (found?.digests ?? .none).match(secret, at: now)
         guard match != nil, let found, found.isUsable, found.key.expiresAt > now else { return nil }
-        return found.key
+        return (found.key, found.rate)
     }
 
     /// Makes a key; its secret is answered here and nowhere else. Throws `nameTaken`, `invalid`, `beyondCaller`, and

@@ -14,7 +14,8 @@ package struct AccountStore: Sendable {
     private static let select = """
         SELECT a.account_id, a.id, a.name, a.status, a.stored_bytes_limit, COALESCE(u.stored_bytes, 0),
             a.body_days, a.event_days, a.alert_days, a.audit_days,
-            a.external_id, a.labels, a.version, a.created_at, a.updated_at, a.requires_if_match
+            a.external_id, a.labels, a.version, a.created_at, a.updated_at, a.requires_if_match,
+            \(AccountLimits.columns)
         FROM accounts a LEFT JOIN account_usage u ON u.account_id = a.account_id
         WHERE a.deleted_at IS NULL
         """
@@ -59,6 +60,7 @@ package struct AccountStore: Sendable {
         let labels: Labels
         let storedBytesLimit: Int64
         let retention: Retention
+        let limits: AccountLimits
 
         /// An account that may keep `storedBytesLimit` bytes of raw deliveries.
         package init(
@@ -66,13 +68,15 @@ package struct AccountStore: Sendable {
             externalID: Text?,
             labels: Labels,
             storedBytesLimit: Int64,
-            retention: Retention = .standard
+            retention: Retention = .standard,
+            limits: AccountLimits = .standard
         ) {
             self.name = name
             self.externalID = externalID
             self.labels = labels
             self.storedBytesLimit = storedBytesLimit
             self.retention = retention
+            self.limits = limits
         }
     }
 
@@ -84,6 +88,7 @@ package struct AccountStore: Sendable {
         let status: Account.Status?
         let storedBytesLimit: Int64?
         let retention: Retention?
+        let limits: [AccountLimits.Kind: Int]
         let requiresIfMatch: Bool?
 
         /// The changes. An account's own admin may ask for `name`, `labels` and `requiresIfMatch` alone.
@@ -94,6 +99,7 @@ package struct AccountStore: Sendable {
             status: Account.Status?,
             storedBytesLimit: Int64?,
             retention: Retention? = nil,
+            limits: [AccountLimits.Kind: Int] = [:],
             requiresIfMatch: Bool? = nil
         ) {
             self.name = name
@@ -102,12 +108,13 @@ package struct AccountStore: Sendable {
             self.status = status
             self.storedBytesLimit = storedBytesLimit
             self.retention = retention
+            self.limits = limits
             self.requiresIfMatch = requiresIfMatch
         }
     }
 
     /// Makes an account, in a mutation of the installation. Names need not be unique. Recorded in the account and in the installation's own
-    /// record.
+    /// record. Throws `invalid`.
     package func insert(_ draft: Draft, _ write: Mutation) throws -> Account {
         write.connection.enter(.platform)
         let account = try Self.insert(
@@ -117,6 +124,7 @@ package struct AccountStore: Sendable {
             on: write.connection
         )
         try write.connection.run(Self.insertUsage, [.account(account.number)])
+        try account.limits.save(write.on(account.number))
         // A push that came with this number before was remembered as one of no account.
         write.effects.revisions[account.number] = Revision(1)
         try write.connection.announce(Announcement.configuration(account.number, Revision(1)).text)
@@ -155,7 +163,7 @@ package struct AccountStore: Sendable {
         }
     }
 
-    /// Changes the account of the mutation. Throws `notFound`, `preconditionFailed`.
+    /// Changes the account of the mutation. Throws `notFound`, `preconditionFailed`, `invalid`.
     package func update(_ patch: Patch, if precondition: Precondition, _ write: Mutation) throws -> Account {
         let old = try Self.find(write.account, on: write.connection)
         try precondition.check(old.metadata.version)
@@ -167,6 +175,7 @@ package struct AccountStore: Sendable {
                 .integer(new.storedBytesLimit), .flag(new.requiresIfMatch),
             ] + new.retention.values + new.metadata.values
         )
+        if new.limits != old.limits { try new.limits.save(write) }
         try write.record("account.update", new.id.description, before: old.state, after: new.state)
         return new
     }
@@ -214,6 +223,7 @@ package struct AccountStore: Sendable {
                 storedBytesLimit: draft.storedBytesLimit,
                 storedBytes: 0,
                 retention: draft.retention,
+                limits: draft.limits,
                 requiresIfMatch: false,
                 metadata: .new(externalID: draft.externalID, labels: draft.labels, at: now)
             )
@@ -238,6 +248,7 @@ package struct AccountStore: Sendable {
             storedBytesLimit: row.integer(4),
             storedBytes: row.integer(5),
             retention: row.retention(6),
+            limits: row.limits(16),
             requiresIfMatch: row.flag(15),
             metadata: try row.metadata(10)
         )
@@ -255,6 +266,7 @@ extension Account {
             storedBytesLimit: patch.storedBytesLimit ?? storedBytesLimit,
             storedBytes: storedBytes,
             retention: patch.retention ?? retention,
+            limits: limits.changed(to: patch.limits),
             requiresIfMatch: patch.requiresIfMatch ?? requiresIfMatch,
             metadata: metadata.changed(externalID: patch.externalID, labels: patch.labels, at: now)
         )

@@ -108,11 +108,12 @@ package struct ChannelStore: Sendable {
         }
     }
 
-    /// Makes a channel. Throws `nameTaken`.
+    /// Makes a channel. Throws `nameTaken`, `limitReached`.
     ///
     /// `id` is one that was made for it already; nil: a new one.
     package func insert(_ draft: Draft, id: ChannelID? = nil, _ write: Mutation) throws -> Channel {
         let account = write.account
+        try AccountLimits.checkRoom(for: .channels, counting: AccountLimits.countChannels, write)
         let channel = Channel(
             id: id ?? write.identifiers.next(),
             name: draft.name,

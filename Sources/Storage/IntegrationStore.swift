@@ -37,19 +37,19 @@ package struct IntegrationStore: Sendable {
         let name: Name
         let description: Text
         let status: Enablement
-        let rateLimit: RateLimit
+        let rateLimit: RateLimit?
         let source: SourceRules
         let externalID: Text?
         let labels: Labels
 
-        /// An integration of one of the store's formats' types.
+        /// An integration of one of the store's formats' types. `rateLimit` nil: what is usual, which the account's limits may lower.
         package init(
             type: IntegrationType,
             mode: Integration.Mode,
             name: Name,
             description: Text,
             status: Enablement,
-            rateLimit: RateLimit,
+            rateLimit: RateLimit?,
             source: SourceRules,
             externalID: Text?,
             labels: Labels
@@ -132,7 +132,7 @@ package struct IntegrationStore: Sendable {
                 channel: channel,
                 defaults: defaults,
                 status: draft.status,
-                rateLimit: draft.rateLimit,
+                rateLimit: draft.rateLimit ?? .standard,
                 sourceCIDRs: draft.source.cidrs,
                 pinnedLabels: draft.source.pinnedLabels,
                 externalID: draft.externalID.map { .set($0) } ?? .clear,
@@ -141,8 +141,8 @@ package struct IntegrationStore: Sendable {
         }
     }
 
-    /// Makes an integration and its first push URL. Throws `nameTaken`, and `invalid` for a type that does
-    /// not exist or a channel that is not in the account.
+    /// Makes an integration and its first push URL. Throws `nameTaken`, `limitReached`, and `invalid` for a type that does
+    /// not exist, a channel that is not in the account, or a share beyond the account's limits.
     package func insert(
         _ draft: Draft,
         _ write: Mutation
@@ -154,6 +154,8 @@ package struct IntegrationStore: Sendable {
         if !isType { errors.add("/type", "is not an integration type") }
         try Self.checkReferences(draft.mode, write, errors: &errors)
         guard errors.isEmpty else { throw StoreError.invalid(errors) }
+        if let rate = draft.rateLimit { try AccountLimits.check(rate, write) }
+        try AccountLimits.checkRoom(for: .integrations, counting: AccountLimits.countIntegrations, write)
         let integration = Integration(
             id: write.identifiers.next(),
             number: try Self.newNumber(write),
@@ -162,7 +164,7 @@ package struct IntegrationStore: Sendable {
             name: draft.name,
             description: draft.description,
             status: draft.status,
-            rateLimit: draft.rateLimit,
+            rateLimit: draft.rateLimit ?? .standard,
             source: draft.source,
             metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
         )
@@ -217,6 +219,7 @@ package struct IntegrationStore: Sendable {
         }
         let old = report.integration
         try precondition.check(old.metadata.version)
+        if let rate = patch.rateLimit, rate != old.rateLimit { try AccountLimits.check(rate, write) }
         let new = Integration(
             id: id,
             number: old.number,

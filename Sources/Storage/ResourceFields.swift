@@ -10,6 +10,9 @@ extension JSONWriter {
         field("stored_bytes_limit", account.storedBytesLimit)
         field("requires_if_match", account.requiresIfMatch)
         object("retention") { $0.retention(account.retention) }
+        object("limits") { object in
+            for kind in AccountLimits.Kind.allCases { object.field(kind.name, account.limits[kind]) }
+        }
     }
 
     /// Of a channel.

@@ -17,8 +17,8 @@ extension RouteStore {
     }
 
     /// Makes `entries` the whole list, in their order. A route that is kept as it is, at its place, keeps its
-    /// version. Throws `notFound`, `preconditionFailed` by the list's version, `invalid`, and `conflict` on a
-    /// dedicated integration.
+    /// version. Throws `notFound`, `preconditionFailed` by the list's version, `invalid`, `limitReached`,
+    /// and `conflict` on a dedicated integration. A list that is no longer than before is never too long.
     package func replace(
         with entries: [Entry],
         if precondition: Precondition,
@@ -33,6 +33,9 @@ extension RouteStore {
             in: account,
             on: write.connection
         )
+        if entries.count > present.count {
+            try AccountLimits.checkRoom(for: .routesPerIntegration, having: entries.count - 1, write)
+        }
         let old = Dictionary(present.map { ($0.route.id, $0) }) { $1 }
         try Self.check(entries, against: Set(old.keys), in: account, on: write.connection)
         let new = entries.enumerated().map { position, entry in

@@ -34,8 +34,8 @@ package struct RouteList: Sendable {
 package struct RouteStore: Sendable {
     package let store: Store
 
-    /// Adds a route before the one that is at `position`, or last. Throws `notFound`, `invalid`, and
-    /// `conflict` on a dedicated integration or a full list.
+    /// Adds a route before the one that is at `position`, or last. Throws `notFound`, `invalid`, `limitReached`, and
+    /// `conflict` on a dedicated integration.
     package func insert(
         _ draft: Draft,
         at position: Int?,
@@ -45,9 +45,7 @@ package struct RouteStore: Sendable {
         _ = try Self.sharedListVersion(of: integration, write)
         try Self.checkReferences(of: draft.target, write)
         let count = try Self.count(of: integration, write)
-        guard count < Limits.routes else {
-            throw StoreError.conflict("The integration has \(Limits.routes) routes, which is the limit.")
-        }
+        try AccountLimits.checkRoom(for: .routesPerIntegration, having: count, write)
         let placed = PlacedRoute(
             route: draft.route(id: write.identifiers.next()),
             name: draft.name,

@@ -5,7 +5,8 @@ import SQL
 package enum SnapshotLoader {
     static let head = SQLStatement(
         """
-        SELECT id, revision, status, stored_bytes_limit FROM accounts WHERE account_id = $1 AND deleted_at IS NULL
+        SELECT id, revision, status, stored_bytes_limit, \(AccountLimits.columns) FROM accounts
+        WHERE account_id = $1 AND deleted_at IS NULL
         """
     )
     static let channels = SQLStatement("SELECT id, name, status FROM channels WHERE account_id = $1")
@@ -33,7 +34,7 @@ package enum SnapshotLoader {
                 isActive: head.isActive,
                 storedBytesLimit: head.storedBytesLimit,
                 channels: ChannelDirectory(try connection.rows(channels, [.account(account)], decodeChannel)),
-                integrations: try integrations(of: account, on: connection),
+                integrations: try integrations(of: account, within: head.limits, on: connection),
                 severityTables: try SeverityTableStore.all(in: account, on: connection),
                 notifiers: try NotifierRows.directory(of: account, on: connection)
             )
@@ -42,6 +43,7 @@ package enum SnapshotLoader {
 
     private static func integrations(
         of account: AccountNumber,
+        within limits: AccountLimits,
         on connection: any SQLConnection
     ) throws -> [IntegrationNumber: IntegrationSnapshot] {
         let routes = try RouteStore.all(in: account, on: connection)
@@ -59,7 +61,7 @@ package enum SnapshotLoader {
                 number: integration.number,
                 type: integration.type,
                 isEnabled: integration.status == .enabled,
-                rateLimit: integration.rateLimit,
+                rateLimit: integration.rateLimit.bounded(by: limits.pushes),
                 source: SourceCheck(integration.source),
                 routing: routing,
                 credentials: credentials[integration.id] ?? []
@@ -93,6 +95,7 @@ package enum SnapshotLoader {
         let revision: Revision
         let isActive: Bool
         let storedBytesLimit: Int64
+        let limits: AccountLimits
     }
 
     private static func decodeHead(_ row: any SQLRow) throws(SQLError) -> Head {
@@ -100,7 +103,8 @@ package enum SnapshotLoader {
             id: try row.id(0),
             revision: Revision(row.integer(1)),
             isActive: try row.word(2, as: Account.Status.self) == .active,
-            storedBytesLimit: row.integer(3)
+            storedBytesLimit: row.integer(3),
+            limits: row.limits(4)
         )
     }
 

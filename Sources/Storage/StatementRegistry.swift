@@ -1,10 +1,11 @@
+import Domain
 import SQL
 
 /// All statements of the repositories, for the test that looks at how the engine plans them.
 package enum StatementRegistry {
     /// Those that must name an account for every tenant table that they touch.
     package static let tenant: [SQLStatement] =
-        [Mutation.raise, Mutation.audit] + AccountStore.statements
+        [Mutation.raise, Mutation.audit] + AccountStore.statements + AccountLimits.statements
         + APIKeyStore.statements + CredentialStore.statements
         + ChannelStore.statements + IntegrationStore.statements + PushURLStore.statements
         + RouteStore.statements

@@ -22,6 +22,8 @@ package enum StoreError: Error, Sendable, Equatable {
     case keyReused
     /// The same call is under way.
     case stillRunning
+    /// The account has as many as it may; so many are allowed.
+    case limitReached(AccountLimits.Kind, Int)
     /// It goes beyond what the caller's own key may; the text says how.
     case beyondCaller(String)
     /// It can't be done in the present state; the text says why.

@@ -30,8 +30,9 @@ package struct Authentication: RouterMiddleware {
         next: (Request, AppContext) async throws -> Response
     ) async throws -> Response {
         var context = context
-        let caller = Caller(key: try await key(of: request))
-        try limiter.admit(caller.key.id, .standard, at: store.now)
+        let (key, rate) = try await key(of: request)
+        let caller = Caller(key: key)
+        let allowance = try limiter.admit(key.id, rate, at: store.now)
         context.caller = caller
         context.address = clientAddress.of(request, context)
         usage.called(
@@ -40,6 +41,19 @@ package struct Authentication: RouterMiddleware {
             at: store.now,
             from: context.address
         )
+        var response: Response
+        do {
+            response = try await next(request, try await admitted(caller, context))
+        } catch {
+            response = ErrorMiddleware.response(to: error, context)
+        }
+        response.headers.append(contentsOf: allowance.fields)
+        return response
+    }
+
+    /// `context` with its account, when `caller` may be here.
+    private func admitted(_ caller: Caller, _ context: AppContext) async throws -> AppContext {
+        var context = context
         if let id = context.parameters.get("account_id") {
             context.account = try await account(id, for: caller)
         }
@@ -47,10 +61,10 @@ package struct Authentication: RouterMiddleware {
             throw Problem.unauthorized
         }
         try caller.check(ResourceKind(pathTemplate: context.endpointPath ?? ""))
-        return try await next(request, context)
+        return context
     }
 
-    private func key(of request: Request) async throws -> APIKey {
+    private func key(of request: Request) async throws -> (key: APIKey, rate: CallRate) {
         let scheme = "Bearer "
         guard let header = request.headers[.authorization], header.utf8.starts(with: scheme.utf8),
             let secret = APIKeySecret(header.utf8.dropFirst(scheme.utf8.count)),
@@ -114,7 +128,10 @@ extension Caller {
     /// Throws 403 unless calls about `kind` are within the key's scopes. Its role is another matter: `Requirement`.
     fileprivate func check(_ kind: ResourceKind?) throws {
         guard let kind, !key.scopes.admit(kind) else { return }
-        throw Problem(.forbidden, "This needs a key with the scope \(kind.rawValue), which yours does not have.")
+        throw Problem(
+            .forbidden,
+            "This needs a key with the scope \(kind.rawValue), which yours does not have."
+        )
     }
 }
 

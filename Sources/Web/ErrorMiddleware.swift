@@ -26,7 +26,7 @@ package struct ErrorMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch {
-            response = problem(for: error, context.logger).response(requestID: context.requestID)
+            response = Self.response(to: error, context)
         }
         if let header = RequestID.header { response.headers[header] = context.requestID }
         let elapsed = start.duration(to: .now)
@@ -44,7 +44,12 @@ package struct ErrorMiddleware: RouterMiddleware {
         return response
     }
 
-    private func problem(for error: any Error, _ logger: Logger) -> Problem {
+    /// The answer that says what `error` means.
+    package static func response(to error: any Error, _ context: AppContext) -> Response {
+        problem(for: error, context.logger).response(requestID: context.requestID)
+    }
+
+    private static func problem(for error: any Error, _ logger: Logger) -> Problem {
         switch error {
         case let problem as Problem: return problem
         case let errors as ValidationErrors: return Problem(errors)

@@ -17,6 +17,7 @@ package struct Problem: Error, Sendable {
         case nameTaken = "name_taken"
         case referenced
         case lastOperatorKey = "last_operator_key"
+        case limitReached = "limit_reached"
         case revoked
         case bodyPurged = "body_purged"
         case stillRunning = "still_running"
@@ -38,7 +39,8 @@ package struct Problem: Error, Sendable {
             case .forbidden: .forbidden
             case .notFound: .notFound
             case .methodNotAllowed: .methodNotAllowed
-            case .conflict, .nameTaken, .referenced, .lastOperatorKey, .revoked, .bodyPurged, .stillRunning:
+            case .conflict, .nameTaken, .referenced, .lastOperatorKey, .limitReached, .revoked, .bodyPurged,
+                .stillRunning:
                 .conflict
             case .preconditionFailed: .preconditionFailed
             case .preconditionRequired: .preconditionRequired
@@ -108,6 +110,9 @@ package struct Problem: Error, Sendable {
             self.references = references
         case .lastOperatorKey:
             self.init(.lastOperatorKey, "It is the last operator key: make another one first.")
+        case .limitReached(let kind, let limit):
+            self.init(.limitReached, "The account may have no more than \(limit): limits.\(kind.name).")
+            exceeded = Exceeded(bucket: "\(kind.name)", limit: limit)
         case .revoked: self.init(.revoked, "The push URL is revoked: issue a new one.")
         case .bodyPurged: self.init(.bodyPurged, "The raw body is no longer kept, so it can't be replayed.")
         case .keyReused:

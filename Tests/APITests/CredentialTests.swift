@@ -32,7 +32,9 @@ struct CredentialTests {
     /// The actions in an account's record by this door, oldest first.
     private static func ended(_ account: String?, _ server: TestServer) async throws -> [String] {
         var number = AccountNumber.installation
-        if let account { number = try await server.store.accounts.find(try #require(AccountID(account))).number }
+        if let account {
+            number = try await server.store.accounts.find(try #require(AccountID(account))).number
+        }
         let id = Int64(number.value)
         return try await server.store.database.read(.platform) { connection in
             try connection.rows(actions, [.integer(id)]) { row throws(SQLError) in
@@ -69,7 +71,7 @@ struct CredentialTests {
             let people = try await People(server)
             let me = try await server.call("getMe", key: people.bob)
             let path = ["account_id": people.account, "api_key_id": me.json["api_key_id"]?.string ?? ""]
-            let rotated = try await server.call("rotateAPIKey", path, key: people.alice)
+            let rotated = try await server.call("rotateAPIKey", path, body: [:], key: people.alice)
             let new = try #require(rotated.json["secret"]?.string)
             try await Self.revoke(people.bob, server)
             #expect(try await !Self.works(people.bob, server))
@@ -77,7 +79,7 @@ struct CredentialTests {
             let key = try await server.call("getAPIKey", path, key: people.alice)
             #expect(key.json["previous_secret_ends_at"] == .null && key.json["version"] == 3)
             try await Self.revoke(people.bob, server)
-            let last = try await server.call("rotateAPIKey", path, key: people.alice)
+            let last = try await server.call("rotateAPIKey", path, body: [:], key: people.alice)
             clock.advance(seconds: 90_000)
             try await Self.revoke(new, server)
             #expect(try await Self.works(last.json["secret"]?.string, server))
@@ -176,7 +178,10 @@ struct CredentialTests {
             for text in ["", "secret", String(bob.dropLast()), bob.uppercased(), "\(bob) \(erin)"] {
                 let body: JSON = ["credential": .string(text)]
                 let answer = try await server.call("revokeCredential", body: body, key: nil)
-                #expect(answer.status == 422 && answer.json["errors"]?[0]?["pointer"] == "/credential", "\(text)")
+                #expect(
+                    answer.status == 422 && answer.json["errors"]?[0]?["pointer"] == "/credential",
+                    "\(text)"
+                )
             }
             #expect(try await Self.works(bob, server))
             #expect(try await Self.works(erin, server))

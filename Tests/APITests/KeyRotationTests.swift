@@ -9,7 +9,8 @@ struct KeyRotationTests {
 
     /// Runs `body` with a key of an account, then with one of the operator: how it is rotated, its path, its secret.
     private func withKeys(
-        _ body: @Sendable (TestServer, SetClock, _ operation: String, [String: String], _ secret: String)
+        _ body:
+            @Sendable (TestServer, SetClock, _ operation: String, [String: String], _ secret: String)
             async throws -> Void
     ) async throws {
         for kind in ["APIKey", "OperatorKey"] {
@@ -52,7 +53,7 @@ struct KeyRotationTests {
             #expect(try await works(first, server))
             #expect(try await works(second, server))
             clock.advance(seconds: Self.hour)
-            let again = try await server.call(operation, path, key: server.operatorKey)
+            let again = try await server.call(operation, path, body: [:], key: server.operatorKey)
             let third = try #require(again.json["secret"]?.string)
             #expect(try await !works(first, server))
             #expect(try await works(second, server))
@@ -98,7 +99,7 @@ struct KeyRotationTests {
                 by: Actor(key: nil, role: "command-line", requestID: "test")
             )
             let olga = reset.secret.revealed
-            let refused = try await server.call(operation, path, key: olga)
+            let refused = try await server.call(operation, path, body: [:], key: olga)
             #expect(refused.status == 422)
             #expect(refused.json["errors"]?[0]?["pointer"] == "/expires_at")
             let body: JSON = ["expires_at": "2028-06-01T00:00:00.000Z"]

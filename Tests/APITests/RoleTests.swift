@@ -103,6 +103,7 @@ struct RoleTests {
             (["name": "New", "labels": ["a": "b"]], 200), (["status": "suspended"], 403),
             (["stored_bytes_limit": 1], 403), (["external_id": nil], 403),
             (["retention": ["body_days": 1, "event_days": 1, "alert_days": 1, "audit_days": 30]], 403),
+            (["limits": ["channels": 1]], 403),
         ] as [([String: JSON?], Int)]
     )
     func ownAccount(fields: [String: JSON?], status: Int) async throws {

@@ -22,7 +22,9 @@ struct ScopeTests {
         return try #require(answer.json["secret"]?.string, "\(answer.text)")
     }
 
-    @Test("every operation but getMe is of one kind, and every word under an account names a kind or what is done to it")
+    @Test(
+        "every operation but getMe is of one kind, and every word under an account names a kind or what is done to it"
+    )
     func everyOperation() throws {
         let actions = ["suspend", "resume", "onboard", "delete", "deletion", "purge"]
         for operation in try Spec.shared().management {
@@ -30,7 +32,10 @@ struct ScopeTests {
             #expect((kind == nil) == (operation.id == "getMe"), "\(operation.path)")
             let words = operation.path.split(separator: "/").map { String($0) }
             guard operation.isInAccount, words.count > 3 else { continue }
-            #expect(ResourceKind(rawValue: words[3]) != nil || actions.contains(words[3]), "\(operation.path)")
+            #expect(
+                ResourceKind(rawValue: words[3]) != nil || actions.contains(words[3]),
+                "\(operation.path)"
+            )
         }
         let documented = try Spec.shared().values(ofEnum: "Scope")
         #expect(documented == ResourceKind.allCases.map(\.rawValue).sorted())
@@ -108,7 +113,10 @@ struct ScopeTests {
         }
     }
 
-    @Test("no key makes, changes, rotates or deletes one that may do more than itself", arguments: [false, true])
+    @Test(
+        "no key makes, changes, rotates or deletes one that may do more than itself",
+        arguments: [false, true]
+    )
     func escalation(isOperators: Bool) async throws {
         try await TestServer.with { server in
             let estate = try await Estate(server)
@@ -138,7 +146,7 @@ struct ScopeTests {
                 let answer = try await server.call("updateAPIKey", wide, body: ["scopes": scopes], key: key)
                 #expect(answer.status == 403, "\(answer.text)")
             }
-            #expect(try await server.call("rotateAPIKey", wide, key: key).status == 200)
+            #expect(try await server.call("rotateAPIKey", wide, body: [:], key: key).status == 200)
             #expect(try await server.call("deleteAPIKey", wide, key: key).status == 204)
         }
     }

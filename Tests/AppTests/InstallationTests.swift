@@ -27,7 +27,7 @@ struct InstallationTests {
             #expect(try await installation.bootstrap() == nil)
             #expect(!PrivateFile.isReadableByOthers(made.path))
             #expect(try PrivateFile.read(made.path) == made.secret.bytes + [0x0A])
-            #expect(try await installation.store.apiKeys.authenticate(made.secret)?.owner == .operator)
+            #expect(try await installation.store.apiKeys.authenticate(made.secret)?.key.owner == .operator)
             try await installation.close()
         }
     }

@@ -51,7 +51,7 @@ struct NodeInstallationTests {
             #expect(files.count { $0 != nil } == 1)
             let secret = try #require(made.first)
             for node in nodes {
-                #expect(try await node.store.apiKeys.authenticate(secret)?.owner == .operator)
+                #expect(try await node.store.apiKeys.authenticate(secret)?.key.owner == .operator)
                 #expect(try await node.bootstrap() == nil)
             }
             let token = nodes[0].store.pushTokenKeys.issue(

@@ -22,7 +22,8 @@ struct CredentialTests {
     @Test(
         "is found alone, in a header, and in every form of push URL",
         arguments: [
-            "%", "Authorization: Bearer %\r\n", "http://127.0.0.1:8080/p/%", "https://tttak_.example.com/t/p/%",
+            "%", "Authorization: Bearer %\r\n", "http://127.0.0.1:8080/p/%",
+            "https://tttak_.example.com/t/p/%",
             "https://a.example.com/event/push/alert/aliyun-arms?integration_key=%&x=1",
             "curl -d @f 'https://a.example.com/p/%'", "tak_%", "tpu_tok_%tak_",
         ]
@@ -44,7 +45,9 @@ struct CredentialTests {
     func none() {
         for secret in [Self.key.revealed, Self.token] {
             let wrong = String(secret.dropLast()) + (secret.hasSuffix("0") ? "1" : "0")
-            for text in [wrong, String(secret.dropLast()), String(secret.dropFirst()), secret.uppercased(), ""] {
+            for text in [
+                wrong, String(secret.dropLast()), String(secret.dropFirst()), secret.uppercased(), "",
+            ] {
                 #expect(Self.found(text) == [])
             }
         }

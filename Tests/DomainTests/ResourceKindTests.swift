@@ -13,7 +13,10 @@ struct ResourceKindTests {
             ("/v1/accounts/{account_id}/channels", .channels),
             ("/v1/accounts/{account_id}/channels/{channel_id}/notifiers/{notifier_id}/test", .notifiers),
             ("/v1/accounts/{account_id}/integrations/{integration_id}", .integrations),
-            ("/v1/accounts/{account_id}/integrations/{integration_id}/push-urls/{push_url_id}/reveal", .pushURLs),
+            (
+                "/v1/accounts/{account_id}/integrations/{integration_id}/push-urls/{push_url_id}/reveal",
+                .pushURLs
+            ),
             ("/v1/accounts/{account_id}/integrations/{integration_id}/routes", .routes),
             ("/v1/accounts/{account_id}/integrations/{integration_id}/simulate", .simulate),
             ("/v1/accounts/{account_id}/integrations/{integration_id}/backtest", .simulate),
@@ -71,7 +74,9 @@ struct ResourceKindTests {
         #expect(editor.covers(.account(here, .viewer), .all) && editor.covers(.account(here, .editor), .all))
         #expect(!editor.covers(.account(here, .admin), .all))
         #expect(!editor.covers(.account(there, .viewer), .all) && !editor.covers(.operator, .all))
-        #expect(key(.operator).covers(.account(there, .admin), .all) && key(.operator).covers(.operator, .all))
+        #expect(
+            key(.operator).covers(.account(there, .admin), .all) && key(.operator).covers(.operator, .all)
+        )
         let scoped = key(.operator, Scopes([.apiKeys]))
         #expect(!scoped.covers(.account(here, .viewer), .all))
         #expect(scoped.covers(.account(here, .admin), Scopes([.apiKeys])))

@@ -17,7 +17,7 @@ struct CredentialStoreTests {
             let short = try await test.key("short", in: account, expiresAt: test.now.adding(seconds: day))
             let long = try await test.key("long", in: account)
             let found = try #require(try await keys.authenticate(short.secret))
-            #expect(found.id == short.key.id && found.owner == .account(account, .viewer))
+            #expect(found.key.id == short.key.id && found.key.owner == .account(account, .viewer))
             var forged = SecureRandom()
             #expect(try await keys.authenticate(APIKeySecret(kind: .account, random: &forged)) == nil)
             test.advance(seconds: day)
@@ -61,14 +61,14 @@ struct CredentialStoreTests {
             #expect(second.key.previousSecretEndsAt == test.now.adding(seconds: 60))
             for secret in [first.secret, second.secret] {
                 let found = try #require(try await keys.authenticate(secret))
-                #expect(found.id == first.key.id && found.previousSecretEndsAt != nil)
+                #expect(found.key.id == first.key.id && found.key.previousSecretEndsAt != nil)
             }
             let third = try await keys.rotate(first.key.id, rotation, in: account, by: actor)
             #expect(try await keys.authenticate(first.secret) == nil)
             #expect(try await keys.authenticate(second.secret) != nil)
             for _ in 0..<2 { try await test.end(.apiKey(second.secret)) }
             #expect(try await keys.authenticate(second.secret) == nil)
-            #expect(try await keys.authenticate(third.secret)?.metadata.version == Version(4))
+            #expect(try await keys.authenticate(third.secret)?.key.metadata.version == Version(4))
             let fourth = try await keys.rotate(first.key.id, rotation, in: account, by: actor)
             test.advance(seconds: 60)
             #expect(try await keys.authenticate(third.secret) == nil)
@@ -79,7 +79,9 @@ struct CredentialStoreTests {
         }
     }
 
-    @Test("a push URL is ended by its token, once, and not by one of another installation or a deleted account")
+    @Test(
+        "a push URL is ended by its token, once, and not by one of another installation or a deleted account"
+    )
     func endedPushURL() async throws {
         try await TestInstallation.with { test in
             let (account, integration, _) = try await test.sharedIntegration()
@@ -115,7 +117,9 @@ struct CredentialStoreTests {
                 labels: Labels()
             )
             for owner in [APIKey.Owner.account(account, .editor), .account(account, .viewer)] {
-                let result = await Result { try await test.store.apiKeys.insert(draft, for: owner, by: actor) }
+                let result = await Result {
+                    try await test.store.apiKeys.insert(draft, for: owner, by: actor)
+                }
                 switch result {
                 case .success: #expect(owner.role == .viewer)
                 case .failure(let error as StoreError):
@@ -156,8 +160,8 @@ struct CredentialStoreTests {
             }
             let second = try await keys.replaceOperatorKeys(by: actor)
             #expect(second.key.name.text.string.hasPrefix("reset 20"))
-            #expect(try await keys.authenticate(first.secret)?.owner == .operator)
-            #expect(try await keys.authenticate(second.secret)?.owner == .operator)
+            #expect(try await keys.authenticate(first.secret)?.key.owner == .operator)
+            #expect(try await keys.authenticate(second.secret)?.key.owner == .operator)
             test.advance(seconds: 60)
             await #expect(throws: StoreError.lastOperatorKey) {
                 try await keys.delete(second.key.id, if: .none, in: .installation, by: actor)
