@@ -125,8 +125,13 @@ extension RouteStore {
                 continue
             }
             guard let earlier = list[place...].firstIndex(where: { $0.route.id == id }) else { continue }
-            let before = list.remove(at: earlier).state(of: integration, at: earlier)
-            list.insert(route, at: place)
+            let before = list[earlier].state(of: integration, at: earlier)
+            if earlier == place {
+                list[place] = route
+            } else {
+                list.remove(at: earlier)
+                list.insert(route, at: place)
+            }
             guard before.text != state.text else { continue }
             try write.record("route.update", id.description, before: before, after: state)
         }

@@ -129,7 +129,7 @@ struct ConfigurationTests {
                 answer.json["changes"]?.array?.map { $0["action"]?.string ?? "" } ?? []
             }
             #expect(actions(applied) == actions(plan))
-            #expect(actions(applied).count == 3 + 2 + 2 + 3 + 1)
+            #expect(actions(applied).count == 11)
             let after = try await scene.export(scene.other, format, key: charlie)
             #expect(after.text == text)
             let again = try await scene.send(
