@@ -110,28 +110,22 @@ extension RouteStore {
         _ write: Mutation
     ) throws {
         let stays = Set(new.map(\.route.id))
-        var list = old
-        for place in list.indices.reversed() where !stays.contains(list[place].route.id) {
-            let gone = list.remove(at: place)
-            let state = gone.state(of: integration, at: place)
-            try write.record("route.delete", gone.route.id.description, before: state)
+        for place in old.indices.reversed() where !stays.contains(old[place].route.id) {
+            let state = old[place].state(of: integration, at: place)
+            try write.record("route.delete", old[place].route.id.description, before: state)
         }
-        let present = Set(old.map(\.route.id))
+        // From here on the list is the first of the new routes, and after them those of the old ones whose turn has not come.
+        let kept = old.filter { stays.contains($0.route.id) }
+        let origins = Dictionary(kept.enumerated().map { ($1.route.id, $0) }) { $1 }
+        var waiting = CountTree(ones: kept.count)
         for (place, route) in new.enumerated() {
             let (id, state) = (route.route.id, route.state(of: integration, at: place))
-            guard present.contains(id) else {
-                list.insert(route, at: place)
+            guard let origin = origins[id] else {
                 try write.record("route.create", id.description, after: state)
                 continue
             }
-            guard let earlier = list[place...].firstIndex(where: { $0.route.id == id }) else { continue }
-            let before = list[earlier].state(of: integration, at: earlier)
-            if earlier == place {
-                list[place] = route
-            } else {
-                list.remove(at: earlier)
-                list.insert(route, at: place)
-            }
+            let earlier = place + waiting.takeOut(origin)
+            let before = kept[origin].state(of: integration, at: earlier)
             guard before.text != state.text else { continue }
             try write.record("route.update", id.description, before: before, after: state)
         }
@@ -213,5 +207,30 @@ extension RouteStore {
         } else {
             try shift(integration, from: new, through: old - 1, by: 1, write)
         }
+    }
+}
+
+/// Ones at places, of which it is counted in a logarithmic number of steps how many are left before a place: a Fenwick tree.
+private struct CountTree {
+    private var sums: [Int]
+
+    init(ones count: Int) {
+        // The sum of a node whose number ends in k zero bits is over 2^k places.
+        sums = (0...count).map { $0 & -$0 }
+    }
+
+    /// Takes the one at `place` out; answers how many are left before it.
+    mutating func takeOut(_ place: Int) -> Int {
+        var node = place + 1
+        while node < sums.count {
+            sums[node] -= 1
+            node += node & -node
+        }
+        var (count, rest) = (0, place)
+        while rest > 0 {
+            count += sums[rest]
+            rest -= rest & -rest
+        }
+        return count
     }
 }

@@ -282,7 +282,7 @@ struct RouteStoreTests {
             await #expect {
                 try await test.route(to: [channel], of: integration, in: account)
             } throws: { error in
-                if case .conflict = error as? StoreError { true } else { false }
+                if case .limitReached = error as? StoreError { true } else { false }
             }
         }
     }
