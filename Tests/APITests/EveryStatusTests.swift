@@ -293,7 +293,7 @@ enum Unknown {
         let prefix =
             switch name {
             case "account_id": "acct"
-            case "api_key_id": "akey"
+            case "api_key_id", "actor_id": "akey"
             case "channel_id": "chan"
             case "integration_id": "intg"
             case "push_url_id": "purl"

@@ -243,7 +243,7 @@ struct SpecDocumentTests {
         let spec = try Spec.shared()
         let operation = try spec.operation("updateChannel")
         #expect(operation.method == "PATCH" && operation.requiredRole == .editor && operation.isForOperators)
-        #expect(operation.statuses == [200, 400, 401, 403, 404, 409, 412, 422])
+        #expect(operation.statuses == [200, 400, 401, 403, 404, 409, 412, 422, 428])
         #expect(
             operation.parameters.contains {
                 $0.name == "If-Match" && $0.location == .header && !$0.isRequired
@@ -259,7 +259,7 @@ struct SpecDocumentTests {
         )
         #expect(throws: SpecError.self) { try operation.path(["account_id": "a"]) }
         #expect(throws: SpecError.self) { try spec.operation("nothing") }
-        #expect(try spec.values(ofEnum: "ProblemCode").count == 18)
+        #expect(try spec.values(ofEnum: "ProblemCode").count == 22)
     }
 
     @Test("plain YAML scalars have types, quoted ones are strings")
