@@ -37,6 +37,7 @@ extension Page {
             switch role {
             case "none": "No credential."
             case "push": "A push token."
+            case "credential": "No credential but the one in the body."
             case "any": "Any key."
             case "operator": "Role **operator**."
             default:

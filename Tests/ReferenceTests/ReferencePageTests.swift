@@ -62,6 +62,22 @@ struct ReferencePageTests {
         return rest[..<(ends.min() ?? rest.endIndex)]
     }
 
+    @Test("says of every operation who may call it, in words of its own for each role")
+    func roles() throws {
+        let words: [Spec.RequiredRole: String] = [
+            .none: "No credential.", .push: "A push token.",
+            .credential: "No credential but the one in the body.",
+            .any: "Any key.", .viewer: "Role <strong>viewer</strong> or above",
+            .editor: "Role <strong>editor</strong> or above",
+            .admin: "Role <strong>admin</strong>;", .operator: "Role <strong>operator</strong>.",
+        ]
+        #expect(Set(words.keys) == Set(Spec.RequiredRole.allCases))
+        for operation in spec.operations {
+            let part = try #require(section("<article id=\"\(operation.id)\">"))
+            #expect(part.contains(try #require(words[operation.requiredRole])), "\(operation.id)")
+        }
+    }
+
     @Test("needs nothing from elsewhere and runs nothing")
     func offline() {
         for name in ["script", "link", "img", "iframe", "object", "embed", "form", "base", "svg"] {
