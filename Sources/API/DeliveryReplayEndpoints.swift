@@ -76,6 +76,11 @@ struct DeliveryReplayEndpoints {
         filter.disposition = fields.optional("outcome") { field in
             field.word(of: Delivery.Disposition.allCases.map(\.name)) { Delivery.Disposition(name: $0) }
         }
+        filter.reason = fields.optional("reason") { field in
+            field.word(of: Delivery.reasons) { Delivery.reasons.contains($0) ? Text($0) : nil }
+        }
+        // To take what source rules keep out is a decision of its own.
+        filter.leavesKeptOut = filter.reason == nil
         filter.since = fields.optional("since") { $0.time() }
         filter.until = fields.optional("until") { $0.time() }
         let cursor = fields.optional("cursor") { field -> DeliveryID? in

@@ -72,6 +72,14 @@ package struct Delivery: Sendable {
     }
 }
 
+extension Delivery {
+    /// Whether the integration's source rules keep it out: it was quarantined for them, and nobody took it by a replay since.
+    package var isKeptOut: Bool {
+        let rules: [Quarantine] = [.sourceAddress, .pinnedLabel]
+        return disposition == .quarantined && rules.contains { Text($0.reason) == reason }
+    }
+}
+
 /// One event of a delivery as it was decided: what a delivery keeps of each of its events, also of those that said nothing new.
 package struct EventResult: Sendable {
     package let alertKey: Text

@@ -163,7 +163,7 @@ extension Store {
         as format: any PushFormat,
         in account: AccountNumber
     ) async throws -> [DecodedEvent]? {
-        guard let body = try await deliveries.find(delivery.id, in: account).body,
+        guard !delivery.isKeptOut, let body = try await deliveries.find(delivery.id, in: account).body,
             case .events(let events)? = try? decode(body, as: format)
         else { return nil }
         return events

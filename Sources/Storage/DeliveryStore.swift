@@ -41,6 +41,8 @@ package struct DeliveryStore: Sendable {
         package var integrationID: IntegrationID?
         package var disposition: Delivery.Disposition?
         package var reason: Text?
+        /// Without what source rules keep out.
+        package var leavesKeptOut = false
         /// Received at or after.
         package var since: UnixTime?
         /// Received before.
@@ -49,13 +51,15 @@ package struct DeliveryStore: Sendable {
         package init() {}
 
         var isEmpty: Bool {
-            integrationID == nil && disposition == nil && reason == nil && since == nil && until == nil
+            integrationID == nil && disposition == nil && reason == nil && !leavesKeptOut && since == nil
+                && until == nil
         }
 
         func matches(_ delivery: Delivery) -> Bool {
             if let integrationID, delivery.integrationID != integrationID { return false }
             if let disposition, delivery.disposition != disposition { return false }
             if let reason, delivery.reason != reason { return false }
+            if leavesKeptOut, delivery.isKeptOut { return false }
             if let since, delivery.receivedAt < since { return false }
             if let until, delivery.receivedAt >= until { return false }
             return true

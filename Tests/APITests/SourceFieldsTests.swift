@@ -62,6 +62,30 @@ struct SourceFieldsTests {
         }
     }
 
+    @Test("are part of the configuration's document")
+    func document() async throws {
+        try await TestServer.with { server in
+            let people = try await People(server)
+            let id = try await people.shared("ARMS").id
+            let rules: [String: JSON] = ["source_cidrs": ["10.0.0.0/8"], "pinned_labels": ["user": "7"]]
+            #expect(try await update(people, id, .object(rules)).status == 200)
+            let path = ["account_id": people.account]
+            let document = try await server.call("getConfiguration", path, key: people.erin)
+            let found = document.json["integrations"]?["ARMS"]
+            for (name, value) in rules { #expect(found?[name] == value) }
+            #expect(try await update(people, id, ["source_cidrs": [], "pinned_labels": [:]]).status == 200)
+            let applied = try await server.call(
+                "putConfiguration",
+                path,
+                body: document.json,
+                key: people.erin
+            )
+            #expect(applied.json["changes"]?.array?.count == 1, "\(applied.text)")
+            let again = try await server.call("getConfiguration", path, key: people.erin)
+            #expect(again.body == document.body)
+        }
+    }
+
     @Test("what is no network or no label is named, all at once")
     func bad() async throws {
         let many = JSON.array(Array(repeating: "10.0.0.0/8", count: 51))

@@ -175,6 +175,58 @@ struct SourceRulesPushTests {
         }
     }
 
+    @Test("a dry run of a replay says what the replay would do, whatever is pinned")
+    func dryReplay() async throws {
+        try await TestServer.with { server in
+            let sender = try await Sender(server)
+            try await sender.update(Self.pinned)
+            let id = try #require(try await server.push(sender.url, Self.body("1")).deliveryID)
+            let path = sender.path.merging(["delivery_id": id]) { $1 }
+            let dry = try await server.call(
+                "replayDelivery",
+                path,
+                query: [("dry_run", "true")],
+                key: sender.people.erin
+            )
+            #expect(dry.json["applied"] == 1)
+            #expect(dry.json["results"]?.array?.count == 1)
+            #expect(try await sender.alerts().isEmpty)
+        }
+    }
+
+    @Test(
+        "a replay of many and a back-test leave out what the rules keep out, unless a replay names the reason"
+    )
+    func many() async throws {
+        try await TestServer.with { server in
+            let sender = try await Sender(server)
+            try await sender.update(Self.pinned)
+            try await server.push(sender.url, Self.body("1"))
+            try await server.push(sender.url, Array("{".utf8))
+            try await server.push(sender.url, Self.body(Self.user))
+            func replay(_ body: JSON) async throws -> JSON {
+                try await server.call("replayDeliveries", sender.path, body: body, key: sender.people.erin)
+                    .json
+            }
+            let tested = try await server.call(
+                "backtest",
+                sender.path,
+                body: .object([:]),
+                key: sender.people.erin
+            )
+            #expect(tested.json["deliveries"] == 1)
+            #expect(tested.json["skipped"] == 2)
+            let all = try await replay(.object([:]))
+            #expect(all["replayed"] == 2)
+            #expect(all["applied"] == 0)
+            #expect(try await replay(["outcome": "quarantined"])["replayed"] == 1)
+            let named = try await replay(["reason": "pinned_label"])
+            #expect(named["replayed"] == 1)
+            #expect(try await sender.deliveries("quarantined").map { $0["reason"] } == ["not_json"])
+            #expect(try await replay(.object([:]))["replayed"] == 3)
+        }
+    }
+
     @Test("a simulation says what a push would come to: pinned labels count, addresses do not")
     func simulation() async throws {
         try await TestServer.with { server in
