@@ -17,6 +17,7 @@ struct EveryStatusTests {
             let walk = StatusWalk(server: server)
             try await walk.lastOperatorKey()
             try await walk.credentials()
+            try await walk.limitReached()
             let estate = try await Estate(server)
             for operation in server.spec.management { try await walk.refusals(of: operation, estate) }
             try await walk.strictness(estate)
@@ -181,6 +182,16 @@ private struct StatusWalk: Sendable {
             let answer = try await server.callRaw(operation, [:], headers: headers, body: body)
             #expect(answer.status == status, "\(answer.text)")
         }
+    }
+
+    /// An account that may have nothing is not begun.
+    func limitReached() async throws {
+        let operation = try server.spec.operation("onboard")
+        var body = try #require(operation.requestBody?.examples.first?.value.object)
+        var account = try #require(body["account"]?.object)
+        account["limits"] = ["integrations": 0]
+        body["account"] = .object(account)
+        try await expect(409, operation, [:], body: .object(body), key: server.operatorKey)
     }
 
     /// Creating and renaming to a name that another one has.
