@@ -217,7 +217,9 @@ let package = Package(
         ),
         .testTarget(
             name: "APITests",
-            dependencies: ["TestSupport", "TestDatabases", "SQL", "Domain", "Native", "Storage", "Web", "App", "Ingest"],
+            dependencies: [
+                "TestSupport", "TestDatabases", "SQL", "Domain", "Native", "Storage", "Web", "App", "Ingest",
+            ],
             swiftSettings: safe
         ),
         .testTarget(

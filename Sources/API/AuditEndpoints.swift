@@ -1,8 +1,8 @@
 import Domain
 import HTTPTypes
 import Hummingbird
-import Native
 import NIOCore
+import Native
 import Storage
 import Web
 

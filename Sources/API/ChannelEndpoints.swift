@@ -50,7 +50,9 @@ struct ChannelEndpoints {
         if ETag.isCurrent(channel.metadata.version, for: request) {
             return ETag.notModified(channel.metadata.version)
         }
-        return Answer.object(version: channel.metadata.version) { ChannelFields.write(channel, of: context.account.id, &$0) }
+        return Answer.object(version: channel.metadata.version) {
+            ChannelFields.write(channel, of: context.account.id, &$0)
+        }
     }
 
     @Sendable
@@ -73,7 +75,9 @@ struct ChannelEndpoints {
                 if: mutation.precondition,
                 change
             )
-            return Answer.change(version: channel.metadata.version) { ChannelFields.write(channel, of: context.account.id, &$0) }
+            return Answer.change(version: channel.metadata.version) {
+                ChannelFields.write(channel, of: context.account.id, &$0)
+            }
         }
     }
 
@@ -92,7 +96,6 @@ struct ChannelEndpoints {
             return Answer.nothing
         }
     }
-
 }
 
 /// Reads channels from bodies: those of this resource, and those of whole configurations.

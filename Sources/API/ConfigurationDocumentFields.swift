@@ -29,7 +29,11 @@ struct ConfigurationDocumentFields {
         }
         let severityTables = fields.required("severity_tables") { tables($0) }
         guard let channels, let integrations, let severityTables else { return nil }
-        return ConfigurationDocument(channels: channels, integrations: integrations, severityTables: severityTables)
+        return ConfigurationDocument(
+            channels: channels,
+            integrations: integrations,
+            severityTables: severityTables
+        )
     }
 
     private func integration(

@@ -97,7 +97,8 @@ struct ConfigurationEndpoints {
     func listRevisions(_ request: Request, _ context: AccountContext) async throws -> Response {
         let query = Query(request)
         let limit = query.limit()
-        let before = query.read("cursor", "is not a cursor of this list: take next_cursor of the page before") {
+        let before = query.read("cursor", "is not a cursor of this list: take next_cursor of the page before")
+        {
             Cursor.decode($0, AuditKind.self).map { Revision(Int64(truncatingIfNeeded: $0.low)) }
         }
         try query.finish()

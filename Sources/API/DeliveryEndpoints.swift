@@ -56,8 +56,7 @@ struct DeliveryEndpoints {
         object.field("replayed_at", delivery.replayedAt)
     }
 
-    func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter)
-    {
+    func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter) {
         write(detail.delivery, context, &object)
         if let body = detail.body {
             let isText = UTF8Scan.isValidUTF8(body)

@@ -66,7 +66,10 @@ enum DocumentText {
     ) throws {
         count += 1
         guard depth < Limits.jsonDepth, count <= mostValues, writer.bytes.count <= mostBytes else {
-            throw Problem(.tooLarge, "The document is deeper or, with its aliases, larger than this operation takes.")
+            throw Problem(
+                .tooLarge,
+                "The document is deeper or, with its aliases, larger than this operation takes."
+            )
         }
         // `JSONWriter`'s closures do not throw.
         var failure: (any Error)?
@@ -99,7 +102,9 @@ enum DocumentText {
         case "true", "True", "TRUE": writer.value(true)
         case "false", "False", "FALSE": writer.value(false)
         default:
-            let isNumber = text.utf8.first.map { (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E].contains($0) }
+            let isNumber = text.utf8.first.map {
+                (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E].contains($0)
+            }
             if isNumber == true, let number = Int64(text) {
                 writer.value(number)
             } else if isNumber == true, let number = Double(text) {
@@ -198,12 +203,18 @@ private struct BlockYAML {
     }
 
     private mutating func text(_ string: JSONString) {
-        if isPlain(string) { bytes += Array(string.text.utf8) } else { bytes += JSONWriter.encode { $0.value(string) } }
+        if isPlain(string) {
+            bytes += Array(string.text.utf8)
+        } else {
+            bytes += JSONWriter.encode { $0.value(string) }
+        }
     }
 
     private func isPlain(_ string: JSONString) -> Bool {
         let bytes = string.bytes
-        guard let first = bytes.first, bytes.count <= 64, isLetter(first), bytes.last != 0x20 else { return false }
+        guard let first = bytes.first, bytes.count <= 64, isLetter(first), bytes.last != 0x20 else {
+            return false
+        }
         let signs: [UInt8] = [0x20, 0x2D, 0x5F, 0x2E, 0x2F]
         return bytes.allSatisfy { isLetter($0) || (0x30...0x39).contains($0) || signs.contains($0) }
             && !Self.words.contains(string.text.lowercased())

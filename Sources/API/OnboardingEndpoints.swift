@@ -62,7 +62,11 @@ struct OnboardingEndpoints {
         let integration = fields.required("integration") { field in
             field.object { fields in
                 let name = fields.required("name") { $0.name() }
-                return IntegrationEndpoints(store: store).draft(fields, mode: .dedicated(channelID), name: name)
+                return IntegrationEndpoints(store: store).draft(
+                    fields,
+                    mode: .dedicated(channelID),
+                    name: name
+                )
             }
         }
         guard let account, let key, let channel, let integration else { return nil }

@@ -105,10 +105,16 @@ struct ConfigurationApplication {
             guard let present = known[entry.draft.name.foldedKey] else { continue }
             let pointer = "/integrations/" + entry.draft.name.text.pointerPart
             if present.type != entry.draft.type {
-                errors.add(pointer + "/type", "is \(present.type.name) and can't be changed: use another name")
+                errors.add(
+                    pointer + "/type",
+                    "is \(present.type.name) and can't be changed: use another name"
+                )
             }
             if present.mode.name != entry.draft.mode.name {
-                errors.add(pointer + "/mode", "is \(present.mode.name) and can't be changed: use another name")
+                errors.add(
+                    pointer + "/mode",
+                    "is \(present.mode.name) and can't be changed: use another name"
+                )
             }
         }
         guard errors.isEmpty else { throw StoreError.invalid(errors) }

@@ -115,7 +115,11 @@ struct ConfigurationState {
                     let channel = Self.texts(of: state, "channel_id").first
                     return object.field("channel", channel.flatMap { channelNames[$0] })
                 }
-                object.channels("default_channels", Self.texts(of: state, "default_channel_ids"), channelNames)
+                object.channels(
+                    "default_channels",
+                    Self.texts(of: state, "default_channel_ids"),
+                    channelNames
+                )
                 object.array("routes") { list in
                     for route in routes {
                         list.object { object in

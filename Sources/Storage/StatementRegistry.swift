@@ -15,7 +15,8 @@ package enum StatementRegistry {
         + PushWriter.statements + UsageTracker.statements + UsageStore.statements + AccountStore.purges
         + RetentionStore.statements + NotifierStore.statements + NotificationRows.statements
         + NotificationStore.statements
-        + Idempotency.statements + AuditStore.statements + Outbox.statements + HealthAlertStore.statements + AccountLock.statements
+        + Idempotency.statements + AuditStore.statements + Outbox.statements + HealthAlertStore.statements
+        + AccountLock.statements
 
     /// Look-ups of the platform, each with its reason: the key of a call is found by its public id before its account is known; the purge
     /// looks for a deleted account, and then names it; the installation's own row.

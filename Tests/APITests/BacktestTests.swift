@@ -88,7 +88,9 @@ struct BacktestTests {
             #expect(bounded.json["truncated"] == true)
             #expect(bounded.json["changed"] == 0)
             let alerts = try await server.call("listAlerts", scene.path, key: scene.people.bob)
-            #expect(alerts.json["items"]?.array?.allSatisfy { $0["channel_id"]?.string == scene.payments } == true)
+            #expect(
+                alerts.json["items"]?.array?.allSatisfy { $0["channel_id"]?.string == scene.payments } == true
+            )
         }
     }
 

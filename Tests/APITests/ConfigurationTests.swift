@@ -187,15 +187,23 @@ struct ConfigurationTests {
                 try await keep()
             }
             try await done("updateRoute", route(2), ["position": 0])
-            try await done("createRoute", inside, ["position": 1, "conditions": [], "mode": "name_mapping",
-                "name_mapping_label": "team"])
+            try await done(
+                "createRoute",
+                inside,
+                [
+                    "position": 1, "conditions": [], "mode": "name_mapping",
+                    "name_mapping_label": "team",
+                ]
+            )
             try await done("deleteRoute", route(1))
             let list: JSON = [
                 "routes": [
                     ["conditions": [], "channel_ids": [.string(try channel("007")["channel_id"] ?? "")]],
-                    ["id": .string(ids[0]), "name": "kept", "conditions": [],
-                        "channel_ids": [.string(try channel("Payments")["channel_id"] ?? "")]],
-                ],
+                    [
+                        "id": .string(ids[0]), "name": "kept", "conditions": [],
+                        "channel_ids": [.string(try channel("Payments")["channel_id"] ?? "")],
+                    ],
+                ]
             ]
             try await done("replaceRoutes", inside, list)
             try await done("updateChannel", try channel("Payments"), ["name": "Pay", "status": "disabled"])
@@ -279,14 +287,19 @@ struct ConfigurationTests {
         }
     }
 
-    @Test("YAML that stands for too much is refused, and so is what is none", arguments: [
-        ("a: &a [x,x,x,x,x,x,x,x,x]\n"
-            + "b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-            + "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n"
-            + "f: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"
-            + "h: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n", 413),
-        ("channels: [", 400), ("", 400), ("just text", 422),
-    ])
+    @Test(
+        "YAML that stands for too much is refused, and so is what is none",
+        arguments: [
+            (
+                "a: &a [x,x,x,x,x,x,x,x,x]\n"
+                    + "b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
+                    + "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n"
+                    + "f: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"
+                    + "h: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n", 413
+            ),
+            ("channels: [", 400), ("", 400), ("just text", 422),
+        ]
+    )
     func badYAML(text: String, status: Int) async throws {
         try await TestServer.with { server in
             let people = try await People(server)

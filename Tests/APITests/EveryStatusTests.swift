@@ -6,7 +6,11 @@ struct EveryStatusTests {
     /// What no call can bring about in a server that works.
     private static let excuses: [SpecCoverage.Excuse] = [
         .init("getReadiness", 503, because: "the store of a running server would have to break"),
-        .init("replayDeliveries", 409, because: "the same call would have to be under way: see IdempotencyTests"),
+        .init(
+            "replayDeliveries",
+            409,
+            because: "the same call would have to be under way: see IdempotencyTests"
+        ),
         .init("testNotifier", 409, because: "the same call would have to be under way: see IdempotencyTests"),
     ]
 

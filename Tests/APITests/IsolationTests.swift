@@ -96,7 +96,10 @@ struct IsolationTests {
             for operation in server.spec.management where operation.isInAccount {
                 for slot in operation.parameters
                 where slot.location == .query && slot.name.hasSuffix("_id") && slot.name != "external_id" {
-                    let answers = try await [charlie.path[slot.name == "actor_id" ? "api_key_id" : slot.name] ?? "", Unknown.id(slot.name)].asyncMap {
+                    let answers = try await [
+                        charlie.path[slot.name == "actor_id" ? "api_key_id" : slot.name] ?? "",
+                        Unknown.id(slot.name),
+                    ].asyncMap {
                         try await server.call(
                             operation.id,
                             alice.path,

@@ -149,7 +149,9 @@ extension FaultScene.Sent {
             remoteAddress: nil,
             body: body,
             content: {
-                guard case .events(let events) = content else { return .quarantined(.undecodable(.notJSON(""))) }
+                guard case .events(let events) = content else {
+                    return .quarantined(.undecodable(.notJSON("")))
+                }
                 return .events(
                     events.map {
                         PreparedEvent(
