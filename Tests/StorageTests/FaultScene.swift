@@ -118,12 +118,19 @@ struct FaultScene: Sendable {
         ]
     }
 
-    /// A group commit over the installation, and how often it ended the process.
-    static func commit(_ test: TestInstallation) -> (GroupCommit, failStops: Lock<Int>) {
+    /// A group commit over the installation, and how often it ended the process. `patience`: with a database server, where a test is not
+    /// about that.
+    static func commit(
+        _ test: TestInstallation,
+        patience: Duration = GroupCommit.Bounds().work
+    ) -> (GroupCommit, failStops: Lock<Int>) {
         let count = Lock(0)
+        var bounds = GroupCommit.Bounds()
+        bounds.work = patience
         let commit = GroupCommit(
             database: test.database,
             identifiers: test.store.identifiers,
+            bounds: bounds,
             metrics: NOOPMetricsHandler.instance,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { _ in count.withLock { $0 += 1 } }

@@ -66,7 +66,7 @@ struct SourceRulesWriterTests {
     func asked(address: Text?, user: Text, quarantine: Quarantine?) async throws {
         try await TestInstallation.with { test in
             let source = try await Self.source(test)
-            let (commit, _) = FaultScene.commit(test)
+            let (commit, _) = FaultScene.commit(test, patience: .seconds(30))
             let push = try await Self.push(test, source, from: address, user: user)
             try await test.setSource(Self.rules, of: source.integration, in: source.account)
             let stored = try await commit.store(push, arrival: .now)
@@ -86,7 +86,7 @@ struct SourceRulesWriterTests {
     func replay() async throws {
         try await TestInstallation.with { test in
             let source = try await Self.source(test)
-            let (commit, _) = FaultScene.commit(test)
+            let (commit, _) = FaultScene.commit(test, patience: .seconds(30))
             try await test.setSource(Self.rules, of: source.integration, in: source.account)
             let old = try await Self.push(test, source, from: "10.0.0.1", user: "8")
             try await test.setSource(SourceRules(), of: source.integration, in: source.account)

@@ -25,7 +25,7 @@ struct UsageTests {
             let channel = try await test.channel("First", in: account).id
             let integration = try await test.dedicated("Source", to: channel, in: account).id
             source = FaultScene.Source(account: account, integration: integration)
-            commit = FaultScene.commit(test).0
+            commit = FaultScene.commit(test, patience: .seconds(30)).0
             tracker = UsageTracker(database: test.database, logger: Logger(label: "test"))
         }
 
