@@ -97,6 +97,24 @@ package struct Mutation {
         try write(action, resource, revision: nil, before, after, detail)
     }
 
+    /// One of several changes that are recorded together.
+    struct Change {
+        let action: String
+        let resource: String
+        let before: JSONState?
+        let after: JSONState?
+    }
+
+    /// Records many changes of the configuration, in their order, as `record` does each.
+    func record(_ changes: [Change]) throws {
+        guard !changes.isEmpty else { return }
+        let raised = try revision()
+        let rows = changes.map { change in
+            row(change.action, change.resource, revision: raised, change.before, change.after) { _ in }
+        }
+        try connection.batch(Self.audit, rows)
+    }
+
     private func write(
         _ action: String,
         _ resource: String,
@@ -105,34 +123,40 @@ package struct Mutation {
         _ after: JSONState?,
         _ detail: (inout JSONWriter) -> Void
     ) throws {
-        let text = JSONWriter.encode { writer in writer.object { detail(&$0) } }
-        let id: AuditID = identifiers.next()
-        effects.entries.append(
-            AuditEntry(
-                id: id,
-                at: now,
-                actorID: actor.key,
-                actorRole: actor.role,
-                address: actor.address,
-                action: action,
-                resource: resource,
-                requestID: actor.requestID,
-                revision: revision,
-                before: before?.text,
-                after: after?.text,
-                detail: Text(trusted: text),
-                note: effects.note
-            )
+        try connection.run(Self.audit, row(action, resource, revision: revision, before, after, detail))
+    }
+
+    /// The row of an entry, which is noted among the effects.
+    private func row(
+        _ action: String,
+        _ resource: String,
+        revision: Revision?,
+        _ before: JSONState?,
+        _ after: JSONState?,
+        _ detail: (inout JSONWriter) -> Void
+    ) -> [SQLValue] {
+        let entry = AuditEntry(
+            id: identifiers.next(),
+            at: now,
+            actorID: actor.key,
+            actorRole: actor.role,
+            address: actor.address,
+            action: action,
+            resource: resource,
+            requestID: actor.requestID,
+            revision: revision,
+            before: before?.text,
+            after: after?.text,
+            detail: Text(trusted: JSONWriter.encode { writer in writer.object { detail(&$0) } }),
+            note: effects.note
         )
-        try connection.run(
-            Self.audit,
-            [
-                .account(account), .id(id), .time(now), .id(actor.key), .text(actor.role), .text(action),
-                .text(resource), .text(actor.requestID), .text(text), .text(actor.address),
-                revision.map { .integer($0.value) } ?? .null, .text(before?.text), .text(after?.text),
-                .text(effects.note),
-            ]
-        )
+        effects.entries.append(entry)
+        return [
+            .account(account), .id(entry.id), .time(now), .id(actor.key), .text(actor.role), .text(action),
+            .text(resource), .text(actor.requestID), .text(entry.detail), .text(actor.address),
+            revision.map { .integer($0.value) } ?? .null, .text(entry.before), .text(entry.after),
+            .text(entry.note),
+        ]
     }
 }
 

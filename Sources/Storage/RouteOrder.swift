@@ -110,9 +110,12 @@ extension RouteStore {
         _ write: Mutation
     ) throws {
         let stays = Set(new.map(\.route.id))
+        var changes: [Mutation.Change] = []
+        func note(_ action: String, _ id: RouteID, _ before: JSONState?, _ after: JSONState?) {
+            changes.append(.init(action: action, resource: id.description, before: before, after: after))
+        }
         for place in old.indices.reversed() where !stays.contains(old[place].route.id) {
-            let state = old[place].state(of: integration, at: place)
-            try write.record("route.delete", old[place].route.id.description, before: state)
+            note("route.delete", old[place].route.id, old[place].state(of: integration, at: place), nil)
         }
         // From here on the list is the first of the new routes, and after them those of the old ones whose turn has not come.
         let kept = old.filter { stays.contains($0.route.id) }
@@ -121,14 +124,15 @@ extension RouteStore {
         for (place, route) in new.enumerated() {
             let (id, state) = (route.route.id, route.state(of: integration, at: place))
             guard let origin = origins[id] else {
-                try write.record("route.create", id.description, after: state)
+                note("route.create", id, nil, state)
                 continue
             }
             let earlier = place + waiting.takeOut(origin)
             let before = kept[origin].state(of: integration, at: earlier)
             guard before.text != state.text else { continue }
-            try write.record("route.update", id.description, before: before, after: state)
+            note("route.update", id, before, state)
         }
+        try write.record(changes)
     }
 
     /// The version of the list and whether the integration may have routes; nil when there is no such

@@ -242,7 +242,7 @@ struct RouteStoreTests {
         }
     }
 
-    @Test("10,000 routes are replaced in a few seconds")
+    @Test("10,000 routes are replaced and turned round, and it does not take for ever")
     func manyRoutes() async throws {
         try await TestInstallation.with { test in
             let (account, integration, channel) = try await test.sharedIntegration()
@@ -270,7 +270,7 @@ struct RouteStoreTests {
                 in: account,
                 by: test.actor
             )
-            #expect(start.duration(to: .now) < .seconds(20))
+            #expect(start.duration(to: .now) < .seconds(60))
             let page = try await test.store.routes.list(
                 from: 9_990,
                 limit: 200,
