@@ -215,7 +215,7 @@ RULES = [
     (r"/template(/|$)", r"", "templates are compiled"),
     (r"/limits/", r"must be at (least|most)", "one field bounds another"),
     (r"#/query/since$", r"must be (before|at most)", "one parameter bounds another"),
-    (r"/credential$", r"whole: the checksum", "a checksum, and where a push URL leads to"),
+    (r"/credential$", r"", "a checksum, and where a push URL leads to"),
     (r"/expires_at$", r"", "times in the future, or before another"),
     (r"/body$", r"is not base64", "bytes in a text"),
     (r"#/query/cursor", r"", "a cursor is what a list gave"),
