@@ -19,15 +19,17 @@ struct OnboardingEndpoints {
         let channelID = store.identifiers.next(ChannelKind.self)
         let wanted = try mutation.decode { (fields: Fields) -> Draft? in draft(fields, channelID) }
         return try await mutation.perform(store) { change in
-            let account = try store.accounts.insert(wanted.account, change)
+            let account = try part("/account") { try store.accounts.insert(wanted.account, change) }
             let inside = change.on(account.number)
-            let (key, secret) = try store.apiKeys.insert(
-                wanted.key,
-                for: .account(account.number, wanted.role),
-                inside
-            )
-            let channel = try store.channels.insert(wanted.channel, id: channelID, inside)
-            let (report, first) = try store.integrations.insert(wanted.integration, inside)
+            let (key, secret) = try part("/api_key") {
+                try store.apiKeys.insert(wanted.key, for: .account(account.number, wanted.role), inside)
+            }
+            let channel = try part("/channel") {
+                try store.channels.insert(wanted.channel, id: channelID, inside)
+            }
+            let (report, first) = try part("/integration") {
+                try store.integrations.insert(wanted.integration, inside)
+            }
             return Answer.change(.created, location: "/v1/accounts/\(account.id)") { object in
                 object.object("account") { AccountEndpoints(store: store).write(account, &$0) }
                 object.object("api_key") {
@@ -41,6 +43,16 @@ struct OnboardingEndpoints {
                     fields.write(first, isDryRun: mutation.isDryRun, &$0)
                 }
             }
+        }
+    }
+
+    /// Makes one part; what is wrong with it is told where the part stands in the body.
+    private func part<Made>(_ pointer: String, _ body: () throws -> Made) throws -> Made {
+        do {
+            return try body()
+        } catch StoreError.invalid(let errors) {
+            let placed = errors.items.map { FieldError(pointer + $0.pointer, $0.detail) }
+            throw StoreError.invalid(ValidationErrors(placed))
         }
     }
 

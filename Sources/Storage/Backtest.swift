@@ -107,14 +107,7 @@ extension Store {
         since: UnixTime?,
         in account: AccountNumber
     ) async throws -> Backtest {
-        guard let number = try await deliveries.number(of: id, in: account),
-            let snapshot = try await snapshots.snapshot(of: account, now: now),
-            let integration = snapshot.integrations[number],
-            let format = format(of: integration.type)
-        else { throw StoreError.notFound }
-        let routes = try await trialRoutes(draft, integration, in: account)
-        let tables = draft.severityTable.map { [integration.type: $0] } ?? [:]
-        let trial = snapshot.with(severityTables: snapshot.severityTables.merging(tables) { $1 })
+        let trial = try await trial(of: draft, integration: id, in: account)
         var filter = DeliveryStore.Filter()
         filter.integrationID = id
         filter.since = since
@@ -131,24 +124,18 @@ extension Store {
                     result.isCut = true
                     return result
                 }
-                guard let events = try await events(of: delivery, as: format, in: account) else {
+                guard let events = try await events(of: delivery, as: trial.format, in: account) else {
                     result.skipped += 1
                     continue
                 }
                 result.include(delivery)
                 for event in events where !event.isRecovery {
-                    let sides = [(snapshot, nil), (trial, routes)].map { account, routes in
-                        Backtest.Side(
-                            Pipeline.decide(
-                                event,
-                                integration: integration,
-                                account: account,
-                                vocabulary: format.severities,
-                                routes: routes
-                            )
-                        )
-                    }
-                    result.add(event, of: delivery, before: sides[0], after: sides[1])
+                    result.add(
+                        event,
+                        of: delivery,
+                        before: Backtest.Side(trial.presentDecision(on: event)),
+                        after: Backtest.Side(trial.decision(on: event))
+                    )
                 }
             }
             before = page.next

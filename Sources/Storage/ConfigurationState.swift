@@ -72,10 +72,16 @@ struct ConfigurationState {
                 }
             }
         }
-        guard let integration = (place(entry.before) ?? place(entry.after))?.integration else { return }
-        var list = routes[integration] ?? []
-        list.removeAll { $0.id == entry.resource }
-        if let before = entry.before, let position = place(before)?.position {
+        let (old, new) = (place(entry.before), place(entry.after))
+        guard let integration = (old ?? new)?.integration else { return }
+        var list = routes.removeValue(forKey: integration) ?? []
+        if let position = new?.position, list.indices.contains(position), list[position].id == entry.resource
+        {
+            list.remove(at: position)
+        } else {
+            list.removeAll { $0.id == entry.resource }
+        }
+        if let before = entry.before, let position = old?.position {
             list.insert(PlacedState(id: entry.resource, state: before), at: min(position, list.count))
         }
         routes[integration] = list

@@ -24,6 +24,33 @@ package struct Simulation: Sendable {
     }
 }
 
+/// An integration with a draft of its routes or severity table in the place of what is configured.
+struct Trial: Sendable {
+    let integration: IntegrationSnapshot
+    let format: any PushFormat
+    let present: AccountSnapshot
+    fileprivate let drafted: AccountSnapshot
+    /// nil: those that are configured.
+    fileprivate let routes: RouteTable?
+
+    /// By the draft.
+    func decision(on event: DecodedEvent) -> Decision { decide(event, drafted, routes) }
+
+    /// By what is configured.
+    func presentDecision(on event: DecodedEvent) -> Decision { decide(event, present, nil) }
+
+    private func decide(_ event: DecodedEvent, _ account: AccountSnapshot, _ routes: RouteTable?) -> Decision
+    {
+        Pipeline.decide(
+            event,
+            integration: integration,
+            account: account,
+            vocabulary: format.severities,
+            routes: routes
+        )
+    }
+}
+
 extension Store {
     /// Runs `body` through the same functions as a push to `integration`, over the alerts as they are stored now.
     ///
@@ -38,16 +65,10 @@ extension Store {
         in account: AccountNumber
     ) async throws -> Simulation {
         let now = now
-        guard let number = try await deliveries.number(of: id, in: account),
-            let snapshot = try await snapshots.snapshot(of: account, now: now),
-            let integration = snapshot.integrations[number],
-            let format = format(of: integration.type)
-        else { throw StoreError.notFound }
-        let routes = try await trialRoutes(draft, integration, in: account)
-        let tables = draft.severityTable.map { [integration.type: $0] } ?? [:]
-        let trial = snapshot.with(severityTables: snapshot.severityTables.merging(tables) { $1 })
+        let trial = try await trial(of: draft, integration: id, in: account)
+        let integration = trial.integration
         do {
-            guard case .events(let events) = try decode(body, as: format) else {
+            guard case .events(let events) = try decode(body, as: trial.format) else {
                 return Simulation(disposition: .test, reason: nil, results: [])
             }
             if asksSource, let source = integration.source, !source.takes(events) {
@@ -57,19 +78,33 @@ extension Store {
             let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
             var fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
             let results = events.map { event in
-                let decision = Pipeline.decide(
-                    event,
-                    integration: integration,
-                    account: trial,
-                    vocabulary: format.severities,
-                    routes: routes
-                )
-                return result(of: event, decision, integration, at: now, &fold)
+                result(of: event, trial.decision(on: event), integration, at: now, &fold)
             }
             return Simulation(disposition: .accepted, reason: nil, results: results)
         } catch let error as DecodeError {
             return Simulation(disposition: .quarantined, reason: error.reason, results: [])
         }
+    }
+
+    /// What a simulation or a back-test of the draft decides by. Throws `notFound`; `invalid` as `simulate` does.
+    func trial(
+        of draft: Simulation.Draft,
+        integration id: IntegrationID,
+        in account: AccountNumber
+    ) async throws -> Trial {
+        guard let number = try await deliveries.number(of: id, in: account),
+            let snapshot = try await snapshots.snapshot(of: account, now: now),
+            let integration = snapshot.integrations[number],
+            let format = format(of: integration.type)
+        else { throw StoreError.notFound }
+        let tables = draft.severityTable.map { [integration.type: $0] } ?? [:]
+        return Trial(
+            integration: integration,
+            format: format,
+            present: snapshot,
+            drafted: snapshot.with(severityTables: snapshot.severityTables.merging(tables) { $1 }),
+            routes: try await trialRoutes(draft, integration, in: account)
+        )
     }
 
     private func result(
@@ -98,7 +133,7 @@ extension Store {
     }
 
     /// The routes of the draft, checked as if they were to be stored.
-    func trialRoutes(
+    private func trialRoutes(
         _ draft: Simulation.Draft,
         _ integration: IntegrationSnapshot,
         in account: AccountNumber

@@ -87,6 +87,10 @@ struct AuditTests {
             let refused = try await server.call("onboard", body: .object(bad), key: server.operatorKey)
             #expect(refused.status == 422)
             #expect(refused.json["errors"]?[0]?["pointer"] == "/integration/type")
+            bad = try #require(body.object)
+            bad["account"] = ["name": "Example Shop", "limits": ["calls_per_second": 10, "call_burst": 5]]
+            let bounded = try await server.call("onboard", body: .object(bad), key: server.operatorKey)
+            #expect(bounded.json["errors"]?[0]?["pointer"] == "/account/limits/call_burst", "\(bounded.text)")
             #expect(count(try await server.call("listAccounts", key: server.operatorKey)) == before)
         }
     }

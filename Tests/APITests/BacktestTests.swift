@@ -112,7 +112,15 @@ struct BacktestTests {
                     "limit": 2,
                 ]
                 if let cursor { body["cursor"] = cursor }
+                let dry = try await server.call(
+                    "replayDeliveries",
+                    scene.path,
+                    query: [("dry_run", "true")],
+                    body: .object(body),
+                    key: scene.people.erin
+                )
                 let answer = try await scene.call("replayDeliveries", .object(body))
+                #expect(dry.text == answer.text)
                 #expect(answer.status == 200, "\(answer.text)")
                 #expect(answer.json["failures"] == [])
                 replayed += answer.json["replayed"]?.integer ?? 0
