@@ -11,6 +11,8 @@ import Native
 struct JSONRepair {
     private let bytes: [UInt8]
     private var position = 0
+    /// What lies before is in `output`.
+    private var copied = 0
     private var output: [UInt8] = []
     private var isChanged = false
 
@@ -31,44 +33,57 @@ struct JSONRepair {
 
     /// The rewritten body; nil when there is nothing to repair.
     mutating func repaired() -> [UInt8]? {
-        output.reserveCapacity(bytes.count + 64)
         while position < bytes.count {
             switch bytes[position] {
-            case UInt8(ascii: "\""): copyString()
-            case UInt8(ascii: "-"), 0x30...0x39: copyNumber()
-            default: copy(1)
+            case UInt8(ascii: "\""): readString()
+            case UInt8(ascii: "-"), 0x30...0x39: readNumber()
+            default: position += 1
             }
         }
-        return isChanged ? output : nil
+        guard isChanged else { return nil }
+        guard copied > 0 else { return bytes }
+        output += bytes[copied...]
+        return output
     }
 
-    private mutating func copy(_ count: Int) {
-        let end = min(position + count, bytes.count)
-        output += bytes[position..<end]
-        position = end
-    }
-
-    private mutating func copyString() {
-        copy(1)
-        while position < bytes.count {
-            switch bytes[position] {
-            case UInt8(ascii: "\""): return copy(1)
-            case UInt8(ascii: "\\"): copyEscape()
-            default: copy(1)
-            }
-        }
-    }
-
-    private mutating func copyEscape() {
-        guard let unit = codeUnit(at: position) else { return copy(2) }
-        if 0xD800...0xDBFF ~= unit, let next = codeUnit(at: position + 6), 0xDC00...0xDFFF ~= next {
-            return copy(12)
-        }
-        guard 0xD800...0xDFFF ~= unit else { return copy(6) }
-        output += Array("\\ufffd".utf8)
-        position += 6
+    /// Puts `replacement` into the place of the next `count` bytes.
+    private mutating func replace(_ count: Int, with replacement: some Collection<UInt8>) {
+        if copied == 0 { output.reserveCapacity(bytes.count + 64) }
+        output += bytes[copied..<position]
+        output += replacement
+        position += count
+        copied = position
         isChanged = true
     }
+
+    private mutating func readString() {
+        position += 1
+        while position < bytes.count {
+            switch bytes[position] {
+            case UInt8(ascii: "\""):
+                position += 1
+                return
+            case UInt8(ascii: "\\"): readEscape()
+            default: position += 1
+            }
+        }
+    }
+
+    private mutating func readEscape() {
+        guard let unit = codeUnit(at: position) else {
+            position = min(position + 2, bytes.count)
+            return
+        }
+        if 0xD800...0xDBFF ~= unit, let next = codeUnit(at: position + 6), 0xDC00...0xDFFF ~= next {
+            position += 12
+        } else if 0xD800...0xDFFF ~= unit {
+            replace(6, with: JSONRepair.replacementCharacter)
+        } else {
+            position += 6
+        }
+    }
+
+    private static let replacementCharacter = Array("\\ufffd".utf8)
 
     /// The value of `\uXXXX` at `start`.
     private func codeUnit(at start: Int) -> UInt16? {
@@ -77,22 +92,43 @@ struct JSONRepair {
         else {
             return nil
         }
-        let digits = bytes[start + 2..<start + 6]
-        guard digits.allSatisfy({ $0 != UInt8(ascii: "+") && $0 != UInt8(ascii: "-") }) else { return nil }
-        return UInt16(String(decoding: digits, as: UTF8.self), radix: 16)
+        var value: UInt16 = 0
+        for digit in start + 2..<start + 6 {
+            guard let number = JSONRepair.hexadecimal(bytes[digit]) else { return nil }
+            value = value << 4 | number
+        }
+        return value
     }
 
-    private mutating func copyNumber() {
+    private static func hexadecimal(_ digit: UInt8) -> UInt16? {
+        switch digit {
+        case 0x30...0x39: UInt16(digit - 0x30)
+        case 0x41...0x46: UInt16(digit - 0x41 + 10)
+        case 0x61...0x66: UInt16(digit - 0x61 + 10)
+        default: nil
+        }
+    }
+
+    private mutating func readNumber() {
         var end = position
-        let characters = Array("+-.eE0123456789".utf8)
-        while end < bytes.count, characters.contains(bytes[end]) { end += 1 }
+        var exponent: Int?
+        scan: while end < bytes.count {
+            switch bytes[end] {
+            case 0x30...0x39, UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."): break
+            case UInt8(ascii: "e"), UInt8(ascii: "E"): exponent = end
+            default: break scan
+            }
+            end += 1
+        }
+        // So short that a 64-bit type holds it, whatever its digits are: nearly all numbers.
+        let isShort = if let exponent { end - position <= 100 && end - exponent <= 3 } else { end - position <= 18 }
         let text = bytes[position..<end]
-        guard JSONRepair.isNumber(text), JSONRepair.isTooLarge(text) else { return copy(end - position) }
-        output.append(UInt8(ascii: "\""))
-        output += text
-        output.append(UInt8(ascii: "\""))
-        position = end
-        isChanged = true
+        guard !isShort, JSONRepair.isNumber(text), JSONRepair.isTooLarge(text) else {
+            position = end
+            return
+        }
+        let quote = CollectionOfOne(UInt8(ascii: "\""))
+        replace(text.count, with: quote + text + quote)
     }
 
     /// Whether it is a number by JSON's grammar: `-? (0 | [1-9][0-9]*) (\.[0-9]+)? ([eE][+-]?[0-9]+)?`.

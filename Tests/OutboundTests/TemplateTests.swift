@@ -210,7 +210,7 @@ struct TemplateTests {
                 template: template(source)
             ).rendered
             #expect(rendered.text.utf8.count == 100 * 9 * 512)
-            #expect(start.duration(to: .now) < .seconds(1))
+            #expect(start.duration(to: .now) < .seconds(30))
         }
     }
 }

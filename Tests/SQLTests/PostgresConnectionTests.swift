@@ -108,7 +108,7 @@ struct PostgresConnectionTests {
         let connection = PostgresConnection(url: "postgres://nobody@127.0.0.1:1/none", purpose: .reader)
         let start = ContinuousClock.now
         for _ in 0..<1_000 { #expect(kind { _ = try Self.session(connection) } == .unavailable) }
-        #expect(start.duration(to: .now) < .seconds(2))
+        #expect(start.duration(to: .now) < .seconds(30))
     }
 
     @Test("a database that was closed to all is back as soon as it is opened")
@@ -139,12 +139,12 @@ struct PostgresConnectionTests {
         try await withTables { database in
             let store = try database.open()
             let start = ContinuousClock.now
-            let sleep = SQLStatement("SELECT pg_sleep(20)")
+            let sleep = SQLStatement("SELECT pg_sleep(90)")
             let found = try await store.read(.platform) { connection in
                 kind { try connection.forEachRow(sleep, []) { _ throws(SQLError) in true } }
             }
             #expect(found == .busy)
-            #expect(start.duration(to: .now) < .seconds(5))
+            #expect(start.duration(to: .now) < .seconds(45))
             #expect(try await store.read(.platform) { try Self.session($0) } != nil)
             let written = try await store.read(.platform) { connection in
                 kind { try connection.run(Things.insert, Things.row(1)) }
@@ -199,12 +199,12 @@ struct PostgresConnectionTests {
             _ = try Self.session(connection)
             let start = ContinuousClock.now
             connection.allow(.milliseconds(200))
-            let sleep = SQLStatement("SELECT pg_sleep(2)")
+            let sleep = SQLStatement("SELECT pg_sleep(90)")
             #expect(
                 kind { try connection.forEachRow(sleep, []) { _ throws(SQLError) in true } } == .unavailable
             )
             #expect(kind { _ = try Self.session(connection) } == .unavailable)
-            #expect(start.duration(to: .now) < .seconds(1))
+            #expect(start.duration(to: .now) < .seconds(45))
             connection.allow(nil)
             try await Task.sleep(for: .milliseconds(150))
             #expect(try Self.session(connection) != nil)
