@@ -349,7 +349,7 @@ private struct AccountBatch {
 
 extension EventOutcome {
     /// What came of the event besides what had come of it before.
-    fileprivate func without(_ before: [InChannel]) -> EventOutcome {
+    func without(_ before: [InChannel]) -> EventOutcome {
         guard !before.isEmpty else { return self }
         return EventOutcome(channels: channels.filter { !before.contains($0) }, whenEmpty: reasonWhenEmpty)
     }

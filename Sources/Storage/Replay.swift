@@ -70,18 +70,14 @@ extension DeliveryStore {
                 body,
                 integration: detail.delivery.integrationID,
                 draft: Simulation.Draft(routes: nil, severityTable: nil),
-                asksSource: false,
+                replaying: detail.results.map(\.outcome),
                 in: account
             )
         } catch StoreError.notFound {
             throw StoreError.conflict("The integration of this delivery is gone.")
         }
-        var applied = 0
-        for (position, result) in simulation.results.enumerated() {
-            let before = position < detail.results.count ? detail.results[position].outcome.channels : []
-            let known = Set(before.map(\.channelID))
-            applied += result.outcome.channels.count { !known.contains($0.channelID) }
-        }
-        return (Detail(delivery: detail.delivery, body: body, results: simulation.results), applied)
+        guard simulation.disposition == .accepted else { return (detail, 0) }
+        let result = Detail(delivery: detail.delivery, body: body, results: simulation.results)
+        return (result, simulation.applied)
     }
 }

@@ -11,6 +11,8 @@ package struct Simulation: Sendable {
     package let reason: String?
     /// In the order of its events.
     package let results: [EventResult]
+    /// How many (event, channel) pairs would take effect that had none before.
+    package let applied: Int
 
     /// What to try instead of what is configured; nil: what is configured.
     package struct Draft: Sendable {
@@ -54,14 +56,14 @@ struct Trial: Sendable {
 extension Store {
     /// Runs `body` through the same functions as a push to `integration`, over the alerts as they are stored now.
     ///
-    /// `asksSource`: whether the integration's pinned labels are asked, as of a push and not of a replay.
+    /// `earlier`: what came of its events before, for a replay, of which the integration's pinned labels are not asked; nil: for a push.
     ///
     /// Throws `notFound`; `invalid` when the draft has routes and the integration is dedicated, or names what is not there.
     package func simulate(
         _ body: [UInt8],
         integration id: IntegrationID,
         draft: Simulation.Draft,
-        asksSource: Bool = true,
+        replaying earlier: [EventOutcome]? = nil,
         in account: AccountNumber
     ) async throws -> Simulation {
         let now = now
@@ -69,20 +71,25 @@ extension Store {
         let integration = trial.integration
         do {
             guard case .events(let events) = try decode(body, as: trial.format) else {
-                return Simulation(disposition: .test, reason: nil, results: [])
+                return Simulation(disposition: .test, reason: nil, results: [], applied: 0)
             }
-            if asksSource, let source = integration.source, !source.takes(events) {
+            if earlier == nil, let source = integration.source, !source.takes(events) {
                 let reason = Quarantine.pinnedLabel.reason
-                return Simulation(disposition: .quarantined, reason: reason, results: [])
+                return Simulation(disposition: .quarantined, reason: reason, results: [], applied: 0)
             }
             let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
             var fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
-            let results = events.map { event in
-                result(of: event, trial.decision(on: event), integration, at: now, &fold)
+            var applied = 0
+            let results = events.enumerated().map { position, event in
+                let before = earlier.flatMap { position < $0.count ? $0[position].channels : nil } ?? []
+                let decision = trial.decision(on: event)
+                let result = result(of: event, decision, integration, at: now, after: before, &fold)
+                applied += result.outcome.without(before).channels.count { $0.outcome.isEffective }
+                return result
             }
-            return Simulation(disposition: .accepted, reason: nil, results: results)
+            return Simulation(disposition: .accepted, reason: nil, results: results, applied: applied)
         } catch let error as DecodeError {
-            return Simulation(disposition: .quarantined, reason: error.reason, results: [])
+            return Simulation(disposition: .quarantined, reason: error.reason, results: [], applied: 0)
         }
     }
 
@@ -112,6 +119,7 @@ extension Store {
         _ decision: Decision,
         _ integration: IntegrationSnapshot,
         at now: UnixTime,
+        after before: [EventOutcome.InChannel],
         _ fold: inout AlertFold
     ) -> EventResult {
         let outcome = fold.apply(
@@ -120,6 +128,7 @@ extension Store {
             decision: decision,
             integration: integration.id,
             received: now,
+            applied: before,
             newID: { identifiers.next() }
         )
         return EventResult(

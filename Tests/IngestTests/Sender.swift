@@ -74,10 +74,18 @@ struct Sender: Sendable {
         try await server.call("listAlerts", path, key: people.bob).json["items"]?.array ?? []
     }
 
-    /// Replays a delivery; how many (event, channel) pairs took effect.
+    /// Replays a delivery; how many (event, channel) pairs took effect. A dry run before must have said the same.
     func replay(_ id: String) async throws -> Int64? {
         let path = path.merging(["delivery_id": id]) { $1 }
-        return try await server.call("replayDelivery", path, key: people.erin).json["applied"]?.integer
+        let dry = [("dry_run", "true")]
+        let tried = try await server.call("replayDelivery", path, query: dry, key: people.erin).json
+        let done = try await server.call("replayDelivery", path, key: people.erin).json
+        #expect(tried["applied"] == done["applied"])
+        for field in ["outcome", "channel_ids", "severity", "alert_key"] {
+            let fields = [tried, done].map { $0["results"]?.array?.map { $0[field] } }
+            #expect(fields[0] == fields[1], "\(field)")
+        }
+        return done["applied"]?.integer
     }
 
     /// What a push of `body` would come to.
@@ -86,7 +94,7 @@ struct Sender: Sendable {
         return try await server.call("simulate", path, body: draft, key: people.erin).json
     }
 
-    /// Waits, at most 3 s, until the integration shows `count` refusals for `reason`.
+    /// Waits, at most 30 s, until the integration shows `count` refusals for `reason`.
     func expectRefusals(
         _ reason: String,
         _ count: Int64 = 1,
@@ -101,9 +109,9 @@ struct Sender: Sendable {
     }
 }
 
-/// Whether `condition` comes true within 3 s: for what is written lazily.
+/// Whether `condition` comes true within 30 s: for what is written lazily.
 func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
-    let deadline = ContinuousClock.now.advanced(by: .seconds(3))
+    let deadline = ContinuousClock.now.advanced(by: .seconds(30))
     while ContinuousClock.now < deadline {
         if try await condition() { return true }
         try await Task.sleep(for: .milliseconds(50))
