@@ -51,6 +51,9 @@ struct PostgresArguments {
     private var starts: [Int?] = []
     private var lengths: [Int32] = []
 
+    /// Of all values.
+    var byteCount: Int { bytes.count }
+
     /// One value for each of `types`.
     init(_ values: ArraySlice<SQLValue>, _ types: [PostgresType]) throws(SQLError) {
         guard values.count == types.count else { throw Self.mismatch("\(values.count) for \(types.count)") }

@@ -232,12 +232,14 @@ package final class PostgresConnection: SQLConnection {
             for start in stride(from: 0, to: rows.count, by: Self.batchRows) {
                 let range = start..<min(start + Self.batchRows, rows.count)
                 try link.send(form, try PostgresArguments(columnsOf: rows, range, prepared.types))
+                try link.handOver(within: time(limits.wait))
             }
         } else {
             try applyScope(link)
             for start in stride(from: 0, to: rows.values.count, by: rows.columns) {
                 let row = rows.values[start..<start + rows.columns]
                 try link.send(prepared.name, try PostgresArguments(row, prepared.types))
+                try link.handOver(within: time(limits.wait))
             }
         }
         if !isInTransaction { _ = try sync(link) }

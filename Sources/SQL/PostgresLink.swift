@@ -16,6 +16,10 @@ final class PostgresLink {
     private let handle: OpaquePointer
     /// Commands that were sent since the last `sync`.
     private var pending = 0
+    /// Bytes of arguments that were sent and may still lie here.
+    private var unsent = 0
+    /// From about twice as many on libpq begins to send by itself.
+    private static let manyBytes = 4_096
     /// Whether it can't be used any more.
     private(set) var isBroken = false
 
@@ -79,6 +83,24 @@ final class PostgresLink {
             PQsendQueryPrepared(handle, name, count, values, lengths, formats, 1)
         }
         try sent(code)
+        unsent += arguments.byteCount
+    }
+
+    /// Gives the server all of what was sent, once that has many bytes.
+    ///
+    /// - Rule: done behind every command of a batch. Why: libpq sends what has many bytes as it comes and keeps the end of the last command
+    ///   until the next call; to the server that command runs all the time, and may be ended for it.
+    func handOver(within limit: Duration) throws(SQLError) {
+        guard unsent >= Self.manyBytes else { return }
+        unsent = 0
+        let end = ContinuousClock.now.advanced(by: limit)
+        while true {
+            let unsent = PQflush(handle)
+            guard unsent >= 0 else { throw lost() }
+            if unsent == 0 { return }
+            try wait(for: POLLIN | POLLOUT, until: end)
+            guard PQconsumeInput(handle) == 1 else { throw lost() }
+        }
     }
 
     private func sent(_ code: Int32) throws(SQLError) {
@@ -94,7 +116,7 @@ final class PostgresLink {
         var last: PostgresResult?
         var failure: SQLError?
         let count = pending
-        pending = 0
+        (pending, unsent) = (0, 0)
         for _ in 0..<count {
             while let result = try next(until: end) {
                 if result.isFailed {

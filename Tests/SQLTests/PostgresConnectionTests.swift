@@ -211,6 +211,27 @@ struct PostgresConnectionTests {
         }
     }
 
+    @Test("the time that passes behind a large batch before the next call is not the statement's")
+    func pauseBehindBatch() async throws {
+        try await withTables { database in
+            let connection = try database.connection(for: .writer)
+            try connection.execute(script: "SET statement_timeout = 500")
+            let words = SQLValue.text(String(repeating: "w", count: 100))
+            for size in [1_000, 77, 300] {
+                try connection.run(Things.delete, [.integer(0)])
+                try connection.begin()
+                let rows = (1...Int64(size)).map { [.integer($0), .null, .null, words, .null] as [SQLValue] }
+                try connection.batch(Things.insert, rows)
+                for id in 1...200 {
+                    try connection.batch(Things.setEach, [[.integer(Int64(id)), .integer(1), words]])
+                }
+                try await Task.sleep(for: .milliseconds(1_200))
+                try connection.commit()
+                #expect(try Things.ids(connection).count == size)
+            }
+        }
+    }
+
     @Test("a batch larger than what the network holds at once is sent while its answers are read")
     func largeBatch() async throws {
         try await withTables { database in
