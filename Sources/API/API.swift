@@ -27,6 +27,7 @@ package enum API {
         MeEndpoints(store: store).add(to: base)
         OperatorKeyEndpoints(store: store).add(to: base)
         AccountEndpoints(store: store).add(to: base)
+        DeletionEndpoints(store: store).add(to: base)
         OnboardingEndpoints(store: store).add(to: base)
         AuditEndpoints(store: store).add(to: base)
 

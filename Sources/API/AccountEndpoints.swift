@@ -97,8 +97,10 @@ struct AccountEndpoints {
         guard context.caller.isOperator else { throw Problem(.forbidden, "This needs an operator key.") }
         let mutation = try await MutationRequest(request, context)
         return try await mutation.perform(store) { change in
-            try store.accounts.delete(if: mutation.precondition, change)
-            return Answer.nothing
+            let deletion = try store.accounts.delete(if: mutation.precondition, change)
+            return Answer.change(.accepted, location: "/v1/deletions/\(deletion.account)") {
+                DeletionEndpoints.write(deletion, &$0)
+            }
         }
     }
 

@@ -28,7 +28,7 @@ package enum ResourceKind: String, CaseIterable, Sendable {
 
     /// Words of paths that are of a kind of another name.
     private static let otherWords: [Substring: ResourceKind] = [
-        "backtest": .simulate, "onboarding": .accounts,
+        "backtest": .simulate, "deletions": .accounts, "onboarding": .accounts,
     ]
 
     /// The kind of the operations on a path of openapi.yaml: the last of its words that names one. Nil when none does.

@@ -121,7 +121,8 @@ struct JSONRepair {
             end += 1
         }
         // So short that a 64-bit type holds it, whatever its digits are: nearly all numbers.
-        let isShort = if let exponent { end - position <= 100 && end - exponent <= 3 } else { end - position <= 18 }
+        let isShort =
+            if let exponent { end - position <= 100 && end - exponent <= 3 } else { end - position <= 18 }
         let text = bytes[position..<end]
         guard !isShort, JSONRepair.isNumber(text), JSONRepair.isTooLarge(text) else {
             position = end

@@ -181,8 +181,8 @@ package struct AccountStore: Sendable {
     }
 
     /// Deletes the account of the mutation: from now on it is not found, its keys do not authenticate and its pushes are refused. What it
-    /// holds goes in the background: `purgeDeleted`. Throws `notFound`, `preconditionFailed`.
-    package func delete(if precondition: Precondition, _ write: Mutation) throws {
+    /// holds goes in the background: `DeletionStore.purge`. Throws `notFound`, `preconditionFailed`.
+    package func delete(if precondition: Precondition, _ write: Mutation) throws -> Deletion {
         let account = try Self.find(write.account, on: write.connection)
         try precondition.check(account.metadata.version)
         let key: [SQLValue] = [.account(write.account), .time(write.now)]
@@ -193,9 +193,12 @@ package struct AccountStore: Sendable {
         write.effects.revisions[write.account] = revision
         try write.connection.announce(Announcement.configuration(write.account, revision).text)
         write.connection.enter(.platform)
+        let deletion = Deletion(of: account, by: write.actor, at: write.now)
+        try DeletionStore.insert(deletion, of: account.number, on: write.connection)
         for record in [write, write.on(.installation)] {
             try record.note("account.delete", account.id.description, before: account.state)
         }
+        return deletion
     }
 
     /// Throws `notFound` unless there is such an account and it is not deleted.

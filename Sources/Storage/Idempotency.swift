@@ -43,7 +43,7 @@ package struct Call: Sendable {
 ///
 /// - Rule: a call finds the answer, or takes effect and leaves one, in one transaction that holds the account. Why: two that come at once
 ///   run one after the other, on whatever nodes. Otherwise: both find nothing.
-/// - Answers are sealed: some carry a secret.
+/// - Answers are sealed: some carry a secret. `RetentionStore.purgeAnswers` removes the old ones.
 package enum Idempotency {
     /// What a key stands for.
     package struct Claim: Sendable {
@@ -69,8 +69,6 @@ package enum Idempotency {
     package static let keptFor: Int64 = 86_400
     /// For how long a call outside of the store may be under way before it counts as lost, in seconds.
     static let underWayFor: Int64 = 60
-    /// How many old answers a new one removes, at most.
-    private static let swept = 20
 
     static let find = SQLStatement(
         """
@@ -85,14 +83,8 @@ package enum Idempotency {
         """
     )
     static let forget = SQLStatement("DELETE FROM idempotency_keys WHERE account_id = $1 AND scope = $2")
-    static let sweep = SQLStatement(
-        """
-        DELETE FROM idempotency_keys WHERE account_id = $1 AND scope IN (
-            SELECT scope FROM idempotency_keys WHERE account_id = $1 AND created_at < $2 ORDER BY created_at LIMIT $3)
-        """
-    )
 
-    static let statements = [find, put, forget, sweep]
+    static let statements = [find, put, forget]
 
     /// The answer that the same call got; nil: it is new. Throws `keyReused` when the key stands for another call, and `stillRunning`.
     static func answer(to claim: Claim, _ seal: AccountSeal, _ write: Mutation) throws -> RecordedAnswer? {
@@ -126,8 +118,6 @@ package enum Idempotency {
         _ write: Mutation
     ) throws {
         let account = SQLValue.account(write.account)
-        let oldest = SQLValue.time(write.now.adding(seconds: -keptFor))
-        try write.connection.run(sweep, [account, oldest, .int(swept)])
         let sealed = answer.map { SQLValue.blob(seal.seal(encode($0), context: context(claim))) }
         try write.connection.run(
             put,

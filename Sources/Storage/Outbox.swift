@@ -79,7 +79,7 @@ package struct Outbox: Sendable {
     static let failing = SQLStatement(
         """
         INSERT INTO notifier_states (account_id, notifier_id, failing_since, last_failure, last_failure_at)
-        VALUES ($1, $2, $3, $4, $3)
+        SELECT $1::BIGINT, n.id, $3::BIGINT, $4::TEXT, $3::BIGINT FROM notifiers n WHERE n.account_id = $1 AND n.id = $2
         ON CONFLICT (account_id, notifier_id) DO UPDATE SET
             failing_since = COALESCE(notifier_states.failing_since, excluded.failing_since),
             last_failure = excluded.last_failure, last_failure_at = excluded.last_failure_at
@@ -87,13 +87,16 @@ package struct Outbox: Sendable {
     )
     static let working = SQLStatement(
         """
-        INSERT INTO notifier_states (account_id, notifier_id, last_sent_at) VALUES ($1, $2, $3)
+        INSERT INTO notifier_states (account_id, notifier_id, last_sent_at)
+        SELECT $1::BIGINT, n.id, $3::BIGINT FROM notifiers n WHERE n.account_id = $1 AND n.id = $2
         ON CONFLICT (account_id, notifier_id) DO UPDATE SET failing_since = NULL, last_sent_at = excluded.last_sent_at
         """
     )
+    /// Also for a notifier that is gone, so that somebody gives its queue up; not for an account that is deleted: it would stay for ever.
     static let addState = SQLStatement(
         """
-        INSERT INTO notifier_states (account_id, notifier_id) VALUES ($1, $2)
+        INSERT INTO notifier_states (account_id, notifier_id)
+        SELECT a.account_id, $2::BYTEA FROM accounts a WHERE a.account_id = $1 AND a.deleted_at IS NULL
         ON CONFLICT (account_id, notifier_id) DO NOTHING
         """
     )

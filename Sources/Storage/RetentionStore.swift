@@ -9,7 +9,7 @@ import SQL
 /// - Deliveries without a body are an account's first ones, up to `account_usage.bodies_purged_to`: they are not looked at again.
 /// - Usage is kept as long as the audit, by whole days.
 /// - A look that finds nothing due costs eight searches of an index for each account, on a reading connection; the writer is left alone.
-/// - Not here: deleted accounts, which `AccountStore.purgeDeleted` empties, and the installation's own audit, which stays.
+/// - Not here: deleted accounts, which `DeletionStore` empties, and the installation's own audit, which stays.
 package struct RetentionStore: Sendable {
     let store: Store
 
@@ -92,6 +92,14 @@ package struct RetentionStore: Sendable {
         """
     )
 
+    /// Of whatever account, the installation's own calls among them.
+    static let deleteAnswers = SQLStatement(
+        """
+        DELETE FROM idempotency_keys WHERE (account_id, scope) IN (
+            SELECT account_id, scope FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)
+        """
+    )
+
     static let statements = [
         look, deleteEvents, deleteDeliveries, purgedTo, bodies, clearBodies, notePurged, deleteAlerts,
         deleteNotifications, deleteAudit, freeUsage, deleteUsage, deleteRefusalUsage,
@@ -101,9 +109,9 @@ package struct RetentionStore: Sendable {
     private static let lowest = DeliveryID(high: 0, low: 0)
 
     /// What goes separately, in this order: a notification before the event that has its texts, an event before the delivery that has its
-    /// trace.
+    /// trace. `answers`, to idempotency keys, are never due of an account: `purgeAnswers`.
     package enum Kind: String, Sendable, CaseIterable {
-        case notifications, events, deliveries, bodies, alerts, audit, usage
+        case notifications, events, deliveries, bodies, alerts, audit, usage, answers
     }
 
     /// What is due of one account.
@@ -145,6 +153,16 @@ package struct RetentionStore: Sendable {
                 return true
             }
             return Look(due: due, next: count < limit ? nil : last)
+        }
+    }
+
+    /// Removes at most `limit` answers that no call is given any more at `now`. Answers how many went, and how long the writer was busy.
+    package func purgeAnswers(limit: Int, at now: UnixTime) async throws -> (count: Int, work: Duration) {
+        let oldest = SQLValue.time(now.adding(seconds: -Idempotency.keptFor))
+        return try await store.database.transaction(.platform) { connection in
+            let start = ContinuousClock.now
+            let count = try connection.run(Self.deleteAnswers, [oldest, .int(limit)])
+            return (count, start.duration(to: .now))
         }
     }
 
@@ -215,6 +233,7 @@ package struct RetentionStore: Sendable {
             let days = try connection.run(deleteUsage, [key, day, count])
             guard days < limit else { return days }
             return days + (try connection.run(deleteRefusalUsage, [key, day, .int(limit - days)]))
+        case .answers: return 0
         }
     }
 

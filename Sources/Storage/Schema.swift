@@ -17,6 +17,7 @@ package enum Schema {
         migration(5, changes, server: wall(around: "idempotency_keys")),
         migration(6, sourcesAndUsage, server: serverUsage),
         migration(7, limits),
+        migration(8, deletions, server: deletionTables.map { wall(around: $0) }.joined()),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
@@ -31,6 +32,9 @@ package enum Schema {
         "events", "alerts",
         "account_usage", "notifiers", "notifier_states", "notifications",
     ]
+
+    /// The operator's: what was removed of deleted accounts.
+    private static let deletionTables = ["account_deletions", "account_deletion_counts"]
 
     private static let metadata = """
         external_id TEXT, labels TEXT NOT NULL, version BIGINT NOT NULL,
@@ -227,6 +231,23 @@ package enum Schema {
         ALTER TABLE accounts ADD COLUMN channel_limit BIGINT NOT NULL DEFAULT 10000;
         ALTER TABLE accounts ADD COLUMN integration_limit BIGINT NOT NULL DEFAULT 10000;
         ALTER TABLE accounts ADD COLUMN route_limit BIGINT NOT NULL DEFAULT 10000;
+        """
+
+    /// What became of deleted accounts; `row_count` is how many rows of a table were removed. Answers to idempotency keys go by their age, of
+    /// whatever account.
+    private static let deletions = """
+        CREATE TABLE account_deletions (
+            account_id BIGINT NOT NULL PRIMARY KEY REFERENCES accounts (account_id), id BYTEA NOT NULL UNIQUE,
+            requested_at BIGINT NOT NULL, requested_by BYTEA, stored_bytes BIGINT NOT NULL, finished_at BIGINT);
+        CREATE INDEX account_deletions_running ON account_deletions (account_id) WHERE finished_at IS NULL;
+        CREATE TABLE account_deletion_counts (
+            account_id BIGINT NOT NULL REFERENCES accounts (account_id), table_name TEXT NOT NULL, row_count BIGINT NOT NULL,
+            PRIMARY KEY (account_id, table_name));
+        INSERT INTO account_deletions (account_id, id, requested_at, stored_bytes)
+            SELECT a.account_id, a.id, a.deleted_at, COALESCE(u.stored_bytes, 0)
+            FROM accounts a LEFT JOIN account_usage u ON u.account_id = a.account_id WHERE a.deleted_at IS NOT NULL;
+        DROP INDEX idempotency_keys_by_age;
+        CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
         """
 
     // MARK: Server

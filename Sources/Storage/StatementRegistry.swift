@@ -12,19 +12,19 @@ package enum StatementRegistry {
         + RouteStore.orderStatements + SeverityTableStore.statements + SnapshotLoader.statements
         + SteadyRead.statements
         + DeliveryStore.statements + EventStore.statements + AlertStore.statements + AlertRows.statements
-        + PushWriter.statements + UsageTracker.statements + UsageStore.statements + AccountStore.purges
+        + PushWriter.statements + UsageTracker.statements + UsageStore.statements + DeletionStore.purges
         + RetentionStore.statements + NotifierStore.statements + NotificationRows.statements
         + NotificationStore.statements
         + Idempotency.statements + AuditStore.statements + Outbox.statements + HealthAlertStore.statements
         + AccountLock.statements
 
-    /// Look-ups of the platform, each with its reason: the key of a call is found by its public id before its account is known; the purge
-    /// looks for a deleted account, and then names it; the installation's own row.
+    /// Look-ups of the platform, each with its reason: the key of a call is found by its public id before its account is known; deletions
+    /// are the operator's, and answers to idempotency keys go by their age; the installation's own row.
     package static let platform: [SQLStatement] =
-        APIKeyStore.platformStatements + [AccountStore.nextDeleted, AccountStore.blank]
+        APIKeyStore.platformStatements + DeletionStore.platformStatements
         + Deployment.statements + [StoreProbe.touch] + Outbox.platformStatements
         + HealthAlertStore.platformStatements + AccountLock.platformStatements + WorkerLease.statements
-        + NodeWatch.statements
+        + NodeWatch.statements + [RetentionStore.deleteAnswers]
 
     /// The forms that statements over many keys have on a server; the ones above are those of the embedded engine.
     package static let server: [SQLStatement] = [PushWriter.stored, AlertRows.newest, NodeWatch.revisions]

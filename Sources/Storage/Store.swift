@@ -38,6 +38,7 @@ package struct Store: Sendable {
     }
 
     package var accounts: AccountStore { AccountStore(store: self) }
+    package var deletions: DeletionStore { DeletionStore(store: self) }
     package var apiKeys: APIKeyStore { APIKeyStore(store: self) }
     package var credentials: CredentialStore { CredentialStore(store: self) }
     package var channels: ChannelStore { ChannelStore(store: self) }

@@ -3,9 +3,9 @@ import Logging
 import ServiceLifecycle
 import Storage
 
-/// Removes what deleted accounts left behind, in batches so small that no push notices.
+/// Removes what deleted accounts left behind, in batches and with pauses that no push notices (`PurgePace`).
 package struct AccountPurger: Service {
-    private static let batch = 500
+    private static let interval = Duration.seconds(2)
     private let store: Store
     private let lease: WorkerLease
     private let logger: Logger
@@ -19,20 +19,28 @@ package struct AccountPurger: Service {
 
     package func run() async throws {
         await cancelWhenGracefulShutdown {
+            var pace = PurgePace()
             while !Task.isCancelled {
-                let removed = await purge()
-                try? await Task.sleep(for: removed == 0 ? .seconds(5) : .milliseconds(20))
+                let pause = await purge(&pace)
+                try? await Task.sleep(for: pause)
             }
         }
     }
 
-    private func purge() async -> Int {
+    /// One transaction; answers how long to rest.
+    private func purge(_ pace: inout PurgePace) async -> Duration {
         do {
-            guard try await lease.hold() else { return 0 }
-            return try await store.accounts.purgeDeleted(limit: Self.batch)
+            guard try await lease.hold() else { return Self.interval }
+            let start = ContinuousClock.now
+            let batch = try await store.deletions.purge(limit: pace.limit)
+            if batch.isIdle { return Self.interval }
+            if let account = batch.finished {
+                logger.info("nothing is left of a deleted account", metadata: ["account_id": "\(account)"])
+            }
+            return pace.pause(after: batch.work, in: start.duration(to: .now))
         } catch {
             logger.warning("a deleted account could not be purged", metadata: ["cause": "\(error)"])
-            return 0
+            return Self.interval
         }
     }
 }

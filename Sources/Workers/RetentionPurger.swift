@@ -7,9 +7,7 @@ import Storage
 /// Removes what accounts keep no longer: looks at all of them once a minute, and takes away what is due in small transactions with pauses
 /// in between, so that pushes go first.
 ///
-/// - Rule: a batch grows and shrinks so that it keeps the writer for about `workGoal`. Why: a push that comes then waits for it.
-/// - Rule: after a batch comes a pause of `pauseFactor` times what it took, waiting for the writer included. Why: when the writer or the disk
-///   is slow or has much to do, purging takes a fixed share of them and no more.
+/// - Rule: batches and the pauses after them go by `PurgePace`.
 /// - Rule: the accounts of one look take turns, batch by batch, and are left after `turn`, even when there is more. Why: one account with
 ///   a long history to remove must not hold up the others.
 package struct RetentionPurger: Service {
@@ -18,10 +16,6 @@ package struct RetentionPurger: Service {
     private static let interval = Duration.seconds(60)
     private static let turn = Duration.seconds(20)
     private static let accountsPerLook = 200
-    private static let workGoal = Duration.milliseconds(1)
-    private static let pauseFactor = 8
-    private static let pauses = Duration.milliseconds(5)...Duration.seconds(1)
-    private static let batch = 10...200
 
     private let store: Store
     private let lease: WorkerLease
@@ -69,7 +63,7 @@ package struct RetentionPurger: Service {
     /// Goes through all accounts once. Answers whether nothing that was due at its beginning is left.
     package func sweep() async -> Bool {
         let now = presentTime()
-        var isDone = true
+        var isDone = await purgeAnswers(at: now)
         var account: AccountNumber? = .installation
         while let after = account, !Task.isCancelled {
             do {
@@ -85,6 +79,30 @@ package struct RetentionPurger: Service {
             }
         }
         return isDone
+    }
+
+    /// Removes answers that nobody is given any more; whether none is left.
+    private func purgeAnswers(at now: UnixTime) async -> Bool {
+        let end = ContinuousClock.now.advanced(by: Self.turn)
+        var pace = PurgePace()
+        do {
+            guard try await lease.hold() else { return true }
+            while !Task.isCancelled, ContinuousClock.now < end {
+                let start = ContinuousClock.now
+                let limit = pace.limit
+                let (count, work) = try await store.retention.purgeAnswers(limit: limit, at: now)
+                counters[.answers]?.increment(by: count)
+                if count < limit { return true }
+                try? await Task.sleep(for: pace.pause(after: work, in: start.duration(to: .now)))
+            }
+        } catch {
+            logger.warning(
+                "old answers to idempotency keys could not be purged",
+                metadata: ["cause": "\(error)"]
+            )
+            return true
+        }
+        return false
     }
 
     /// The time by which retention counts. Says once when that is not the clock's.
@@ -108,23 +126,15 @@ package struct RetentionPurger: Service {
     /// Purges what is due of some accounts; whether nothing is left.
     private func purge(_ due: [RetentionStore.Due]) async throws -> Bool {
         let end = ContinuousClock.now.advanced(by: Self.turn)
-        var (due, limit) = (due, Self.batch.upperBound / 2)
+        var (due, pace) = (due, PurgePace())
         while !due.isEmpty {
             if Task.isCancelled || ContinuousClock.now > end { return false }
             let start = ContinuousClock.now
-            let batch = try await store.retention.purge(due, limit: limit)
+            let batch = try await store.retention.purge(due, limit: pace.limit)
             due = batch.rest
             for (kind, count) in batch.counts { counters[kind]?.increment(by: count) }
-            limit = Self.limit(after: batch, of: limit)
-            let pause = start.duration(to: .now) * Self.pauseFactor
-            try? await Task.sleep(for: min(max(pause, Self.pauses.lowerBound), Self.pauses.upperBound))
+            try? await Task.sleep(for: pace.pause(after: batch.work, in: start.duration(to: .now)))
         }
         return true
-    }
-
-    /// How many rows the next batch may touch.
-    private static func limit(after batch: RetentionStore.Batch, of limit: Int) -> Int {
-        let next = batch.work > workGoal ? limit / 2 : batch.work < workGoal / 2 ? limit + limit / 4 : limit
-        return min(max(next, Self.batch.lowerBound), Self.batch.upperBound)
     }
 }

@@ -13,6 +13,8 @@ struct Estate: Sendable {
     /// Values of the path parameters. `integration_id` is the shared integration.
     let path: [String: String]
     let operatorKeyID: String
+    /// An account that was deleted.
+    let deletedID: String
     /// The second channel; the first is in `path`.
     let search: String
     /// A channel that nothing names.
@@ -47,6 +49,7 @@ struct Estate: Sendable {
         path["notification_id"] = try await maker.deadNotification(path, key: viewer)
         path["digest_id"] = path["notification_id"]
         operatorKeyID = try await maker.operatorKey()
+        deletedID = try await maker.deletedAccount()
         let revisions = try await server.call("listRevisions", path, key: viewer)
         path["revision"] = try #require(revisions.json["items"]?[0]?["revision"]).description
         self.path = path
@@ -56,6 +59,7 @@ struct Estate: Sendable {
     func path(of operation: Spec.Operation) -> [String: String] {
         var values = path
         if operation.path.hasPrefix("/v1/operator-keys") { values["api_key_id"] = operatorKeyID }
+        values["deleted_account_id"] = deletedID
         values["token"] = shared.url.split(separator: "/").last.map { String($0) }
         return values
     }
@@ -121,6 +125,13 @@ private struct EstateMaker {
 
     func account() async throws -> String {
         try id(try await create("createAccount", [:], ["name": .string(owner)]))
+    }
+
+    func deletedAccount() async throws -> String {
+        let id = try id(try await create("createAccount", [:], ["name": .string("Gone, \(owner)")]))
+        let answer = try await server.call("deleteAccount", ["account_id": id], key: server.operatorKey)
+        #expect(answer.status == 202)
+        return id
     }
 
     func key(_ role: String, _ account: String) async throws -> (id: String, secret: String) {

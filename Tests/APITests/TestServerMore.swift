@@ -43,6 +43,11 @@ extension TestServer {
         try await store.outbox.write([work])
     }
 
+    /// Removes all that deleted accounts hold.
+    func purgeDeleted() async throws {
+        while try await !store.deletions.purge(limit: 1_000).isIdle {}
+    }
+
     /// What `read` answers once it fits `isDone`; fails after 40 s.
     func eventually<Value: Sendable>(
         _ what: String,
@@ -74,6 +79,6 @@ extension Spec {
 }
 
 extension Spec.Operation {
-    /// Whether its path names an account.
-    var isInAccount: Bool { pathParameterNames.contains("account_id") }
+    /// Whether it is about what an account holds.
+    var isInAccount: Bool { path.hasPrefix("/v1/accounts/{account_id}") }
 }

@@ -10,6 +10,7 @@ struct ResourceKindTests {
             ("/v1/operator-keys/{api_key_id}/rotate", .operatorKeys),
             ("/v1/accounts", .accounts), ("/v1/accounts/{account_id}", .account),
             ("/v1/accounts/{account_id}/suspend", .account),
+            ("/v1/deletions", .accounts), ("/v1/deletions/{deleted_account_id}", .accounts),
             ("/v1/accounts/{account_id}/channels", .channels),
             ("/v1/accounts/{account_id}/channels/{channel_id}/notifiers/{notifier_id}/test", .notifiers),
             ("/v1/accounts/{account_id}/integrations/{integration_id}", .integrations),

@@ -132,11 +132,12 @@ struct ConfigurationFaultTests {
             try await test.store.accounts.delete(scene.many.account, if: .none, by: test.actor)
         },
         Change("account purge, one batch of several") { test, _ in
-            _ = try await test.store.accounts.purgeDeleted(limit: 3)
+            _ = try await test.store.deletions.purge(limit: 3)
         },
         Change("account purge, all at once") { test, _ in
-            _ = try await test.store.accounts.purgeDeleted(limit: 1_000)
+            _ = try await test.store.deletions.purge(limit: 1_000)
         },
+        Change("account purge, the end") { test, _ in _ = try await test.store.deletions.purge(limit: 3) },
         Change("API key create") { test, scene in _ = try await test.key("New", in: scene.many.account) },
         Change("alert close") { test, scene in
             let page = PageRequest<AlertKind>(limit: 200, before: nil)

@@ -283,7 +283,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("the record of deleted accounts and of the installation stays")
+    @Test("the record of the installation stays; that of a deleted account is left to its deletion")
     func audit() async throws {
         try await TestInstallation.with { test in
             let scene = try await Scene(test)
@@ -298,6 +298,32 @@ struct RetentionTests {
             #expect(try await test.count("audit", .installation) == before.installation)
             #expect(before.own > 0)
             #expect(before.installation > 0)
+        }
+    }
+
+    @Test("answers to idempotency keys go after a day, of accounts that call no more and of the operator, too")
+    func answers() async throws {
+        try await TestInstallation.with { test in
+            let accounts = [try await test.account(), try await test.account(), .installation]
+            let caller: APIKeyID = test.store.identifiers.next()
+            func call(_ key: String, on account: AccountNumber) async throws {
+                let claim = Idempotency.Claim(key: key, caller: caller, target: "POST /x", content: [])
+                _ = try await test.store.perform(Call(actor: test.actor, claim: claim), on: account) { _ in
+                    RecordedAnswer(status: 201, version: nil, location: nil, body: Array("{}".utf8))
+                }
+            }
+            for account in accounts {
+                for number in 0..<3 { try await call("old \(number)", on: account) }
+            }
+            test.advance(seconds: Self.day - 60)
+            try await call("young", on: accounts[0])
+            #expect(try await test.store.retention.purgeAnswers(limit: 100, at: test.now).count == 0)
+            test.advance(seconds: 120)
+            #expect(try await test.store.retention.purgeAnswers(limit: 2, at: test.now).count == 2)
+            _ = await purger(test, known: test.store.now).sweep()
+            var left: [Int64] = []
+            for account in accounts { left.append(try await test.count("idempotency_keys", account)) }
+            #expect(left == [1, 0, 0])
         }
     }
 

@@ -16,7 +16,12 @@ extension AccountStore {
         try await store.change(account, by: actor) { try update(patch, if: precondition, $0) }
     }
 
-    func delete(_ account: AccountNumber, if precondition: Precondition, by actor: Actor) async throws {
+    @discardableResult
+    func delete(
+        _ account: AccountNumber,
+        if precondition: Precondition,
+        by actor: Actor
+    ) async throws -> Deletion {
         try await store.change(account, by: actor) { try delete(if: precondition, $0) }
     }
 }

@@ -189,7 +189,7 @@ struct UsageTests {
                 await scene.tracker.flush()
             }
             try await test.store.accounts.delete(scene.account, if: .none, by: test.actor)
-            while try await test.store.accounts.purgeDeleted(limit: 100) > 0 {}
+            while try await !test.store.deletions.purge(limit: 100).isIdle {}
             scene.refuse(.accountSuspended)
             await scene.tracker.flush()
             #expect(try await test.count("usage_days", scene.account) == 0)
