@@ -301,7 +301,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("answers to idempotency keys go after a day, of accounts that call no more and of the operator, too")
+    @Test("answers to idempotency keys go after a day, also of who calls no more")
     func answers() async throws {
         try await TestInstallation.with { test in
             let accounts = [try await test.account(), try await test.account(), .installation]
