@@ -106,6 +106,7 @@ package final class Database: Sendable {
     /// more when the connection turns out to be lost before the commit.
     package func transaction<Result: Sendable>(
         _ scope: SQLScope,
+        _ durability: SQLDurability = .synced,
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
         try await write(scope) { connection in
@@ -113,7 +114,7 @@ package final class Database: Sendable {
             let start = ContinuousClock.now
             while true {
                 do {
-                    return try connection.transaction {
+                    return try connection.transaction(durability) {
                         connection.enter(scope)
                         return try body(connection)
                     }

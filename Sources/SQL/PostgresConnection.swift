@@ -2,7 +2,7 @@
 
 /// A connection to a PostgreSQL database, which is made when it is first used and again when it was lost.
 ///
-/// - Rule: `synchronous_commit` is on, or stronger. Why: a commit that returns must survive a power cut. Otherwise: acknowledged pushes
+/// - Rule: `synchronous_commit` is on, or stronger, but for transactions that are synced later. Why: a commit that returns must survive a power cut. Otherwise: acknowledged pushes
 ///   are lost.
 /// - Rule: what is lost while a commit is on its way is `inDoubt`, even when the server said that it shuts down. Why: a server ends a session
 ///   also between the commit and its answer. Otherwise: what is there would be written twice.
@@ -286,11 +286,12 @@ package final class PostgresConnection: SQLConnection {
 
     // MARK: Transactions
 
-    package func begin() throws(SQLError) {
+    package func begin(_ durability: SQLDurability) throws(SQLError) {
         let link = try session()
         try forgetPlans(link)
         try link.send("BEGIN")
         isInTransaction = true
+        if durability == .later { try link.send("SET LOCAL synchronous_commit = off") }
     }
 
     package func commit() throws(SQLError) {

@@ -34,8 +34,8 @@ package protocol SQLConnection: AnyObject {
     func execute(script: String) throws(SQLError)
 
     /// Begins a transaction that may write.
-    func begin() throws(SQLError)
-    /// Makes the transaction durable: when it returns, what was written survives a power cut.
+    func begin(_ durability: SQLDurability) throws(SQLError)
+    /// Ends the transaction; when it returns, what was written survives what its durability says.
     func commit() throws(SQLError)
     /// Takes the transaction back. Never fails: a connection that can't is broken and says so at its next use.
     func rollback()
@@ -50,6 +50,15 @@ package protocol SQLConnection: AnyObject {
 
     /// Housekeeping between transactions, never inside one.
     func maintain() throws(SQLError)
+}
+
+/// What a committed transaction survives.
+package enum SQLDurability: Sendable {
+    /// A power cut from the moment on at which the commit returns.
+    case synced
+    /// The end of the process; a power cut only once a later transaction is synced, which takes this one along. For what nobody was told
+    /// of, and what is done again where it was lost: its commit does not wait for the disk, nor let others wait.
+    case later
 }
 
 /// An engine.
@@ -111,11 +120,17 @@ extension SQLConnection {
         return result
     }
 
+    /// Begins a transaction that may write and is synced.
+    package func begin() throws(SQLError) { try begin(.synced) }
+
     /// Runs `body` in a transaction: committed when it returns, taken back when it throws.
-    package func transaction<Result>(_ body: () throws -> Result) throws -> Result {
+    package func transaction<Result>(
+        _ durability: SQLDurability = .synced,
+        _ body: () throws -> Result
+    ) throws -> Result {
         do {
             // In here, so that one that fails after it took effect leaves nothing open.
-            try begin()
+            try begin(durability)
             let result = try body()
             try commit()
             return result

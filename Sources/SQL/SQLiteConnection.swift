@@ -5,7 +5,8 @@ import CSQLite
 /// - Rule: exactly one connection of a process writes and checkpoints; the others only read.
 ///   Why: SQLite before 3.51.3 can corrupt the log when one connection commits while another checkpoints.
 ///   Otherwise: a damaged database. So automatic checkpoints are off everywhere, and closing a reader never checkpoints.
-/// - Rule: `synchronous=FULL`. Why: a commit that returns must survive a power cut. Otherwise: acknowledged pushes are lost.
+/// - Rule: `synchronous=FULL`, but for transactions that are synced later, which take `NORMAL`: the log keeps their order all the same. Why: a
+///   commit that returns must survive a power cut. Otherwise: acknowledged pushes are lost.
 package final class SQLiteConnection: SQLConnection {
     /// What a connection is for.
     package enum Purpose: Sendable {
@@ -27,6 +28,8 @@ package final class SQLiteConnection: SQLConnection {
     private let logPages = LogPages()
     private let deadline = Deadline()
     private let purpose: Purpose
+    /// What the commits of the present setting survive.
+    private var durability = SQLDurability.synced
 
     /// Opens the file, which a writer creates when it is missing.
     package init(path: String, purpose: Purpose) throws(SQLError) {
@@ -168,7 +171,11 @@ package final class SQLiteConnection: SQLConnection {
     private static let savepointStatement = SQLStatement("SAVEPOINT step")
     private static let releaseStatement = SQLStatement("RELEASE step")
 
-    package func begin() throws(SQLError) {
+    package func begin(_ durability: SQLDurability) throws(SQLError) {
+        if durability != self.durability {
+            try execute(script: durability == .synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL")
+            self.durability = durability
+        }
         try run(SQLiteConnection.beginStatement, [])
     }
 

@@ -110,10 +110,18 @@ package struct ChannelStore: Sendable {
 
     /// Makes a channel. Throws `nameTaken`, `limitReached`.
     ///
-    /// `id` is one that was made for it already; nil: a new one.
-    package func insert(_ draft: Draft, id: ChannelID? = nil, _ write: Mutation) throws -> Channel {
+    /// `id` is one that was made for it already; nil: a new one. `hasRoom`: the caller has looked at the account's limit, because it deletes
+    /// others.
+    package func insert(
+        _ draft: Draft,
+        id: ChannelID? = nil,
+        hasRoom: Bool = false,
+        _ write: Mutation
+    ) throws -> Channel {
         let account = write.account
-        try AccountLimits.checkRoom(for: .channels, counting: AccountLimits.countChannels, write)
+        if !hasRoom {
+            try AccountLimits.checkRoom(for: .channels, counting: AccountLimits.countChannels, write)
+        }
         let channel = Channel(
             id: id ?? write.identifiers.next(),
             name: draft.name,

@@ -82,6 +82,10 @@ struct ConfigurationApplication {
         _ wanted: [ConfigurationDocument.Channel],
         _ old: [Channel]
     ) throws {
+        // Those that the document does not have go last, because routes may name them until then.
+        if wanted.count > old.count {
+            try AccountLimits.checkRoom(for: .channels, having: wanted.count - 1, write)
+        }
         let known = Dictionary(old.map { ($0.name.foldedKey, $0.id) }) { $1 }
         for channel in wanted {
             let draft = channel.draft
@@ -89,7 +93,7 @@ struct ConfigurationApplication {
                 channels[channel.id] = id
                 _ = try store.channels.update(id, ChannelStore.Patch(all: draft), if: .none, write)
             } else {
-                channels[channel.id] = try store.channels.insert(draft, id: channel.id, write).id
+                channels[channel.id] = try store.channels.insert(draft, id: channel.id, hasRoom: true, write).id
             }
         }
     }

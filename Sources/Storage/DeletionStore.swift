@@ -154,7 +154,7 @@ package struct DeletionStore: Sendable {
     /// Removes about `limit` rows of one deleted account, or finishes its deletion when there are none.
     package func purge(limit: Int) async throws -> Batch {
         let identifiers = store.identifiers
-        return try await store.database.transaction(.platform) { connection in
+        return try await store.database.transaction(.platform, .later) { connection in
             let start = ContinuousClock.now
             let found = try connection.row(Self.next, []) { row throws(SQLError) in
                 (try Deletion(row), AccountNumber(UInt32(truncatingIfNeeded: row.integer(5))))

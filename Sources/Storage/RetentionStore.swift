@@ -159,7 +159,7 @@ package struct RetentionStore: Sendable {
     /// Removes at most `limit` answers that no call is given any more at `now`. Answers how many went, and how long the writer was busy.
     package func purgeAnswers(limit: Int, at now: UnixTime) async throws -> (count: Int, work: Duration) {
         let oldest = SQLValue.time(now.adding(seconds: -Idempotency.keptFor))
-        return try await store.database.transaction(.platform) { connection in
+        return try await store.database.transaction(.platform, .later) { connection in
             let start = ContinuousClock.now
             let count = try connection.run(Self.deleteAnswers, [oldest, .int(limit)])
             return (count, start.duration(to: .now))
@@ -168,7 +168,7 @@ package struct RetentionStore: Sendable {
 
     /// Removes at most `limit` rows of what is `due`, in one transaction.
     package func purge(_ due: [Due], limit: Int) async throws -> Batch {
-        try await store.database.transaction(.platform) { connection in
+        try await store.database.transaction(.platform, .later) { connection in
             let start = ContinuousClock.now
             var counts: [Kind: Int] = [:]
             var (waiting, begun) = (due[...], [Due]())

@@ -4,7 +4,7 @@
 /// - Rule: after a batch comes a pause of `pauseFactor` times what it took, waiting for the writer included. Why: when the writer or the disk
 ///   is slow or has much to do, purging takes a fixed share of them and no more.
 struct PurgePace {
-    private static let workGoal = Duration.milliseconds(1)
+    private static let workGoal = Duration.microseconds(300)
     private static let pauseFactor = 8
     private static let pauses = Duration.milliseconds(5)...Duration.seconds(1)
     private static let limits = 10...200

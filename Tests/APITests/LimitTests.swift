@@ -193,6 +193,26 @@ struct LimitTests {
         }
     }
 
+    @Test("a document may put others into the place of what is there at the limit, and no more of them")
+    func documentAtTheLimit() async throws {
+        try await TestServer.with { server in
+            let people = try await People(server)
+            let path = ["account_id": people.account]
+            try await server.call("updateAccount", path, body: ["limits": ["channels": 2]], key: people.olga)
+            for name in ["A", "B"] { _ = try await people.channel(name) }
+            func apply(_ channels: JSON) async throws -> SpecAnswer {
+                let document: JSON = ["channels": channels, "integrations": [:], "severity_tables": [:]]
+                return try await server.call("putConfiguration", path, body: document, key: people.alice)
+            }
+            #expect(try await apply(["C": [:], "D": [:]]).status == 200)
+            let more = try await apply(["C": [:], "D": [:], "E": [:]])
+            #expect(more.status == 409 && more.json["code"] == "limit_reached")
+            try await server.call("updateAccount", path, body: ["limits": ["channels": 1]], key: people.olga)
+            #expect(try await apply(["E": [:], "F": [:]]).status == 200)
+            #expect(try await apply(["F": [:]]).status == 200)
+        }
+    }
+
     @Test("an integration has as many routes as the limit says; a list that is not made longer is taken")
     func routes() async throws {
         try await withPeople(["routes_per_integration": 2]) { people, server, path in

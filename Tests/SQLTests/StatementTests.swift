@@ -7,6 +7,37 @@ import Testing
 struct StatementTests {
     private static let engines = TestEngine.available
 
+    @Test("only a transaction that may be synced later asks for no sync", arguments: engines)
+    func durability(engine: TestEngine) async throws {
+        try await withConnection(engine) { connection in
+            let question = SQLStatement(
+                engine == .sqlite ? "PRAGMA synchronous" : "SELECT current_setting('synchronous_commit')"
+            )
+            func answer(_ row: any SQLRow) -> String {
+                engine == .sqlite ? "\(row.integer(0))" : String(decoding: row.bytes(0), as: UTF8.self)
+            }
+            let (full, less) = engine == .sqlite ? ("2", "1") : ("on", "off")
+            let durabilities: [(SQLDurability, String)] = [
+                (.synced, full), (.later, less), (.later, less), (.synced, full), (.later, less), (.synced, full),
+            ]
+            for (place, (durability, expected)) in durabilities.enumerated() {
+                let found = try connection.transaction(durability) {
+                    try connection.run(Things.insert, Things.row(Int64(place)))
+                    return try connection.row(question, []) { row throws(SQLError) in answer(row) }
+                }
+                #expect(found == expected)
+            }
+            #expect(throws: SQLError.self) {
+                try connection.transaction(.later) { try connection.run(Things.insert, Things.row(0)) }
+            }
+            let after = try connection.transaction {
+                try connection.row(question, []) { row throws(SQLError) in answer(row) }
+            }
+            #expect(after == full)
+            #expect(try Things.ids(connection).count == durabilities.count)
+        }
+    }
+
     @Test("is tried on PostgreSQL, too", .needsPostgres)
     func isComplete() {
         #expect(Self.engines == TestEngine.allCases)

@@ -154,8 +154,8 @@ final class FaultyConnection: SQLConnection {
         try real.execute(script: script)
     }
 
-    func begin() throws(SQLError) {
-        try call(.begin) { () throws(SQLError) in try real.begin() }
+    func begin(_ durability: SQLDurability) throws(SQLError) {
+        try call(.begin) { () throws(SQLError) in try real.begin(durability) }
     }
 
     func commit() throws(SQLError) {
