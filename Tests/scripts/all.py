@@ -28,7 +28,7 @@ def scripts(long):
         ("arms_table.py", [], 200),
         ("alertmanager.py", [], 320),
         ("quickstart.py", [], 1600),
-        ("agreement.py", [], 600),
+        ("agreement.py", [] if long else ["--deliveries", "3000"], 1060 if long else 360),
         ("contract.py", ["--long"] if long else [], 3100 if long else 400),
         ("generated_client.py", [], 200),
         ("kill9.py", kills, 900 if long else 250),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""schemathesis against a running server: every check and every phase, with an operator key, an admin key and a viewer key.
+"""schemathesis against a running server: every check and every phase, with an operator key and a viewer key, with --long an admin key, too.
 
     contract.py [--long] [--seed N] [--max-examples N] [--keys operator,admin,viewer] [-- OPTION OF schemathesis...]
 
@@ -25,6 +25,7 @@ import tocsin
 HERE = pathlib.Path(__file__).resolve().parent
 METHODS = ("get", "put", "post", "delete", "patch")
 KEYS = ("operator", "admin", "viewer")
+USUAL = ("operator", "viewer")  # without --long
 
 
 # --- the contract
@@ -230,8 +231,9 @@ if __name__ == "__main__":
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--seed", type=int, default=20261120)
     parser.add_argument("--max-examples", type=int)
-    parser.add_argument("--keys", default=KEYS, type=lambda text: text.split(","))
+    parser.add_argument("--keys", type=lambda text: text.split(","), help="without it: operator and viewer; with --long admin, too")
     parser.add_argument("more", nargs="*")
     parsed = parser.parse_args()
+    parsed.keys = parsed.keys or (KEYS if parsed.long else USUAL)
     parsed.max_examples = parsed.max_examples or (60 if parsed.long else 3)
     tocsin.run(lambda checks: main(parsed, checks), seconds=3000 if parsed.long else 380)

@@ -157,7 +157,7 @@ def webhook(checks, place):
 def faults(checks, place):
     """Each fault, as a client sees it."""
     table = [
-        (receivers.STALL, "TimeoutError"), (receivers.drip(0.1), "TimeoutError"), (receivers.RESET, "ConnectionResetError"),
+        (receivers.STALL, "TimeoutError"), (receivers.drip(1.5), "TimeoutError"), (receivers.RESET, "ConnectionResetError"),
         (receivers.HANG_UP, "RemoteDisconnected"), (receivers.CUT_OFF, "IncompleteRead"), (receivers.GARBAGE, "BadStatusLine"),
         (receivers.LONG_HEAD, "HTTPException"), (receivers.status(500), "500"), (receivers.redirect(place.origin), "302"),
         (receivers.status(410), "410"), (receivers.code(77), "200"), (receivers.slow(0.1), "200"), (receivers.PACKED, "200"),
