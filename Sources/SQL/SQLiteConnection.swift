@@ -173,7 +173,9 @@ package final class SQLiteConnection: SQLConnection {
 
     package func begin(_ durability: SQLDurability) throws(SQLError) {
         if durability != self.durability {
-            try execute(script: durability == .synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL")
+            try execute(
+                script: durability == .synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"
+            )
             self.durability = durability
         }
         try run(SQLiteConnection.beginStatement, [])

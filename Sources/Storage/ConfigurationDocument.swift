@@ -93,7 +93,8 @@ struct ConfigurationApplication {
                 channels[channel.id] = id
                 _ = try store.channels.update(id, ChannelStore.Patch(all: draft), if: .none, write)
             } else {
-                channels[channel.id] = try store.channels.insert(draft, id: channel.id, hasRoom: true, write).id
+                channels[channel.id] = try store.channels.insert(draft, id: channel.id, hasRoom: true, write)
+                    .id
             }
         }
     }

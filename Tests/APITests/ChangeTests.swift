@@ -23,6 +23,8 @@ struct ChangeTests {
     func dryRuns() async throws {
         try await TestServer.with(clock: SetClock().wall) { server in
             let estate = try await Estate(server)
+            // What is left of its deleted account would go meanwhile.
+            try await server.purgeDeleted()
             let changes = server.spec.management.filter { operation in
                 operation.parameters.contains { $0.name == "dry_run" }
             }
@@ -40,8 +42,8 @@ struct ChangeTests {
                     headers: [("Idempotency-Key", "k")]
                 )
                 #expect((200...204).contains(answer.status), "\(operation.id): \(answer.text)")
-                let after = try await Self.contents(server)
-                #expect(after == before, "\(operation.id) changed the store")
+                let changed = Set(try await Self.contents(server)).symmetricDifference(before).sorted()
+                #expect(changed == [], "\(operation.id) changed the store")
                 for secret in ["secret", "push_url", "compatible_url", "url", "signing_secret"] {
                     #expect(answer.json[secret] == nil, "\(operation.id) answers \(secret)")
                 }

@@ -26,7 +26,10 @@ struct DeletionTests {
             #expect(try await server.push(estate.shared.url, Array("{}".utf8)).status == 401)
             #expect(try await server.call("deleteAccount", path, key: server.operatorKey).status == 404)
             let running = try await server.call("getDeletion", path, key: server.operatorKey)
-            #expect(running.json == deleted.json)
+            // Its rows go already.
+            for field in ["account_id", "requested_at", "requested_by", "stored_bytes"] {
+                #expect(running.json[field] == deleted.json[field], "\(field)")
+            }
 
             try await server.purgeDeleted()
             let end = try await server.call("getDeletion", path, key: server.operatorKey)

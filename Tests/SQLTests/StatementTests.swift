@@ -18,7 +18,8 @@ struct StatementTests {
             }
             let (full, less) = engine == .sqlite ? ("2", "1") : ("on", "off")
             let durabilities: [(SQLDurability, String)] = [
-                (.synced, full), (.later, less), (.later, less), (.synced, full), (.later, less), (.synced, full),
+                (.synced, full), (.later, less), (.later, less), (.synced, full), (.later, less),
+                (.synced, full),
             ]
             for (place, (durability, expected)) in durabilities.enumerated() {
                 let found = try connection.transaction(durability) {
