@@ -76,13 +76,32 @@ package struct Authentication: RouterMiddleware {
     /// An account that is not the caller's own is as one that does not exist.
     private func account(_ text: String, for caller: Caller) async throws -> Account {
         guard let id = AccountID(text) else { throw Problem.notFound }
-        let account = try await store.accounts.find(id)
         switch caller.key.owner {
-        case .operator: return account
+        case .operator:
+            do {
+                return try await store.accounts.find(id)
+            } catch StoreError.notFound {
+                throw try await deleted(id)
+            }
         case .account(let number, _):
+            let account = try await store.accounts.find(id)
             guard number == account.number else { throw Problem.notFound }
             return account
         }
+    }
+
+    /// What the operator is told of an account that is not there: a call that is made again, because its answer was lost, learns that the
+    /// account was deleted.
+    private func deleted(_ id: AccountID) async throws -> Problem {
+        do {
+            _ = try await store.deletions.find(id)
+        } catch StoreError.notFound {
+            return .notFound
+        }
+        return Problem(
+            .notFound,
+            "This account was deleted: GET /v1/deletions/\(id) tells how far its removal is."
+        )
     }
 }
 

@@ -204,7 +204,7 @@ struct MailSendingTests {
         try await MailServer.with(.init(injection: text)) { server in
             let result = try await send(
                 settings(server, login: Self.login),
-                limits: SendLimits(mail: .seconds(2))
+                limits: SendLimits(mail: .seconds(30))
             )
             #expect(result.failure == .tls)
             #expect(server.mails.isEmpty)

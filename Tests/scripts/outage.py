@@ -492,7 +492,7 @@ KINDS = {
 
 def main(options, checks):
     random.seed(options.seed)
-    options.seconds = options.seconds or (60 if options.long else 15)
+    options.seconds = options.seconds or (60 if options.long else 9)
     print(f"seed {options.seed}, {options.seconds} s each, {options.rate}/s, {', '.join(options.only)}")
     for name in options.only:
         began = time.monotonic()
