@@ -121,7 +121,10 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
 }
 
 /// The connections that are being handled, and the end of the last one.
-private final class Handling: Sendable {
+package final class Handling: Sendable {
+    /// One that was accepted last may begin so much later than the others ended.
+    private static let grace = Duration.milliseconds(50)
+
     private struct State {
         var count = 0
         var waiting: CheckedContinuation<Void, Never>?
@@ -129,21 +132,30 @@ private final class Handling: Sendable {
 
     private let state = Lock(State())
 
+    package init() {}
+
     /// Handles one more.
-    func begin(_ body: @escaping @Sendable () async -> Void) {
+    package func begin(_ body: @escaping @Sendable () async -> Void) {
         state.withLock { $0.count += 1 }
         Task {
             await body()
             let waiting = state.withLock { state -> CheckedContinuation<Void, Never>? in
                 state.count -= 1
-                return state.count == 0 ? state.waiting : nil
+                return state.count == 0 ? state.waiting.take() : nil
             }
             waiting?.resume()
         }
     }
 
-    /// Returns when none is left; to be called once, when no more are begun.
-    func end() async {
+    /// Returns when none is left; to be called once, when no more are accepted. One that was accepted just before may still begin.
+    package func end() async {
+        repeat {
+            await untilNone()
+            try? await Task.sleep(for: Self.grace)
+        } while state.withLock { $0.count > 0 }
+    }
+
+    private func untilNone() async {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state -> Bool in
                 if state.count > 0 { state.waiting = continuation }

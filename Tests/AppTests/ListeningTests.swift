@@ -1,5 +1,7 @@
+import App
 import NIOCore
 import Native
+import Storage
 import TestDatabases
 import Testing
 import Web
@@ -124,5 +126,39 @@ struct FarewellTests {
                 }
             }
         }
+    }
+}
+
+@Suite("Connections that are handled", .timeLimit(.minutes(1)))
+struct HandlingTests {
+    @Test("the end comes once, whoever begins behind it")
+    func end() async {
+        let handling = Handling()
+        for _ in 0..<20 {
+            let (stream, finished) = AsyncStream<Void>.makeStream()
+            handling.begin { try? await Task.sleep(for: .milliseconds(5)) }
+            async let over: Void = handling.end()
+            try? await Task.sleep(for: .milliseconds(10))
+            handling.begin {
+                await Task.yield()
+                finished.finish()
+            }
+            for await _ in stream {}
+            await over
+        }
+    }
+
+    @Test("one that begins while the end is waited for is waited for, too")
+    func late() async {
+        let handling = Handling()
+        let isDone = Lock(false)
+        handling.begin {
+            handling.begin {
+                try? await Task.sleep(for: .milliseconds(100))
+                isDone.withLock { $0 = true }
+            }
+        }
+        await handling.end()
+        #expect(isDone.withLock { $0 })
     }
 }
