@@ -19,7 +19,7 @@ package struct AccountPurger: Service {
 
     package func run() async throws {
         await cancelWhenGracefulShutdown {
-            var pace = PurgePace()
+            var pace = PurgePace(workGoal: .microseconds(300))
             while !Task.isCancelled {
                 let pause = await purge(&pace)
                 try? await Task.sleep(for: pause)

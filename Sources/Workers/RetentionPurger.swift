@@ -84,7 +84,7 @@ package struct RetentionPurger: Service {
     /// Removes answers that nobody is given any more; whether none is left.
     private func purgeAnswers(at now: UnixTime) async -> Bool {
         let end = ContinuousClock.now.advanced(by: Self.turn)
-        var pace = PurgePace()
+        var pace = PurgePace(workGoal: .milliseconds(1))
         do {
             guard try await lease.hold() else { return true }
             while !Task.isCancelled, ContinuousClock.now < end {
@@ -126,7 +126,7 @@ package struct RetentionPurger: Service {
     /// Purges what is due of some accounts; whether nothing is left.
     private func purge(_ due: [RetentionStore.Due]) async throws -> Bool {
         let end = ContinuousClock.now.advanced(by: Self.turn)
-        var (due, pace) = (due, PurgePace())
+        var (due, pace) = (due, PurgePace(workGoal: .milliseconds(1)))
         while !due.isEmpty {
             if Task.isCancelled || ContinuousClock.now > end { return false }
             let start = ContinuousClock.now
