@@ -28,7 +28,8 @@ package final class SQLiteConnection: SQLConnection {
     private let logPages = LogPages()
     private let deadline = Deadline()
     private let purpose: Purpose
-    /// What the commits of the present setting survive.
+    /// What a commit survives by the present setting: `later` only inside a transaction that asked for it, so that a statement outside of
+    /// one is synced, too.
     private var durability = SQLDurability.synced
 
     /// Opens the file, which a writer creates when it is missing.
@@ -172,22 +173,27 @@ package final class SQLiteConnection: SQLConnection {
     private static let releaseStatement = SQLStatement("RELEASE step")
 
     package func begin(_ durability: SQLDurability) throws(SQLError) {
-        if durability != self.durability {
-            try execute(
-                script: durability == .synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"
-            )
-            self.durability = durability
-        }
+        try set(durability)
         try run(SQLiteConnection.beginStatement, [])
     }
 
     package func commit() throws(SQLError) {
         try run(SQLiteConnection.commitStatement, [])
+        // The commit stands: where this fails, the next `begin` tries again, and says so.
+        try? set(.synced)
     }
 
     package func rollback() {
-        guard sqlite3_get_autocommit(database) == 0 else { return }
-        sqlite3_exec(database, "ROLLBACK", nil, nil, nil)
+        if sqlite3_get_autocommit(database) == 0 { sqlite3_exec(database, "ROLLBACK", nil, nil, nil) }
+        try? set(.synced)
+    }
+
+    private func set(_ durability: SQLDurability) throws(SQLError) {
+        guard durability != self.durability else { return }
+        try execute(
+            script: durability == .synced ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL"
+        )
+        self.durability = durability
     }
 
     package func beginSavepoint() throws(SQLError) {

@@ -109,9 +109,9 @@ package struct RetentionStore: Sendable {
     private static let lowest = DeliveryID(high: 0, low: 0)
 
     /// What goes separately, in this order: a notification before the event that has its texts, an event before the delivery that has its
-    /// trace. `answers`, to idempotency keys, are never due of an account: `purgeAnswers`.
+    /// trace.
     package enum Kind: String, Sendable, CaseIterable {
-        case notifications, events, deliveries, bodies, alerts, audit, usage, answers
+        case notifications, events, deliveries, bodies, alerts, audit, usage
     }
 
     /// What is due of one account.
@@ -233,7 +233,6 @@ package struct RetentionStore: Sendable {
             let days = try connection.run(deleteUsage, [key, day, count])
             guard days < limit else { return days }
             return days + (try connection.run(deleteRefusalUsage, [key, day, .int(limit - days)]))
-        case .answers: return 0
         }
     }
 

@@ -16,11 +16,13 @@ package struct RetentionPurger: Service {
     private static let interval = Duration.seconds(60)
     private static let turn = Duration.seconds(20)
     private static let accountsPerLook = 200
+    private static let workGoal = Duration.milliseconds(1)
 
     private let store: Store
     private let lease: WorkerLease
     private let logger: Logger
     private let counters: [RetentionStore.Kind: Counter]
+    private let answerCounter: Counter
     private let time: Lock<(retention: RetentionTime, isDoubted: Bool)>
 
     /// `known` is the newest time that surely was: what became due by a jump of the clock from there stays for a day.
@@ -36,18 +38,13 @@ package struct RetentionPurger: Service {
         lease = WorkerLease(.retention, store: store, owner: owner)
         self.logger = logger
         time = Lock((RetentionTime(known: known, at: .now), false))
+        func counter(_ kind: String) -> Counter {
+            Counter(label: "tocsin_purged_total", dimensions: [("kind", kind)], factory: metrics)
+        }
         counters = Dictionary(
-            uniqueKeysWithValues: RetentionStore.Kind.allCases.map {
-                (
-                    $0,
-                    Counter(
-                        label: "tocsin_purged_total",
-                        dimensions: [("kind", $0.rawValue)],
-                        factory: metrics
-                    )
-                )
-            }
+            uniqueKeysWithValues: RetentionStore.Kind.allCases.map { ($0, counter($0.rawValue)) }
         )
+        answerCounter = counter("answers")
     }
 
     package func run() async throws {
@@ -84,14 +81,14 @@ package struct RetentionPurger: Service {
     /// Removes answers that nobody is given any more; whether none is left.
     private func purgeAnswers(at now: UnixTime) async -> Bool {
         let end = ContinuousClock.now.advanced(by: Self.turn)
-        var pace = PurgePace(workGoal: .milliseconds(1))
+        var pace = PurgePace(workGoal: Self.workGoal)
         do {
             guard try await lease.hold() else { return true }
             while !Task.isCancelled, ContinuousClock.now < end {
                 let start = ContinuousClock.now
                 let limit = pace.limit
                 let (count, work) = try await store.retention.purgeAnswers(limit: limit, at: now)
-                counters[.answers]?.increment(by: count)
+                answerCounter.increment(by: count)
                 if count < limit { return true }
                 try? await Task.sleep(for: pace.pause(after: work, in: start.duration(to: .now)))
             }
@@ -126,7 +123,7 @@ package struct RetentionPurger: Service {
     /// Purges what is due of some accounts; whether nothing is left.
     private func purge(_ due: [RetentionStore.Due]) async throws -> Bool {
         let end = ContinuousClock.now.advanced(by: Self.turn)
-        var (due, pace) = (due, PurgePace(workGoal: .milliseconds(1)))
+        var (due, pace) = (due, PurgePace(workGoal: Self.workGoal))
         while !due.isEmpty {
             if Task.isCancelled || ContinuousClock.now > end { return false }
             let start = ContinuousClock.now

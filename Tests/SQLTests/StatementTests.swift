@@ -27,13 +27,14 @@ struct StatementTests {
                     return try connection.row(question, []) { row throws(SQLError) in answer(row) }
                 }
                 #expect(found == expected)
+                // A statement outside of any transaction is synced, whatever was before it.
+                let outside = try connection.row(question, []) { row throws(SQLError) in answer(row) }
+                #expect(outside == full)
             }
             #expect(throws: SQLError.self) {
                 try connection.transaction(.later) { try connection.run(Things.insert, Things.row(0)) }
             }
-            let after = try connection.transaction {
-                try connection.row(question, []) { row throws(SQLError) in answer(row) }
-            }
+            let after = try connection.row(question, []) { row throws(SQLError) in answer(row) }
             #expect(after == full)
             #expect(try Things.ids(connection).count == durabilities.count)
         }
