@@ -81,7 +81,9 @@ let package = Package(
             name: "Storage",
             dependencies: [
                 "Domain", "Native", "SQL", logging, metrics, lifecycle,
+                nioPosix,
                 .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
             ],
             resources: [.embedInCode("Resources/push-1.dictionary")],
             swiftSettings: safe

@@ -24,7 +24,7 @@ struct APIKeyEndpoints {
     @Sendable
     func createAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let (draft, role) = try mutation.decode(APIKeyFields.accountDraft)
+        let (draft, role) = try await mutation.decode(store, APIKeyFields.accountDraft)
         return try await mutation.perform(store) { change in
             let (key, secret) = try store.apiKeys.insert(
                 draft,
@@ -60,7 +60,7 @@ struct APIKeyEndpoints {
     func updateAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let id = try context.id("api_key_id", APIKeyKind.self)
-        let patch = try mutation.decode(APIKeyFields.patch)
+        let patch = try await mutation.decode(store, APIKeyFields.patch)
         return try await mutation.perform(store) { change in
             let key = try store.apiKeys.update(
                 id,
@@ -76,7 +76,7 @@ struct APIKeyEndpoints {
     func rotateAPIKey(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let id = try context.id("api_key_id", APIKeyKind.self)
-        let rotation = try APIKeyFields.rotation(mutation)
+        let rotation = try await APIKeyFields.rotation(mutation, store)
         return try await mutation.perform(store) { change in
             APIKeyFields.rotated(
                 try store.apiKeys.rotate(id, rotation, if: mutation.precondition, change),
@@ -104,9 +104,9 @@ struct APIKeyEndpoints {
 /// What the keys of accounts and those of the operator have in common on the wire.
 enum APIKeyFields {
     /// The body of a rotation.
-    static func rotation(_ mutation: MutationRequest) throws -> APIKeyStore.Rotation {
+    static func rotation(_ mutation: MutationRequest, _ store: Store) async throws -> APIKeyStore.Rotation {
         typealias Rotation = APIKeyStore.Rotation
-        return try mutation.decode { fields -> Rotation? in
+        return try await mutation.decode(store) { fields -> Rotation? in
             let expiresAt = fields.optional("expires_at") { $0.time() }
             let overlap = fields.optional("overlap_seconds", or: Rotation.overlap.usual) {
                 $0.integer(in: 0...Rotation.overlap.longest)

@@ -30,7 +30,7 @@ struct AccountEndpoints {
     @Sendable
     func createAccount(_ request: Request, _ context: AppContext) async throws -> Response {
         let mutation = try await MutationRequest(request, operatorIn: context)
-        let draft = try mutation.decode(draft)
+        let draft = try await mutation.decode(store, draft)
         return try await mutation.perform(store) { change in
             let account = try store.accounts.insert(draft, change)
             return Answer.change(
@@ -63,7 +63,7 @@ struct AccountEndpoints {
     @Sendable
     func updateAccount(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let (patch, isOperators) = try mutation.decode {
+        let (patch, isOperators) = try await mutation.decode(store) {
             fields -> (AccountStore.Patch, Bool)? in
             let isOperators =
                 fields.has("external_id") || fields.has("status") || fields.has("stored_bytes_limit")

@@ -22,7 +22,7 @@ struct ChannelEndpoints {
     @Sendable
     func createChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let draft = try mutation.decode { fields in
+        let draft = try await mutation.decode(store) { fields in
             ChannelFields.draft(fields, name: fields.required("name") { $0.name() })
         }
         return try await mutation.perform(store) { change in
@@ -59,7 +59,7 @@ struct ChannelEndpoints {
     func updateChannel(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let id = try context.id("channel_id", ChannelKind.self)
-        let patch = try mutation.decode { fields in
+        let patch = try await mutation.decode(store) { fields in
             ChannelStore.Patch(
                 name: fields.changed("name") { $0.name() },
                 description: fields.changed("description") { $0.description() },

@@ -44,7 +44,7 @@ struct ConfigurationEndpoints {
         let query = Query(request)
         let note = query.note()
         let mutation = try await MutationRequest(request, context, query)
-        let document = try document(mutation)
+        let document = try await document(mutation)
         return try await mutation.perform(store) { change in
             change.explain(note)
             let applied = try store.configuration.apply(document, if: mutation.precondition, change)
@@ -56,7 +56,7 @@ struct ConfigurationEndpoints {
     @Sendable
     func planConfiguration(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let document = try document(mutation)
+        let document = try await document(mutation)
         let plan = Call(actor: context.actor, isDryRun: true)
         let planned = try await store.perform(plan, on: context.account.number) { change in
             answer(try store.configuration.apply(document, if: mutation.precondition, change))
@@ -64,12 +64,15 @@ struct ConfigurationEndpoints {
         return Answer.response(planned)
     }
 
-    private func document(_ mutation: MutationRequest) throws -> ConfigurationDocument {
+    private func document(_ mutation: MutationRequest) async throws -> ConfigurationDocument {
         let fields = ConfigurationDocumentFields(store: store)
         guard ["application/yaml", "application/x-yaml", "text/yaml"].contains(mutation.contentType) else {
-            return try mutation.decode(fields.document)
+            return try await mutation.decode(store, fields.document)
         }
-        return try JSONBody.decode(try DocumentText.json(fromYAML: mutation.bytes), fields.document)
+        let bytes = mutation.bytes
+        return try await store.work.run(.calls, of: mutation.account, bytes: bytes.count) {
+            try JSONBody.decode(try DocumentText.json(fromYAML: bytes), fields.document)
+        }
     }
 
     private func answer(_ document: [UInt8], _ revision: Revision, _ form: DocumentText.Form?) -> Response {

@@ -63,7 +63,7 @@ struct DeliveryReplayEndpoints {
     @Sendable
     func replayDeliveries(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let order = try mutation.decode(order)
+        let order = try await mutation.decode(store, order)
         return try await mutation.performOutside(store) {
             let progress = try await replay(order, mutation, context)
             return Answer.change { write(progress, &$0) }

@@ -26,7 +26,7 @@ struct HealthAlertEndpoints {
     @Sendable
     func putHealthAlerts(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let channel = try mutation.decode { fields -> Change<ChannelID> in
+        let channel = try await mutation.decode(store) { fields -> Change<ChannelID> in
             if !fields.has("channel_id") { fields.refuse("channel_id", "is required; null turns them off") }
             return fields.clearable("channel_id") { $0.identifier(ChannelKind.self) }
         }.applied(to: nil)

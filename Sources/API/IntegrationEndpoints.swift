@@ -27,7 +27,7 @@ struct IntegrationEndpoints {
     @Sendable
     func createIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let draft = try mutation.decode(draft)
+        let draft = try await mutation.decode(store, draft)
         return try await mutation.perform(store) { change in
             let (report, first) = try store.integrations.insert(
                 draft,
@@ -73,7 +73,7 @@ struct IntegrationEndpoints {
     func updateIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let id = try context.id("integration_id", IntegrationKind.self)
-        let patch = try mutation.decode { fields in
+        let patch = try await mutation.decode(store) { fields in
             IntegrationStore.Patch(
                 name: fields.changed("name") { $0.name() },
                 description: fields.changed("description") { $0.description() },

@@ -70,7 +70,7 @@ struct NotificationEndpoints {
     @Sendable
     func replayNotifications(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
-        let range = try mutation.decode(range)
+        let range = try await mutation.decode(store, range)
         try await store.notifiers.check(range.notifier, at: "/notifier_id", in: context.account.number)
         return try await mutation.perform(store, holding: .usage) { change in
             let count = try store.notifications.replayDead(

@@ -27,7 +27,7 @@ struct NotifierEndpoints {
     func createNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let channel = try context.id("channel_id", ChannelKind.self)
-        let draft = try mutation.decode(fields.draft)
+        let draft = try await mutation.decode(store, fields.draft)
         return try await mutation.perform(store) { change in
             let report = try store.notifiers.insert(
                 draft,
@@ -73,7 +73,7 @@ struct NotifierEndpoints {
         let mutation = try await MutationRequest(request, context)
         // The kind says how settings are read; it never changes.
         let old = try await find(context).notifier
-        let patch = try mutation.decode { fields.patch($0, of: old.kind) }
+        let patch = try await mutation.decode(store) { fields.patch($0, of: old.kind) }
         return try await mutation.perform(store) { change in
             let report = try store.notifiers.update(
                 old.id,

@@ -24,7 +24,7 @@ struct OperatorKeyEndpoints {
     @Sendable
     func createOperatorKey(_ request: Request, _ context: AppContext) async throws -> Response {
         let mutation = try await MutationRequest(request, operatorIn: context)
-        let draft = try mutation.decode(APIKeyFields.draft)
+        let draft = try await mutation.decode(store, APIKeyFields.draft)
         return try await mutation.perform(store) { change in
             let (key, secret) = try store.apiKeys.insert(draft, for: .operator, change)
             let location = "/v1/operator-keys/\(key.id)"
@@ -58,7 +58,7 @@ struct OperatorKeyEndpoints {
     func updateOperatorKey(_ request: Request, _ context: AppContext) async throws -> Response {
         let mutation = try await MutationRequest(request, operatorIn: context)
         let id = try context.keyID()
-        let patch = try mutation.decode(APIKeyFields.patch)
+        let patch = try await mutation.decode(store, APIKeyFields.patch)
         return try await mutation.perform(store) { change in
             let key = try store.apiKeys.update(id, patch, if: mutation.precondition, change)
             return APIKeyFields.changed(key, account: nil, at: change.now)
@@ -69,7 +69,7 @@ struct OperatorKeyEndpoints {
     func rotateOperatorKey(_ request: Request, _ context: AppContext) async throws -> Response {
         let mutation = try await MutationRequest(request, operatorIn: context)
         let id = try context.keyID()
-        let rotation = try APIKeyFields.rotation(mutation)
+        let rotation = try await APIKeyFields.rotation(mutation, store)
         return try await mutation.perform(store) { change in
             APIKeyFields.rotated(
                 try store.apiKeys.rotate(id, rotation, if: mutation.precondition, change),

@@ -25,7 +25,7 @@ struct PushURLEndpoints {
     func createPushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
-        let draft = try mutation.decode { fields -> PushURLStore.Draft? in
+        let draft = try await mutation.decode(store) { fields -> PushURLStore.Draft? in
             let description = fields.optional("description", or: Text("")) { $0.description() }
             let expiresAt = fields.optional("expires_at") { $0.time() }
             let externalID = fields.optional("external_id") { $0.text() }
@@ -85,7 +85,7 @@ struct PushURLEndpoints {
     func updatePushURL(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let id = try context.id("push_url_id", PushURLKind.self)
-        let patch = try mutation.decode { fields in
+        let patch = try await mutation.decode(store) { fields in
             PushURLStore.Patch(
                 description: fields.changed("description") { $0.description() },
                 expiresAt: fields.changed("expires_at") { $0.time() },

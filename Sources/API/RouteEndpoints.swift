@@ -24,7 +24,7 @@ struct RouteEndpoints {
     func createRoute(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
-        let (draft, position) = try mutation.decode { fields -> (RouteStore.Draft, Int?)? in
+        let (draft, position) = try await mutation.decode(store) { fields -> (RouteStore.Draft, Int?)? in
             let position = fields.optional("position") { $0.position() }
             return RouteFields.draft(fields, at: "").map { ($0, position) }
         }
@@ -67,7 +67,7 @@ struct RouteEndpoints {
     func replaceRoutes(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
-        let entries = try mutation.decode { fields in
+        let entries = try await mutation.decode(store) { fields in
             fields.required("routes") { list in
                 list.array(count: 0...Limits.routes) { RouteFields.entry($0) }
             }
@@ -107,7 +107,7 @@ struct RouteEndpoints {
         let mutation = try await MutationRequest(request, context)
         let integration = try context.id("integration_id", IntegrationKind.self)
         let id = try context.id("route_id", RouteKind.self)
-        let patch = try mutation.decode(RouteFields.patch)
+        let patch = try await mutation.decode(store, RouteFields.patch)
         return try await mutation.perform(store) { change in
             let route = try store.routes.update(
                 id,

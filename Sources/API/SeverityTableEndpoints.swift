@@ -29,7 +29,7 @@ struct SeverityTableEndpoints {
     func replaceSeverityTable(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let type = try type(context)
-        let new = try mutation.decode(SeverityTableFields.table)
+        let new = try await mutation.decode(store, SeverityTableFields.table)
         return try await mutation.perform(store) { change in
             let table = try store.severityTables.replace(
                 type,
@@ -45,7 +45,7 @@ struct SeverityTableEndpoints {
     func updateSeverityTable(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let type = try type(context)
-        let (changes, fallback) = try mutation.decode(SeverityTableFields.changes)
+        let (changes, fallback) = try await mutation.decode(store, SeverityTableFields.changes)
         return try await mutation.perform(store) { change in
             let table = try store.severityTables.update(
                 type,

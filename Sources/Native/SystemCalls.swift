@@ -33,3 +33,12 @@ package func localOffsetSeconds(atSecond second: Int64) -> Int {
     guard localtime_r(&time, &parts) != nil else { return 0 }
     return parts.tm_gmtoff
 }
+
+/// Gives the calling thread less of a busy processor than other threads of the process get. Linux knows a priority for each thread; elsewhere, and
+/// where the kernel refuses, nothing changes.
+package func lowerThreadPriority() {
+    #if os(Linux)
+    // 0 stands for the calling thread. A thread that is at this level stays there.
+    _ = setpriority(__priority_which_t(rawValue: 0), 0, 5)
+    #endif
+}

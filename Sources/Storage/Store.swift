@@ -18,6 +18,8 @@ package struct Store: Sendable {
     package let knownContents = KnownContents()
     /// Tells the workers of what was committed to the outbox.
     package let outboxSignal = OutboxSignal()
+    /// Where the work of tenants runs.
+    package let work = WorkPool()
 
     package init(
         database: Database,

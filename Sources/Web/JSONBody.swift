@@ -2,6 +2,7 @@ import Domain
 import HTTPTypes
 import Hummingbird
 import Native
+import Storage
 
 /// Reads the JSON body of a management call.
 package enum JSONBody {
@@ -9,16 +10,29 @@ package enum JSONBody {
     package static let limit = 16 << 20
     private static let parsers = JSONParserPool()
 
-    /// Decodes the body with `read`, which gets its fields. All bad fields are thrown at once, unknown ones among them.
-    package static func decode<Value>(
+    /// Decodes the body with `read`, which gets its fields. All bad fields are thrown at once, unknown ones among them. Runs in the turn of
+    /// the account, which is the one of the path.
+    package static func decode<Value: Sendable>(
         _ request: Request,
-        _ read: (Fields) -> Value?
+        _ store: Store,
+        _ account: AccountNumber,
+        _ read: @escaping @Sendable (Fields) -> Value?
     ) async throws -> Value {
         try checkType(request.headers)
-        return try decode(try await collect(request), read)
+        return try await decode(try await collect(request), store, account, read)
     }
 
     /// The same for bytes at hand.
+    package static func decode<Value: Sendable>(
+        _ bytes: [UInt8],
+        _ store: Store,
+        _ account: AccountNumber,
+        _ read: @escaping @Sendable (Fields) -> Value?
+    ) async throws -> Value {
+        try await store.work.run(.calls, of: account, bytes: bytes.count) { try decode(bytes, read) }
+    }
+
+    /// The same on the thread of the caller, for what was bounded before.
     package static func decode<Value>(_ bytes: [UInt8], _ read: (Fields) -> Value?) throws -> Value {
         let errors = FieldErrors()
         let result = parsers.parse(bytes, maximumDepth: Limits.jsonDepth) { root -> Value? in

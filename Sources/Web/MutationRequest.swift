@@ -76,10 +76,13 @@ package struct MutationRequest: Sendable {
         call = Call(actor: actor, isDryRun: isDryRun, claim: claim)
     }
 
-    /// Decodes the JSON body: see `JSONBody`.
-    package func decode<Value>(_ read: (Fields) -> Value?) throws -> Value {
+    /// Decodes the JSON body: see `JSONBody`. What a tenant wrote is read, and its patterns are compiled, in the account's turn.
+    package func decode<Value: Sendable>(
+        _ store: Store,
+        _ read: @escaping @Sendable (Fields) -> Value?
+    ) async throws -> Value {
         try JSONBody.checkType(headers)
-        return try JSONBody.decode(body, read)
+        return try await JSONBody.decode(body, store, account, read)
     }
 
     /// The body as it came, for what is not JSON alone.
