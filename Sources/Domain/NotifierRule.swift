@@ -5,6 +5,10 @@ package struct NotifierRule: Sendable {
     private let changes: Set<AlertChange>
     /// OR groups of AND conditions; empty: everything. A group whose conditions no longer compile matches nothing.
     private let groups: [[Condition]]
+    /// What a verdict takes at worst: all its conditions are tried.
+    package let price: MatchPrice
+    /// Whether a group of its conditions does not compile.
+    package let isBroken: Bool
 
     /// Compiles `conditions`, which were checked when they were written.
     package init(
@@ -16,14 +20,14 @@ package struct NotifierRule: Sendable {
         self.id = id
         self.isEnabled = isEnabled
         self.changes = changes
-        groups =
-            conditions.isEmpty
-            ? [[]]
-            : conditions.compactMap { group in
-                var errors = ValidationErrors()
-                let compiled = group.compactMap { $0.compiled(at: "", allowsStatus: true, errors: &errors) }
-                return errors.isEmpty ? compiled : nil
-            }
+        let compiled = conditions.compactMap { group in
+            var errors = ValidationErrors()
+            let compiled = group.compactMap { $0.compiled(at: "", allowsStatus: true, errors: &errors) }
+            return errors.isEmpty ? compiled : nil
+        }
+        groups = conditions.isEmpty ? [[]] : compiled
+        isBroken = compiled.count < conditions.count
+        price = .group + groups.lazy.map(\.groupPrice).total
     }
 
     /// Whether it is told of `change` of an alert that looks like `subject`, and why not.
@@ -38,10 +42,22 @@ package struct NotifierRule: Sendable {
 /// The notifiers of an account, by channel.
 package struct NotifierDirectory: Sendable {
     private let byChannel: [ChannelID: [NotifierRule]]
+    /// What the verdicts on one event take at worst: those of the notifiers of the `most` channels where they take longest.
+    package let price: MatchPrice
+
+    /// Channels that one event goes to, at most.
+    private static let most = 64
 
     package init(_ rules: [ChannelID: [NotifierRule]] = [:]) {
         byChannel = rules
+        let prices = rules.values.map { $0.lazy.map(\.price).total }
+        let fixed = prices.map(\.fixed).sorted(by: >).prefix(Self.most)
+        let perByte = prices.map(\.perByte).sorted(by: >).prefix(Self.most)
+        price = fixed.map { MatchPrice(fixed: $0) }.total + perByte.map { MatchPrice(perByte: $0) }.total
     }
+
+    /// Those with a group of conditions that does not compile.
+    package var broken: [NotifierID] { byChannel.values.joined().filter(\.isBroken).map(\.id) }
 
     package var isEmpty: Bool { byChannel.isEmpty }
 
