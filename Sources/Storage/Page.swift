@@ -42,22 +42,73 @@ enum PageScan {
         fetch: (_ before: Identifier<Kind>, _ limit: Int) throws -> [Item],
         matches: (Item) -> Bool
     ) throws -> Page<Item, Kind> {
-        var items: [Item] = []
-        var before = request.before ?? Identifier(high: .max, low: .max)
-        var scanned = 0
-        while scanned < budget {
-            let size = isFiltered ? chunk : request.limit + 1
-            let rows = try fetch(before, size)
+        var progress = Progress<Item, Kind>(request, isFiltered: isFiltered)
+        while true {
+            let rows = try fetch(progress.before, progress.size)
+            if let page = progress.take(rows, id: id, oldest: oldest, matches: matches) { return page }
+        }
+    }
+
+    /// The same of what an account received, of which there may be millions of rows: each chunk is a read of its own, so that the reads of
+    /// other accounts have their turn in between.
+    static func page<Item, Kind>(
+        _ request: PageRequest<Kind>,
+        isFiltered: Bool,
+        id: @escaping @Sendable (Item) -> Identifier<Kind>,
+        oldest: Identifier<Kind>? = nil,
+        in account: AccountNumber,
+        of database: Database,
+        fetch: @escaping @Sendable (
+            _ connection: any SQLConnection, _ before: Identifier<Kind>, _ limit: Int
+        ) throws -> [Item],
+        matches: @escaping @Sendable (Item) -> Bool
+    ) async throws -> Page<Item, Kind> {
+        var progress = Progress<Item, Kind>(request, isFiltered: isFiltered)
+        while true {
+            let now = progress
+            let (next, page) = try await database.read(.of(account)) { connection in
+                var next = now
+                let rows = try fetch(connection, now.before, now.size)
+                let page = next.take(rows, id: id, oldest: oldest, matches: matches)
+                return (next, page)
+            }
+            if let page { return page }
+            progress = next
+        }
+    }
+
+    /// How far a page has come.
+    private struct Progress<Item: Sendable, Kind: IdentifierKind>: Sendable {
+        private let limit: Int
+        private var items: [Item] = []
+        private var scanned = 0
+        /// Where the next chunk begins, and how many rows it has at most.
+        var before: Identifier<Kind>
+        let size: Int
+
+        init(_ request: PageRequest<Kind>, isFiltered: Bool) {
+            limit = request.limit
+            before = request.before ?? Identifier(high: .max, low: .max)
+            size = isFiltered ? chunk : request.limit + 1
+        }
+
+        /// Takes a chunk; answers the page when that is all of it.
+        mutating func take(
+            _ rows: [Item],
+            id: (Item) -> Identifier<Kind>,
+            oldest: Identifier<Kind>?,
+            matches: (Item) -> Bool
+        ) -> Page<Item, Kind>? {
             for row in rows {
                 if let oldest, id(row) < oldest { return Page(items: items, next: nil) }
-                if items.count == request.limit { return Page(items: items, next: items.last.map(id)) }
+                if items.count == limit { return Page(items: items, next: items.last.map(id)) }
                 if matches(row) { items.append(row) }
                 before = id(row)
             }
             if rows.count < size { return Page(items: items, next: nil) }
             scanned += rows.count
+            return scanned < budget ? nil : Page(items: items, next: before)
         }
-        return Page(items: items, next: before)
     }
 }
 
