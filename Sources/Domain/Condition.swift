@@ -98,10 +98,8 @@ package enum ConditionValue: Sendable {
         } else if text.isPattern {
             do {
                 self = .pattern(try Pattern.tenants(Array(bytes[1..<bytes.count - 1])))
-            } catch .tooLarge(let message) {
-                throw FieldError("", "is too large a regular expression: \(message)")
-            } catch .syntax(let message) {
-                throw FieldError("", "is not a valid regular expression (RE2): \(message)")
+            } catch {
+                throw FieldError("", ConditionValue.detail(of: error))
             }
         } else if let rest = text.after("cidr:") {
             guard let network = Network(rest) else {
@@ -119,6 +117,13 @@ package enum ConditionValue: Sendable {
             self = .wildcard(Wildcard(text))
         } else {
             self = .exact(text)
+        }
+    }
+
+    private static func detail(of error: PatternError) -> String {
+        switch error {
+        case .tooLarge(let message): "is too large a regular expression: \(message)"
+        case .syntax(let message): "is not a valid regular expression (RE2): \(message)"
         }
     }
 

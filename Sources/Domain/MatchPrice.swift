@@ -1,3 +1,5 @@
+import Native
+
 /// What it takes at worst to hold one alert against conditions: known when they are compiled, before there is an alert.
 ///
 /// In time of one core of the machine that the figures below were measured on. Never the price of what usually happens: a hash table that

@@ -143,7 +143,8 @@ struct ConfigurationApplication {
         )
         let drafts = entry.routes.map { $0.with(target: target($0.target)) }
         let entries = Self.entries(drafts, keeping: old)
-        _ = try store.routes.replace(with: entries, if: .none, of: id, write)
+        let place = "/integrations/" + draft.name.text.pointerPart + "/routes"
+        _ = try store.routes.replace(with: entries, at: place, if: .none, of: id, write)
     }
 
     /// Each draft takes the first route that says the same, else the first of its name, so that routes keep their ids.

@@ -25,6 +25,8 @@ package struct Mutation {
         var entries: [AuditEntry] = []
         /// Why it is done, in the words of who does it.
         var note: Text?
+        /// Of each account whose conditions it wrote.
+        var meters: [AccountNumber: ConditionMeter] = [:]
     }
 
     static let raise = SQLStatement(
@@ -215,6 +217,7 @@ extension Store {
                     effects: Mutation.Effects()
                 )
                 let result = try body(mutation)
+                try mutation.checkMeters()
                 if isDryRun { throw Undone(result: result) }
                 return (result, mutation.effects.revisions, mutation.effects.told)
             }

@@ -42,10 +42,11 @@ enum NotifierRows {
 
     static let statements = [insert, update, find, list, count, exists, delete, rules]
 
-    /// The notifiers of an account, compiled.
+    /// The notifiers of an account, compiled. `isLenient`: one whose conditions can't be read is told of nothing, instead of throwing.
     static func directory(
         of account: AccountNumber,
-        on connection: any SQLConnection
+        on connection: any SQLConnection,
+        isLenient: Bool = false
     ) throws(SQLError) -> NotifierDirectory {
         var byChannel: [ChannelID: [NotifierRule]] = [:]
         try connection.forEachRow(rules, [.account(account)]) { row throws(SQLError) in
@@ -53,7 +54,7 @@ enum NotifierRows {
                 id: try row.id(0),
                 isEnabled: try row.word(2, as: Enablement.self) == .enabled,
                 changes: changes(row.integer(3)),
-                conditions: try row.conditions(4)
+                conditions: isLenient ? row.shownConditions(4) : try row.conditions(4)
             )
             byChannel[try row.id(1), default: []].append(rule)
             return true
@@ -97,7 +98,7 @@ enum NotifierRows {
             name: Name(trusted: row.text(3)),
             status: try row.word(4, as: Enablement.self),
             disabledReason: row.isNull(5) ? nil : try row.word(5, as: Notifier.DisabledReason.self),
-            conditions: try row.conditions(6),
+            conditions: row.shownConditions(6),
             changes: changes(row.integer(7)),
             template: MessageTemplate(
                 language: try row.word(8, as: MessageTemplate.Language.self),

@@ -85,7 +85,25 @@ enum PackedConfiguration {
     }
 }
 
+extension PackedConfiguration {
+    /// What stands in lists for conditions that can't be read: nothing has this key, so nothing satisfies it.
+    static let unreadable = [
+        [
+            ConditionSource(
+                key: "alert_key",
+                operator: "in",
+                values: ["literal:the conditions can't be read from the database: write new ones"]
+            )
+        ]
+    ]
+}
+
 extension SQLRow {
+    /// As they are shown to their owner, who may replace what can't be read. Never for a decision.
+    func shownConditions(_ column: Int) -> [[ConditionSource]] {
+        PackedConfiguration.conditions(bytes(column)) ?? PackedConfiguration.unreadable
+    }
+
     func conditions(_ column: Int) throws(SQLError) -> [[ConditionSource]] {
         guard let conditions = PackedConfiguration.conditions(bytes(column)) else {
             throw .damaged("conditions")
@@ -105,9 +123,19 @@ extension SQLError {
     /// The database holds what this program could not have written.
     static func damaged(_ what: String) -> SQLError {
         SQLError(
-            .corrupt,
+            .unreadable,
             code: 0,
             message: "the database holds \(what) that this program could not have written"
         )
+    }
+}
+
+extension ConditionSource {
+    /// Bytes that the conditions of one route or notifier may take as they are stored, where some letters take six.
+    package static let storedLimit = 64 << 10
+
+    /// Bytes of OR groups as they are stored.
+    package static func storedBytes(of conditions: [[ConditionSource]]) -> Int {
+        PackedConfiguration.encode(conditions).bytes.count
     }
 }

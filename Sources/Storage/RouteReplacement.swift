@@ -18,9 +18,11 @@ extension RouteStore {
 
     /// Makes `entries` the whole list, in their order. A route that is kept as it is, at its place, keeps its
     /// version. Throws `notFound`, `preconditionFailed` by the list's version, `invalid`, `limitReached`,
-    /// and `conflict` on a dedicated integration. A list that is no longer than before is never too long.
+    /// and `conflict` on a dedicated integration. A list that is no longer than before is never too long. The list stands at `pointer` in
+    /// the body.
     package func replace(
         with entries: [Entry],
+        at pointer: String = "/routes",
         if precondition: Precondition,
         of integration: IntegrationID,
         _ write: Mutation
@@ -48,6 +50,7 @@ extension RouteStore {
             let version = try Self.sharedListVersion(of: integration, write)
             return RouteList(items: present, next: nil, version: version)
         }
+        try write.meter(entries.map(\.draft.cost), of: pointer)
         let kept = Set(new.map(\.route.id))
         let deleted = present.filter { !kept.contains($0.route.id) }
         try write.connection.batch(Self.delete, deleted.map { [.account(account), .id($0.route.id)] })
@@ -109,7 +112,8 @@ extension RouteStore {
                 route: draft.route(id: write.identifiers.next()),
                 name: draft.name,
                 position: position,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now),
+                cost: draft.cost
             )
         }
         if old.position == position, draft.isSame(as: old) { return old }
@@ -118,7 +122,8 @@ extension RouteStore {
             route: draft.route(id: old.route.id),
             name: draft.name,
             position: position,
-            metadata: old.metadata.changed(externalID: externalID, labels: draft.labels, at: write.now)
+            metadata: old.metadata.changed(externalID: externalID, labels: draft.labels, at: write.now),
+            cost: draft.cost
         )
     }
 

@@ -4,7 +4,8 @@ import SQL
 /// The statements of routes and what their rows mean.
 extension RouteStore {
     private static let columns = """
-        id, position, name, conditions, name_mapping_label, on_match, external_id, labels, version, created_at, updated_at
+        id, position, name, conditions, name_mapping_label, on_match, external_id, labels, version, created_at, updated_at,
+        \(ConditionCost.columns)
         """
     static let find = SQLStatement(
         "SELECT \(columns) FROM routes WHERE account_id = $1 AND id = $2 AND integration_id = $3"
@@ -40,8 +41,8 @@ extension RouteStore {
         """
         INSERT INTO routes (
             account_id, id, integration_id, position, name, conditions, name_mapping_label, on_match, external_id, labels,
-            version, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            version, created_at, updated_at, \(ConditionCost.columns))
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
         """
     )
     static let insertChannel = SQLStatement(
@@ -50,7 +51,8 @@ extension RouteStore {
     static let update = SQLStatement(
         """
         UPDATE routes SET position = $3, name = $4, conditions = $5, name_mapping_label = $6, on_match = $7,
-            external_id = $8, labels = $9, version = $10, created_at = $11, updated_at = $12
+            external_id = $8, labels = $9, version = $10, created_at = $11, updated_at = $12, condition_bytes = $13,
+            pattern_count = $14, pattern_bytes = $15, program_size = $16, unindexed_count = $17
         WHERE account_id = $1 AND id = $2
         """
     )
@@ -65,7 +67,7 @@ extension RouteStore {
             find, channelsOfOne, inRange, channelsInRange, loadAll, allChannels, channelIDs, insert,
             insertChannel,
             update, delete, deleteChannels,
-        ] + orderStatements
+        ] + orderStatements + ConditionCost.statements
 
     /// nil when there is none.
     static func route(
@@ -99,10 +101,12 @@ extension RouteStore {
         }
     }
 
-    /// All routes of the account by integration, in order, as pushes need them.
+    /// All routes of the account by integration, in order, as pushes need them. `isLenient`: one whose conditions can't be read matches
+    /// nothing, instead of throwing.
     static func all(
         in account: AccountNumber,
-        on connection: any SQLConnection
+        on connection: any SQLConnection,
+        isLenient: Bool = false
     ) throws -> [IntegrationID: [Route]] {
         let channels = try channels(allChannels, [.account(account)], on: connection)
         var routes: [IntegrationID: [Route]] = [:]
@@ -110,7 +114,7 @@ extension RouteStore {
             let id: RouteID = try row.id(1)
             let route = Route(
                 id: id,
-                conditions: try row.conditions(2),
+                conditions: isLenient ? row.shownConditions(2) : try row.conditions(2),
                 target: target(label: row.optionalText(3), channels: channels[id] ?? []),
                 onMatch: try row.word(4, as: Route.OnMatch.self)
             )
@@ -143,7 +147,7 @@ extension RouteStore {
             .int(placed.position), .text(placed.name),
             .text(PackedConfiguration.encode(placed.route.conditions)),
             .text(label), .text(placed.route.onMatch.rawValue),
-        ] + placed.metadata.values
+        ] + placed.metadata.values + ConditionCost.values(placed.cost)
     }
 
     private static func channels(
@@ -166,7 +170,7 @@ extension RouteStore {
         let id: RouteID = try row.id(0)
         let route = Route(
             id: id,
-            conditions: try row.conditions(3),
+            conditions: row.shownConditions(3),
             target: target(label: row.optionalText(4), channels: channels(id)),
             onMatch: try row.word(5, as: Route.OnMatch.self)
         )
@@ -174,7 +178,8 @@ extension RouteStore {
             route: route,
             name: row.text(2),
             position: row.int(1),
-            metadata: try row.metadata(6)
+            metadata: try row.metadata(6),
+            cost: ConditionCost(row, 11)
         )
     }
 

@@ -20,9 +20,26 @@ package enum SnapshotLoader {
     static let statements = [head, channels, credentials]
 
     /// The snapshot at one revision; nil when there is no such account or it is deleted. Works inside a
-    /// transaction and outside.
+    /// transaction and outside. Throws an `SQLError` of the kind `unreadable` when a row can't be read: a part of a configuration decides
+    /// otherwise than the whole.
     package static func load(
         _ account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> AccountSnapshot? {
+        try load(account, isLenient: false, on: connection)
+    }
+
+    /// What can be read of it, for Tocsin's own word that the rest can't: routes and notifiers that can't be read match nothing.
+    static func loadReadable(
+        _ account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> AccountSnapshot? {
+        try load(account, isLenient: true, on: connection)
+    }
+
+    private static func load(
+        _ account: AccountNumber,
+        isLenient: Bool,
         on connection: any SQLConnection
     ) throws -> AccountSnapshot? {
         try SteadyRead.of(account, on: connection) {
@@ -34,9 +51,9 @@ package enum SnapshotLoader {
                 isActive: head.isActive,
                 storedBytesLimit: head.storedBytesLimit,
                 channels: ChannelDirectory(try connection.rows(channels, [.account(account)], decodeChannel)),
-                integrations: try integrations(of: account, within: head.limits, on: connection),
-                severityTables: try SeverityTableStore.all(in: account, on: connection),
-                notifiers: try NotifierRows.directory(of: account, on: connection)
+                integrations: try integrations(of: account, within: head.limits, isLenient, on: connection),
+                severityTables: try SeverityTableStore.all(in: account, on: connection, isLenient: isLenient),
+                notifiers: try NotifierRows.directory(of: account, on: connection, isLenient: isLenient)
             )
         }
     }
@@ -44,9 +61,10 @@ package enum SnapshotLoader {
     private static func integrations(
         of account: AccountNumber,
         within limits: AccountLimits,
+        _ isLenient: Bool,
         on connection: any SQLConnection
     ) throws -> [IntegrationNumber: IntegrationSnapshot] {
-        let routes = try RouteStore.all(in: account, on: connection)
+        let routes = try RouteStore.all(in: account, on: connection, isLenient: isLenient)
         let credentials = try credentials(of: account, on: connection)
         let integrations = try IntegrationStore.all(in: account, on: connection)
         let snapshots = integrations.map { integration in

@@ -24,6 +24,9 @@ package enum StoreError: Error, Sendable, Equatable {
     case stillRunning
     /// The account has as many as it may; so many are allowed.
     case limitReached(AccountLimits.Kind, Int)
+    /// Its conditions have more of something than the account may: how much is allowed, how much it would be, and where the body goes beyond
+    /// it first.
+    case costLimitReached(AccountLimits.Kind, Int, Int, at: [String])
     /// It goes beyond what the caller's own key may; the text says how.
     case beyondCaller(String)
     /// It can't be done in the present state; the text says why.

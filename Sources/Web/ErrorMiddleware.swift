@@ -60,6 +60,9 @@ package struct ErrorMiddleware: RouterMiddleware {
                 metadata: ["code": "\(error.code)", "cause": "\(error.message)"]
             )
             return .unavailable
+        case let error as SQLError where error.kind == .unreadable:
+            logger.error("a stored row can't be read", metadata: ["cause": "\(error.message)"])
+            return .unreadable
         case let error as any HTTPResponseError: return Problem(status: error.status)
         default:
             logger.error("a request failed", metadata: ["cause": "\(error)"])

@@ -78,6 +78,8 @@ package enum JSONBody {
 /// Gathers the bad fields of one request.
 package final class FieldErrors {
     private var errors = ValidationErrors()
+    /// For the regular expressions of the body.
+    package let compileBudget = CompileBudget()
 
     package init() {}
 

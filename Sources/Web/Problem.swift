@@ -113,6 +113,13 @@ package struct Problem: Error, Sendable {
         case .limitReached(let kind, let limit):
             self.init(.limitReached, "The account may have no more than \(limit): limits.\(kind.name).")
             exceeded = Exceeded(bucket: "\(kind.name)", limit: limit)
+        case .costLimitReached(let kind, let limit, let count, let pointers):
+            self.init(
+                .limitReached,
+                "The conditions of the account's routes and notifiers would have \(count), and may have \(limit): limits.\(kind.name)."
+            )
+            exceeded = Exceeded(bucket: "\(kind.name)", limit: limit)
+            errors = pointers.map { FieldError($0, "goes beyond limits.\(kind.name)") }
         case .revoked: self.init(.revoked, "The push URL is revoked: issue a new one.")
         case .bodyPurged: self.init(.bodyPurged, "The raw body is no longer kept, so it can't be replayed.")
         case .keyReused:
@@ -127,6 +134,12 @@ package struct Problem: Error, Sendable {
         case .conflict(let detail): self.init(.conflict, detail)
         }
     }
+
+    /// A row that the call needs holds what can't be read.
+    static let unreadable = Problem(
+        .internal,
+        "Something of this account that is stored can't be read: delete or replace it. The log says what, under this request id."
+    )
 
     /// The media type of the answer.
     package static let mediaType = "application/problem+json"
