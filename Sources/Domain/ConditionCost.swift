@@ -88,8 +88,10 @@ extension ConditionCost {
         self.bytes = bytes + Self.base
         for group in sources {
             for source in group { self += Self(estimating: source) }
-            let isIndexed = use == .route && group.contains(where: \.isPlain)
-            if !isIndexed { unindexed += group.count { !$0.isPlain } }
+            switch use {
+            case .route: if !group.contains(where: \.seemsIndexed) { unindexed += group.count }
+            case .notifier: unindexed += group.count { !$0.isPlain }
+            }
         }
     }
 
@@ -125,13 +127,30 @@ extension ConditionSource {
     /// Whether it asks for exact values alone.
     fileprivate var isPlain: Bool {
         `operator`.bytes.elementsEqual("in".utf8)
-            && values.allSatisfy { !$0.isPattern && !$0.isWildcard && !$0.hasWord }
+            && values.allSatisfy { !$0.isPattern && !$0.isWildcard && !$0.isTest }
+    }
+
+    /// Whether each value is exact or seems to begin or end in known letters.
+    fileprivate var seemsIndexed: Bool {
+        `operator`.bytes.elementsEqual("in".utf8)
+            && values.allSatisfy { value in
+                if value.isPattern { return value.bytes.dropFirst().first == UInt8(ascii: "^") }
+                if value.isWildcard { return ![value.bytes.first, value.bytes.last].allSatisfy(\.isSign) }
+                return !value.isTest
+            }
     }
 }
 
+extension UInt8? {
+    /// Whether it stands for others.
+    fileprivate var isSign: Bool { self == UInt8(ascii: "*") || self == UInt8(ascii: "?") }
+}
+
 extension Text {
-    /// Whether it is a number test or a network.
-    fileprivate var hasWord: Bool { bytes.starts(with: "num:".utf8) || bytes.starts(with: "cidr:".utf8) }
+    /// Whether it is a number test, a network or a lone `*`.
+    fileprivate var isTest: Bool {
+        bytes.starts(with: "num:".utf8) || bytes.starts(with: "cidr:".utf8) || bytes == [UInt8(ascii: "*")]
+    }
 }
 
 /// What reading one body may compile. Compiling is the dearest part of it: a few letters can stand for thousands of instructions.

@@ -57,8 +57,8 @@ extension MatchPrice {
     static let group = MatchPrice(fixed: 40)
     /// A comparison with a value of so many bytes.
     static func exact(bytes: Int) -> MatchPrice { MatchPrice(fixed: 8 + bytes / 8) }
-    /// A wildcard, and each part between two `*`.
-    static let wildcard = MatchPrice(fixed: 40, perByte: 3_000)
+    /// A wildcard, and each part between two `*`, which is searched for.
+    static let wildcard = MatchPrice(fixed: 40, perByte: 2_500)
     static let wildcardPart = 40
     /// Each 64 elements of a part with `?`.
     static let wildcardWord = 2_500

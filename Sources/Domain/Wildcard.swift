@@ -51,11 +51,14 @@ package struct Wildcard: Sendable {
 
     /// What matching costs at worst.
     package var price: MatchPrice {
-        let words = inner.map(\.words).max() ?? 0
-        return MatchPrice(
-            fixed: MatchPrice.wildcard.fixed + inner.count * MatchPrice.wildcardPart,
-            perByte: MatchPrice.wildcard.perByte + words * MatchPrice.wildcardWord
-        )
+        // What stands at the ends is compared with as many bytes of the value, no more.
+        let ends = MatchPrice(fixed: MatchPrice.wildcard.fixed + source.count * 2)
+        guard let words = inner.map(\.words).max() else { return ends }
+        return ends
+            + MatchPrice(
+                fixed: inner.count * MatchPrice.wildcardPart,
+                perByte: MatchPrice.wildcard.perByte + words * MatchPrice.wildcardWord
+            )
     }
 
     /// The end of `elements` when they stand at the beginning of `bytes`.

@@ -25,9 +25,10 @@ extension ConfigurationStore {
     /// What the account's notifiers cost, which no document has: a document's cost and theirs together are what the limits count.
     package func costOfNotifiers(in account: AccountNumber) async throws -> ConditionCost {
         try await store.database.read(.of(account)) { connection in
-            try connection.row(ConditionCost.ofNotifiers, [.account(account)]) { row throws(SQLError) in
-                ConditionCost(row, 0)
-            } ?? nil ?? ConditionCost()
+            let cost = try connection.row(ConditionCost.ofNotifiers, [.account(account)]) {
+                row throws(SQLError) in ConditionCost(row, 0)
+            }
+            return cost.flatMap(\.self) ?? ConditionCost()
         }
     }
 }

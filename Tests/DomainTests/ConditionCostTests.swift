@@ -24,7 +24,7 @@ struct ConditionCostTests {
     )
     func unindexed(conditions: [[ConditionSource]], count: Int) {
         #expect(ConditionCost(of: conditions, for: .route, bytes: 0).unindexed == count)
-        #expect(ConditionCost(estimating: conditions, for: .route, bytes: 0).unindexed >= min(count, 1) / 2)
+        #expect(ConditionCost(estimating: conditions, for: .route, bytes: 0).unindexed == count)
     }
 
     @Test("of a notifier, all conditions count but those with exact values alone")
