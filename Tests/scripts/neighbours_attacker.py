@@ -188,7 +188,7 @@ class Storm:
     def together(self, lines):
         """Sends on all lines, then reads from all."""
         for line in lines:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, Closed):
                 line.send(line.request)
         for line in lines:
             try:

@@ -22,15 +22,17 @@ def condition(values, key="labels.big", operator="in"):
     return {"key": key, "operator": operator, "values": values}
 
 
-def groups(values):
-    """Conditions of which any value matches: up to 20 groups of up to 20 conditions of up to 100 values; nothing they hold may match."""
-    parts = [values[n:n + 100] for n in range(0, len(values), 100)]
-    return [[condition(part) for part in parts[n::20]] for n in range(min(20, len(parts)))]
+def groups(values, operator="in"):
+    """Conditions for which each value has to be tried. Up to 20 groups of up to 20 conditions of up to 100 values, none of which may match."""
+    parts = [condition(values[n:n + 100], operator=operator) for n in range(0, len(values), 100)]
+    if operator == "not_in":  # each holds, so the next is tried, and the last group is as dear as the first
+        return [[*parts[n:n + 19], condition(["*"], "labels.none")] for n in range(0, len(parts), 19)]
+    return [parts[n::20] for n in range(min(20, len(parts)))]
 
 
-def wildcards(count):
-    """Distinct ones that a label of `a` alone all but matches, again and again."""
-    return [f"*{'a' * (600 - n % 300)}{'b' * (1 + n // 300)}" for n in range(count)]
+def wildcards(count, end=""):
+    """Distinct ones that a label of `a` alone all but matches, again and again. `end`: `*` for those that no index by their ends can leave out."""
+    return [f"*{'a' * (600 - n % 300)}{'b' * (1 + n // 300)}{end}" for n in range(count)]
 
 
 def alerts(count, size, letters="a", seed=0):
@@ -46,10 +48,9 @@ def alerts(count, size, letters="a", seed=0):
 @attack("templates", issue=1)
 def template_hidden_tags(attacker):
     """previews whose tags hide behind a combining mark: {{ U+0301 {{="""
-    texts = [
-        "{{" + MARK + "{{=", "{" + MARK + "{{=", "{{" + MARK + " {{= }}", "{{=" + MARK, "x{{" + MARK + "}}{{=", "{{" + MARK + "{{=<% %>=}}<%& title %>",
-        "{{#link}}" + MARK + "{{/link}}" + MARK, "{{" + MARK + "#labels_list}}{{=", "{{\u200d{{=", "{{\r\n{{=", "{{\ufe0f{{=}}", "{{=\u20dd",
-    ]
+    hidden = ["{{" + MARK, "{{" + MARK + "x ", "{{\u200d", "{{\ufe0f", "{{\u20dd "]
+    texts = [start + "{{=| |=}}" + rest for start in hidden for rest in ("|#link||/link|", "|/", "|^x||/x||", "|>x|", "|&title|", "|{title}|")]
+    texts += [start + rest for start in hidden for rest in ("{{=", "{{= }}", "{{=a", "{{={ }=}}{#link}{/link}", "{{%x:y}}", "{{<x}}{{/x}}", "{{>*x}}")]
     return [Storm(attacker, [preview(attacker, text=text) for text in texts] + [preview(attacker, title=text) for text in texts], threads=2)]
 
 
@@ -85,7 +86,7 @@ def template_big_lists(attacker):
     made = sum(attacker.webhook(f"big {n}", NOWHERE, template={"text": text[:8192]}, storm_limit=100_000)[0] == 201 for n in range(50))
     attacker.note(f"{made} notifiers taken")
     labels = {f"l{n}": "<&\"*_[]`" * 250 for n in range(60)}
-    body = json.dumps({"commonLabels": labels, "alerts": [{"labels": {"alertname": f"t{n}" * 100, "pod": str(n)}, "annotations": labels} for n in range(100)]})
+    body = json.dumps({"commonLabels": labels, "alerts": [{"labels": {"alertname": f"t{n}" * 100, "pod": str(n)}, "annotations": labels} for n in range(25)]})
     return [
         Storm(attacker, attacker.push(body.encode(), attacker.plain_push), pause=0.1),
         Storm(attacker, preview(attacker, text=text[:8192], title=text[:8192]), threads=4),
@@ -106,7 +107,10 @@ def wildcards_in_a_notifier(attacker):
 @attack("conditions", issue=4)
 def wildcards_in_routes(attacker):
     """two routes with up to 1,520 wildcards each, pushes of 4 alerts"""
-    most_routes(attacker, "wildcards", (3040, 1000, 300, 100), lambda size: [{"conditions": groups(wildcards(size)[n::2])} for n in range(2)])
+    def make(size):
+        return [{"conditions": groups(wildcards(size // 2, "*"))}, {"conditions": groups(wildcards(size // 2, "*b"), "not_in")}]
+
+    most_routes(attacker, "wildcards", (3040, 1000, 300, 100), make)
     return [Storm(attacker, [attacker.push(alerts(4, 2048, seed=n)) for n in range(20)], threads=3)]
 
 
