@@ -139,6 +139,7 @@ def odd_tag(rng, name):
     return rng.choice([
         f"{{{{#{name}}}}}", f"{{{{/{name}}}}}", f"{{{{^{name}}}}}", f"{{{{{{{name}}}}}}}", f"{{{{&{name}}}}}", f"{{{{>{name}}}}}", "{{=<% %>=}}",
         f"{{{{!{name}}}}}", "{{", "}}", "{", "}", "{{%x}}", "{{" + rng.choice(MARKS), f"{{{{<{name}}}}}", f"{{{{${name}}}}}",
+        "{{" + rng.choice(MARKS) + "{{=| |=}}" + f"|#{name}|" * rng.randrange(2) + f"|/{name}|" * rng.randrange(3), "{{= " + rng.choice(["a b", "{ }", "", rng.choice(MARKS)]) + "=}}",
     ])
 
 

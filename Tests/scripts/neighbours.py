@@ -177,7 +177,7 @@ def is_odd(status):
 
 def judge(world, attack, options, quiet, checks):
     """Runs one attack; (its row, whether the world is as good as before)."""
-    attacker = Attacker(world.server, attack.name)
+    began, attacker = time.monotonic(), Attacker(world.server, attack.name)
     world.neighbour.section("set-up")
     world.reset_peak()
     storms = attack.function(attacker)
@@ -188,18 +188,21 @@ def judge(world, attack, options, quiet, checks):
     during = world.neighbour.section("after")
     for storm in storms:
         storm.end()
-    problems = world.problems()
-    attacker.clean()
-    if not attacker.plain_works():
-        problems.append("a plain push of the attacker does not work afterwards")
+    problems = world.problems() or cleaned(attacker)
     after = world.neighbour.section("between")
     row = Row(attack, attacker, during, merged(set_up, after), world.peak(), quiet)
     problems += row.problems()
     checks.check(not problems, f"{attack.name}: {attack.what}", "; ".join(problems))
     for note in attacker.notes:
         print(f"      {note}", flush=True)
-    print(f"      {row.line()}", flush=True)
+    print(f"      {time.monotonic() - began:.1f} s {row.line()}", flush=True)
     return row, not problems
+
+
+def cleaned(attacker):
+    """What does not work once the attacker's configuration is sane again."""
+    attacker.clean()
+    return [] if attacker.plain_works() else ["a plain push of the attacker does not work afterwards"]
 
 
 def merged(*sections):
@@ -235,10 +238,7 @@ def end_and_start(world, attack, checks):
     problems = [f"it took {began:.1f} s"] if began > STARTS else []
     problems += world.problems()
     attacker.exchange(attacker.push(b'{"alerts":[{"labels":{"alertname":"again"}}]}'))
-    problems += [] if problems else world.problems()
-    attacker.clean()
-    if not attacker.plain_works():
-        problems.append("a plain push of the attacker does not work")
+    problems = problems or world.problems() or cleaned(attacker)
     checks.check(not problems, f"{name}, and with what is stored it is ready in {began:.1f} s and works", "; ".join(problems))
     return good and not problems
 

@@ -263,7 +263,7 @@ class Attacker:
         """Notes what a request got, and an example of each refusal."""
         with self.lock:
             self.got[status] += 1
-            if not isinstance(status, int) or status >= 400:
+            if isinstance(status, int) and status >= 400 or status == "503 without Retry-After":
                 self.examples.setdefault(status, said[:300].decode(errors="replace"))
 
     def note(self, text):
@@ -295,8 +295,8 @@ class Attacker:
         return status, line.said
 
     def call(self, method, path, body=None, **more):
-        """(status, the decoded answer) of a management call of the set-up."""
-        status, said = self.exchange(self.request(method, path, body, **more))
+        """(status, the decoded answer) of a management call of the set-up. It may take long: whom it hurts meanwhile is seen."""
+        status, said = self.exchange(self.request(method, path, body, **more), patience=40)
         with self.lock:
             self.got[f"set-up {status}"] += 1
         if not isinstance(status, int) or status >= 400:
@@ -312,8 +312,6 @@ class Attacker:
             if isinstance(status, int) and status < 400:
                 self.note(f"{size:,} {what} taken")
                 return size
-            if not isinstance(status, int):
-                break
         self.note(f"{what}: none of {sizes} taken")
         return None
 
@@ -339,7 +337,7 @@ class Attacker:
         for channel in channels[:50]:
             path = f"{self.path}/channels/{channel['id']}/notifiers"
             status, said = self.exchange(self.request("GET", f"{path}?limit=200"))
-            with contextlib.suppress(ValueError, TypeError):
+            with contextlib.suppress(ValueError, TypeError, KeyError):
                 for notifier in json.loads(said)["items"]:
                     self.exchange(self.request("DELETE", f"{path}/{notifier['id']}"))
 

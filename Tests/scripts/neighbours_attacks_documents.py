@@ -88,7 +88,7 @@ def marks_in_names(attacker):
         name, other = "a" + MARK * count, "a" + MIXED * (count // 2)
         bodies += [
             {"channels": {name: {}, other: {}}, "integrations": {}, "severity_tables": {}},
-            {"channels": {}, "integrations": {}, "severity_tables": {name: {"entries": [], "fallback": "Info"}}},
+            {"channels": {}, "integrations": {}, "severity_tables": {other: {"entries": [], "fallback": "Info"}, name: {}}},
             {"channels": {}, "integrations": {name: {"type": other, "mode": name}}, "severity_tables": {}},
             {"channels": {"a": {name: 1, other: 2}}, name: 1, "integrations": {}, "severity_tables": {}},
             {"channels": {}, "integrations": {"x": {"type": name, "mode": "shared", "routes": [{"conditions": [[condition(name, name)]]}]}}, "severity_tables": {}},
