@@ -43,6 +43,7 @@ def scripts(long):
         ("fairness.py", ["--seconds", "15", "--rounds", "3"] if long else [], 900 if long else 200),
         ("neighbours.py", ["--long"] if long else [], 1800 if long else 300),
         ("fuzz.py", ["--seconds", "600"] if long else [], 760 if long else 130),
+        *([("fuzz.py", ["--swift", "120"], 3600)] if long else []),
         ("retention.py", [], 120),
         ("deletion.py", [], 160),
         ("receivers.py", ["--self-test"], 300),

@@ -9,7 +9,7 @@ number alone: what fails is told with the command that makes it again. One that 
 """
 
 import argparse
-import fuzz_inputs
+import http.client
 import json
 import os
 import pathlib
@@ -17,6 +17,7 @@ import subprocess
 import time
 from collections import Counter
 
+import fuzz_inputs
 import tocsin
 
 BUDGET = 1.0  # seconds for an answer
@@ -33,12 +34,13 @@ class Target:
         operator.call("PATCH", self.account.path, {"limits": {"calls_per_second": 100_000, "call_burst": 200_000}})
         operator.close()
         self.channel = self.account.channel("Main")
+        shared = self.account.shared("aliyun-arms", "ARMS", [self.channel])
+        self.integration = shared["id"]
         self.pushes = [
-            self.sender(self.account.shared("aliyun-arms", "ARMS", [self.channel])),
+            self.sender(shared),
             self.sender(self.account.dedicated("standard", "Standard", self.channel)),
             self.sender(self.account.dedicated("prometheus", "Prometheus", self.channel)),
         ]
-        self.integration = self.account.items("integrations")[-1]["id"]
         self.connection = None
 
     def sender(self, integration):
@@ -52,14 +54,14 @@ class Target:
             del headers["Authorization"]
         for _ in range(2):  # the kept connection may have been closed since
             was_kept = self.connection is not None
-            self.connection = self.connection or tocsin.http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+            self.connection = self.connection or http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
             began = time.monotonic()
             try:
                 self.connection.request(method, path, data, headers)
                 answer = self.connection.getresponse()
                 answer.read()
                 return answer.status, time.monotonic() - began
-            except (OSError, tocsin.http.client.HTTPException):
+            except (OSError, http.client.HTTPException):
                 self.connection.close()
                 self.connection = None
                 if not was_kept:
@@ -78,11 +80,8 @@ class Target:
         if kind == "notifier":
             return f"{account}/channels/{self.channel}/notifiers?dry_run=true", json_type, "POST"
         if kind == "condition":
-            return f"{account}/integrations/{self.shared()}/simulate", json_type, "POST"
+            return f"{account}/integrations/{self.integration}/simulate", json_type, "POST"
         return f"{account}/config/plan", json_type, "POST"
-
-    def shared(self):
-        return self.integration
 
 
 def is_good(kind, status):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """No tenant can stop another: a hostile editor attacks in many ways, and beside each attack a neighbour pushes and calls ten times a second.
 
-    neighbours.py [--long] [--postgres] [--only NAME...] [--seconds 2.2] [--parent DIRECTORY] [--log LINES]      --list: the attacks
+    neighbours.py [--long] [--postgres] [--only NAME...] [--seconds 2] [--parent DIRECTORY] [--log LINES]      --list: the attacks
 
 Held: the neighbour is never refused, never unanswered, and waits for 1 s at most; the process lives, in 512 MiB; after each attack a push of the
 neighbour is told to its receiver, `/healthz` answers, and a plain push of the attacker works again once its own configuration is sane. At the end
@@ -37,7 +37,7 @@ FINE = {200, 201, 204, 400, 401, 403, 404, 405, 408, 409, 412, 413, 414, 415, 42
 # In the middle of these the server is ended, and started again with what they have stored.
 ENDED_DURING = {
     "templates": "template-nested-stored", "conditions": "patterns-while-the-revision-moves", "documents": "plan-of-other-routes",
-    "fan-out": "alerts-times-channels", "connections": "half-sent-bodies",
+    "fan-out": "alerts-times-channels", "outbound": "dead-receivers", "connections": "half-sent-bodies",
 }
 
 
@@ -311,7 +311,7 @@ if __name__ == "__main__":
     parser.add_argument("--parent", help="where the data directory is made: a real disk, for figures")
     parser.add_argument("--log", type=int, default=0, metavar="LINES", help="of the server's log, where an attack hurt")
     parsed = parser.parse_args()
-    parsed.seconds = parsed.seconds or (10.0 if parsed.long else 2.2)
+    parsed.seconds = parsed.seconds or (10.0 if parsed.long else 2.0)
     if parsed.list:
         for each in ATTACKS.values():
             print(f"{each.name:36} {each.group:12} {'short' if each.is_short else 'long':6} {'issue ' + str(each.issue) if each.issue else '':9} {each.what}")

@@ -288,7 +288,7 @@ class Attacker:
         line = Line(self.port, patience=patience)
         for _ in range(8):
             status = line.exchange(request)
-            if status not in (429, 503):
+            if status not in (429, 503, "closed", "ConnectionResetError"):
                 break
             time.sleep(0.3)
         line.close()

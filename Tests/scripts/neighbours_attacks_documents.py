@@ -113,9 +113,12 @@ def marks_in_filters(attacker):
 @attack("documents", issue=7, is_short=False)
 def marks_in_pushes(attacker):
     """pushes whose keys, labels and levels are combining marks"""
-    marks = MIXED * 15_000
-    body = json.dumps({"alerts": [{"labels": {f"a{marks}": "x", "severity": marks, "alertname": marks, "pod": str(n)}, marks: marks} for n in range(20)]})
-    return [Storm(attacker, [attacker.push(body.encode()), attacker.push(json.dumps(json.loads(body), ensure_ascii=False).encode())], threads=3)]
+    def body(count, marks, is_raw):
+        alert = lambda n: {"labels": {f"a{marks}": "x", "severity": marks, "alertname": marks, "pod": str(n)}, marks: marks}
+        return json.dumps({"alerts": [alert(n) for n in range(count)]}, ensure_ascii=not is_raw).encode()
+
+    bodies = [body(12, MIXED * 15_000, True), body(4, MIXED * 15_000, False), body(1000, MIXED * 150, True)]
+    return [Storm(attacker, [attacker.push(each) for each in bodies], threads=3)]
 
 
 # MARK: Plans and lists of routes
@@ -162,7 +165,7 @@ def routes_one_by_one(attacker):
     return [Storm(attacker, attacker.request("POST", attacker.routes, draft), threads=8)]
 
 
-@attack("documents", is_short=False)
+@attack("documents")
 def restore_of_revisions(attacker):
     """large revisions listed, read and restored in turn"""
     for word in ("a", "b", "c"):

@@ -70,7 +70,7 @@ def template_nested_stored(attacker):
     return [Storm(attacker, [attacker.push(alerts(4, 20, seed=n), attacker.plain_push) for n in range(4)], pause=0.05)]
 
 
-@attack("templates")
+@attack("templates", is_short=False)
 def template_braces(attacker):
     """previews of 8 kB of braces, of sections 100 and 800 deep, of tags that never end"""
     texts = ["{{" * 4096, "{{{" * 2700, "{{#" * 2700, "{" * 8192, "{{title}}" * 900, "{{^link}}" * 900, "{{!" * 2700, "{{#link}}" * 400 + "{{/link}}" * 400]
@@ -159,7 +159,7 @@ def patterns_that_thrash(attacker):
     return [Storm(attacker, pushes, threads=4)]
 
 
-@attack("conditions", issue=5, is_short=False)
+@attack("conditions", issue=5)
 def patterns_in_notifiers(attacker):
     """50 notifiers with as many patterns as they may have, pushes of 100 alerts"""
     size = attacker.most("patterns", (100, 40, 10), lambda size: attacker.webhook("p", NOWHERE, conditions=groups(patterns(size)))) or 5

@@ -165,7 +165,7 @@ def dead_names(attacker):
     return [Storm(attacker, new_alerts(attacker, 100, path=attacker.plain_push), pause=0.1), Storm(attacker, tests, threads=16)]
 
 
-@attack("outbound")
+@attack("outbound", is_short=False)
 def tests_of_a_deaf_receiver(attacker):
     """tests of a notifier whose receiver never answers, 60 at once"""
     receiver = deaf()

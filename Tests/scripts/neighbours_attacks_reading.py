@@ -24,7 +24,7 @@ def lists_by_a_title(attacker):
     return [Storm(attacker, [attacker.request("GET", f"{attacker.path}/{path}") for path in paths], threads=6, lines=5)]
 
 
-@attack("reading", issue=13)
+@attack("reading", issue=13, is_short=False)
 def audit_exports(attacker):
     """16 exports and lists of an audit trail of large entries"""
     for word in range(6):
@@ -64,7 +64,7 @@ def forged_tokens(attacker):
     return [Storm(attacker, [token, key, revoke, odd], threads=4, lines=16)]
 
 
-@attack("floods")
+@attack("floods", is_short=False)
 def a_thousand_in_a_row(attacker):
     """pipelines of 500 calls and pushes without waiting for an answer"""
     one = attacker.request("GET", f"{attacker.path}/alerts?limit=200") + attacker.push(b'{"alerts":[{}]}')
