@@ -245,7 +245,8 @@ def end_and_start(world, attack, checks):
 
 def report(rows, quiet, options):
     quiet_times = neighbours_watch.times_of(quiet)
-    print("| attack | neighbour's worst ms | p99 ms | of quiet p99 | memory MiB | its own delay ms | the attacker got |\n|---|---|---|---|---|---|---|")
+    print("| attack | neighbour's worst ms | p99 ms | of quiet p99 | memory MiB | its own delay ms | the attacker got |")
+    print("|---|---|---|---|---|---|---|")
     p99 = neighbours_watch.percentile(quiet_times, 99)
     print(f"| quiet | {quiet_times[-1]:.0f} | {p99:.1f} | 1 | | {quiet['held_up']:.0f} | |")
     for row in rows:
@@ -314,7 +315,8 @@ if __name__ == "__main__":
     parsed.seconds = parsed.seconds or (10.0 if parsed.long else 2.0)
     if parsed.list:
         for each in ATTACKS.values():
-            print(f"{each.name:36} {each.group:12} {'short' if each.is_short else 'long':6} {'issue ' + str(each.issue) if each.issue else '':9} {each.what}")
+            form, issue = "short" if each.is_short else "long", f"issue {each.issue}" if each.issue else ""
+            print(f"{each.name:36} {each.group:12} {form:6} {issue:9} {each.what}")
         raise SystemExit(0)
     parsed.attacks = chosen(parsed)
     tocsin.run(lambda checks: main(parsed, checks), seconds=120 + int(len(parsed.attacks) * (parsed.seconds + 25)))

@@ -22,7 +22,8 @@ PLAIN = b'{"alerts":[{"labels":{"alertname":"plain","pod":"%d"}}]}'
 
 
 class Attack:
-    """`issue`: the row of the issue's table that it is of, 0 for a new one. `is_short`: a part of the short form; `on_postgres`: there, too."""
+    """`issue`: the row of the table in the issue "No tenant can stop another" that it is of, 0 for another. `is_short`: a part of the short
+    form; `on_postgres`: there, too."""
 
     def __init__(self, group, function, issue, is_short, on_postgres):
         self.group, self.function, self.issue, self.is_short, self.on_postgres = group, function, issue, is_short, on_postgres

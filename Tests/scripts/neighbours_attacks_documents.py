@@ -44,7 +44,8 @@ def plan(attacker, body, kind="application/json"):
 @attack("documents", issue=6)
 def yaml_aliases_in_keys(attacker):
     """plans of 460 bytes to 1.2 kB of YAML whose mapping keys are aliases of aliases"""
-    texts = [laughs(depth, key) for depth in (6, 9, 12, 20) for key in ("? *a{n}\n: 1\n", "*a{n} : 1\n", "? [*a{n}, *a{n}]\n: 1\n", "x: *a{n}\n", "? {{*a{n} : *a{n}}}\n: 1\n")]
+    keys = ("? *a{n}\n: 1\n", "*a{n} : 1\n", "? [*a{n}, *a{n}]\n: 1\n", "x: *a{n}\n", "? {{*a{n} : *a{n}}}\n: 1\n")
+    texts = [laughs(depth, key) for depth in (6, 9, 12, 20) for key in keys]
     texts.append("a: &a\n  ? *a\n  : *a\n")
     return [Storm(attacker, [plan(attacker, text.encode(), YAML) for text in texts], threads=2)]
 
@@ -72,8 +73,14 @@ def yaml_deep_and_odd(attacker):
     """plans of YAML that nests 100,000 deep in every way, long scalars, tags, many documents"""
     count = 100_000
     texts = ["[" * count, "{a: " * count, "- " * count, "? " * count, "".join(" " * n + "a:\n" for n in range(2000)), "!!a " * count, "&a " * count]
-    texts += ["---\n" * count, "a: |\n" + "  \n" * count, "a: >\n" + " x\n" * count, "a: \"" + "\\x41" * count + "\"", "a: '" + "''" * count + "'", "#\n" * count]
-    texts += ["%TAG ! tag:x,2000:\n" * 1000 + "---\na", "a: " + "1" * count, "a: 0x" + "f" * count, "a: 1e" + "9" * count, "? |\n" + " x\n" * count + ": 1"]
+    texts += [
+        "---\n" * count, "a: |\n" + "  \n" * count, "a: >\n" + " x\n" * count, "a: \"" + "\\x41" * count + "\"", "a: '" + "''" * count + "'",
+        "#\n" * count,
+    ]
+    texts += [
+        "%TAG ! tag:x,2000:\n" * 1000 + "---\na", "a: " + "1" * count, "a: 0x" + "f" * count, "a: 1e" + "9" * count,
+        "? |\n" + " x\n" * count + ": 1",
+    ]
     return [Storm(attacker, [plan(attacker, text.encode(), YAML) for text in texts], threads=3)]
 
 
@@ -91,7 +98,11 @@ def marks_in_names(attacker):
             {"channels": {}, "integrations": {}, "severity_tables": {other: {"entries": [], "fallback": "Info"}, name: {}}},
             {"channels": {}, "integrations": {name: {"type": other, "mode": name}}, "severity_tables": {}},
             {"channels": {"a": {name: 1, other: 2}}, name: 1, "integrations": {}, "severity_tables": {}},
-            {"channels": {}, "integrations": {"x": {"type": name, "mode": "shared", "routes": [{"conditions": [[condition(name, name)]]}]}}, "severity_tables": {}},
+            {
+                "channels": {},
+                "integrations": {"x": {"type": name, "mode": "shared", "routes": [{"conditions": [[condition(name, name)]]}]}},
+                "severity_tables": {},
+            },
         ]
     requests = [plan(attacker, body) for body in bodies]
     requests += [plan(attacker, json.dumps(body, ensure_ascii=False).encode(), YAML) for body in bodies]
@@ -104,7 +115,10 @@ def marks_in_filters(attacker):
     requests = []
     for count in (300, 600, 620, 5000):
         text = urllib.parse.quote("a" + MIXED * count)
-        for path in ("audit?action=", "audit?resource=", "alerts?q=", "alerts?label=", "alerts?alert_key=", "channels?label=a:", "channels?external_id=", "integrations?type="):
+        for path in (
+            "audit?action=", "audit?resource=", "alerts?q=", "alerts?label=", "alerts?alert_key=", "channels?label=a:",
+            "channels?external_id=", "integrations?type=",
+        ):
             requests.append(attacker.request("GET", f"{attacker.path}/{path}{text}", key=attacker.admin))
     attacker.fill(3000)
     return [Storm(attacker, requests, threads=8)]
@@ -199,6 +213,9 @@ def a_million_bad_fields(attacker):
 @attack("documents", is_short=False)
 def json_of_many_nodes(attacker):
     """bodies of 16 MB of brackets, of empty lists, of numbers, of names that are escapes, four at once"""
-    texts = [b"[" * 1000 + b"]" * 1000, b"[" + b"[]," * 5_200_000 + b"[]]", b"{" + b'"\\u0061":{},' * 1_200_000 + b'"b":1}', b"[" * 15_000_000, b'"' + b"\\u0001" * 2_600_000 + b'"']
+    texts = [
+        b"[" * 1000 + b"]" * 1000, b"[" + b"[]," * 5_200_000 + b"[]]", b"{" + b'"\\u0061":{},' * 1_200_000 + b'"b":1}', b"[" * 15_000_000,
+        b'"' + b"\\u0001" * 2_600_000 + b'"',
+    ]
     texts.append(b'{"name":"' + b"\\u0301" * 2_600_000 + b'"}')
     return [Storm(attacker, [attacker.request("POST", f"{attacker.path}/channels", text) for text in texts], threads=4)]

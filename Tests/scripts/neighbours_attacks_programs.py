@@ -73,7 +73,10 @@ def template_nested_stored(attacker):
 @attack("templates", is_short=False)
 def template_braces(attacker):
     """previews of 8 kB of braces, of sections 100 and 800 deep, of tags that never end"""
-    texts = ["{{" * 4096, "{{{" * 2700, "{{#" * 2700, "{" * 8192, "{{title}}" * 900, "{{^link}}" * 900, "{{!" * 2700, "{{#link}}" * 400 + "{{/link}}" * 400]
+    texts = [
+        "{{" * 4096, "{{{" * 2700, "{{#" * 2700, "{" * 8192, "{{title}}" * 900, "{{^link}}" * 900, "{{!" * 2700,
+        "{{#link}}" * 400 + "{{/link}}" * 400,
+    ]
     texts += [nested("link", 100, "x"), nested("labels", 100, "x"), "{{" + "a." * 4000 + "}}", "{{#labels." + "a" * 8000 + "}}"]
     return [Storm(attacker, [preview(attacker, text=text[:8192]) for text in texts], threads=8)]
 
@@ -81,12 +84,14 @@ def template_braces(attacker):
 @attack("templates")
 def template_big_lists(attacker):
     """50 notifiers with the most tags in lists, alerts with as many and as large labels as are kept"""
-    text = "{{#labels_list}}{{name}}={{value}}{{name}}={{value}}{{value}}{{/labels_list}}" + "{{#annotations_list}}{{value}}{{name}}{{value}}{{/annotations_list}}"
+    text = "{{#labels_list}}{{name}}={{value}}{{name}}={{value}}{{value}}{{/labels_list}}"
+    text += "{{#annotations_list}}{{value}}{{name}}{{value}}{{/annotations_list}}"
     text += "".join("{{labels.l%d}}{{title}}{{description}}" % n for n in range(25))
     made = sum(attacker.webhook(f"big {n}", NOWHERE, template={"text": text[:8192]}, storm_limit=100_000)[0] == 201 for n in range(50))
     attacker.note(f"{made} notifiers taken")
     labels = {f"l{n}": "<&\"*_[]`" * 250 for n in range(60)}
-    body = json.dumps({"commonLabels": labels, "alerts": [{"labels": {"alertname": f"t{n}" * 100, "pod": str(n)}, "annotations": labels} for n in range(25)]})
+    large = [{"labels": {"alertname": f"t{n}" * 100, "pod": str(n)}, "annotations": labels} for n in range(25)]
+    body = json.dumps({"commonLabels": labels, "alerts": large})
     return [
         Storm(attacker, attacker.push(body.encode(), attacker.plain_push), pause=0.1),
         Storm(attacker, preview(attacker, text=text[:8192], title=text[:8192]), threads=4),

@@ -30,7 +30,8 @@ def channels_for_all(attacker, count):
 
 def routes_for_all(attacker, count):
     """Routes that all match everything."""
-    drafts = [{"name": f"{n}", "conditions": [[{"key": "labels.n", "operator": "in", "values": ["*"]}]], "channel_ids": [attacker.channel]} for n in range(count)]
+    every = [[{"key": "labels.n", "operator": "in", "values": ["*"]}]]
+    drafts = [{"name": f"{n}", "conditions": every, "channel_ids": [attacker.channel]} for n in range(count)]
     return attacker.call("PUT", attacker.routes, {"routes": drafts})
 
 
@@ -96,9 +97,18 @@ def pushes_of_four_megabytes(attacker):
 def one_label_of_four_megabytes(attacker):
     """pushes of 4 MB in one label, in 100,000 labels, in one annotation, nested, 8 at a time"""
     big = b"x" * 4_100_000
-    bodies = [b'{"alerts":[{"labels":{"alertname":"%s"}}]}' % big, b'{"alerts":[{"labels":{' + b",".join(b'"l%d":"%d"' % (n, n) for n in range(200_000)) + b"}}]}"]
-    bodies += [b'{"alerts":[{"labels":{"a":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}}]}", b'{"commonLabels":{' + b",".join(b'"l%d":"%d"' % (n, n) for n in range(100_000)) + b'},"alerts":[' + b",".join([b"{}"] * 10_000) + b"]}"]
-    bodies += [b'{"alerts":[{"labels":{"pod":"1"},"annotations":{"description":"' + b"\\u0001" * 600_000 + b'"}}]}', b"\xff" * 4_000_000, b"[" * 4_000_000]
+    bodies = [
+        b'{"alerts":[{"labels":{"alertname":"%s"}}]}' % big,
+        b'{"alerts":[{"labels":{' + b",".join(b'"l%d":"%d"' % (n, n) for n in range(200_000)) + b"}}]}"
+    ]
+    bodies += [
+        b'{"alerts":[{"labels":{"a":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}}]}",
+        b'{"commonLabels":{' + b",".join(b'"l%d":"%d"' % (n, n) for n in range(100_000)) + b'},"alerts":[' + b",".join([b"{}"] * 10_000) + b"]}"
+    ]
+    bodies += [
+        b'{"alerts":[{"labels":{"pod":"1"},"annotations":{"description":"' + b"\\u0001" * 600_000 + b'"}}]}', b"\xff" * 4_000_000,
+        b"[" * 4_000_000,
+    ]
     return [Storm(attacker, [attacker.push(body) for body in bodies], threads=8)]
 
 

@@ -20,7 +20,10 @@ def lists_by_a_label(attacker):
 def lists_by_a_title(attacker):
     """30 connections that search 30,000 alerts and their events by text, page by page"""
     attacker.fill(30_000, f',"more":"{"m" * 100}"')
-    paths = ["alerts?q=zzzz", "alerts?active=false", "alerts?label=zz:zz&label=yy:yy&q=zz", "events?limit=200", "deliveries?limit=200&outcome=quarantined", "alerts?limit=200"]
+    paths = [
+        "alerts?q=zzzz", "alerts?active=false", "alerts?label=zz:zz&label=yy:yy&q=zz", "events?limit=200",
+        "deliveries?limit=200&outcome=quarantined", "alerts?limit=200",
+    ]
     return [Storm(attacker, [attacker.request("GET", f"{attacker.path}/{path}") for path in paths], threads=6, lines=5)]
 
 
@@ -47,8 +50,12 @@ def tiny_calls(attacker):
 @attack("floods")
 def idempotency_keys(attacker):
     """calls with a key each, whose answers are kept: channels made and the largest dry runs"""
-    create = attacker.request("POST", f"{attacker.path}/channels", {"name": "@@@@@@@@@@@@", "description": "d" * 200}, more="Idempotency-Key: @@@@@@@@@@@@\r\n")
-    again = attacker.request("PATCH", f"{attacker.path}/channels/{attacker.channel}", {"description": "d" * 200}, more="Idempotency-Key: @@@@@@@@@@@@\r\n")
+    create = attacker.request(
+        "POST", f"{attacker.path}/channels", {"name": "@@@@@@@@@@@@", "description": "d" * 200}, more="Idempotency-Key: @@@@@@@@@@@@\r\n"
+    )
+    again = attacker.request(
+        "PATCH", f"{attacker.path}/channels/{attacker.channel}", {"description": "d" * 200}, more="Idempotency-Key: @@@@@@@@@@@@\r\n"
+    )
     make = lambda prepared: lambda turn: prepared.replace(b"@@@@@@@@@@@@", b"%012d" % turn)
     return [Storm(attacker, [make(create), make(again)], threads=4, lines=8)]
 
@@ -158,7 +165,8 @@ def slow_readers(attacker):
     """60 readers of large answers who read nothing, 20 calls each"""
     attacker.call("PUT", attacker.routes, {"routes": drafts(attacker, 5000, "r", 300)})
     attacker.fill(2000)
-    big = attacker.request("GET", f"{attacker.path}/config") + attacker.request("GET", f"{attacker.path}/alerts?limit=200") + attacker.request("GET", "/openapi.yaml")
+    paths = (f"{attacker.path}/config", f"{attacker.path}/alerts?limit=200", "/openapi.yaml")
+    big = b"".join(attacker.request("GET", path) for path in paths)
 
     def open_all(held):
         for _ in range(60):
