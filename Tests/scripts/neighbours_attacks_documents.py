@@ -68,7 +68,7 @@ def yaml_duplicate_keys(attacker):
     return [Storm(attacker, requests, threads=3)]
 
 
-@attack("documents", issue=6)
+@attack("documents", issue=6, is_short=False)
 def yaml_deep_and_odd(attacker):
     """plans of YAML that nests 100,000 deep in every way, long scalars, tags, many documents"""
     count = 100_000
@@ -109,7 +109,7 @@ def marks_in_names(attacker):
     return [Storm(attacker, requests, threads=3)]
 
 
-@attack("documents", issue=7)
+@attack("documents", issue=7, is_short=False)
 def marks_in_filters(attacker):
     """filters of combining marks, as long as an address may be: of the audit trail, of alerts, deliveries and channels"""
     requests = []
@@ -153,6 +153,16 @@ def put_of_other_documents(attacker):
     bodies = [document(some_routes(10_000, f"turn{n}"), channels=2000 if n else 1) for n in range(2)]
     requests = [attacker.request("PUT", f"{attacker.path}/config", body) for body in bodies]
     return [Storm(attacker, requests, threads=2), Storm(attacker, attacker.push(b'{"alerts":[{"labels":{"k":"turn0-9999"}}]}'), pause=0.02)]
+
+
+@attack("documents", issue=9)
+def put_of_many_integrations(attacker):
+    """documents with 5,000 integrations and as many channels, put and taken away in turn"""
+    many = document([], channels=5000)
+    made = {f"i{n}": {"type": "aliyun-arms", "mode": "dedicated", "channel": f"c{n}"} for n in range(4999)}
+    many["integrations"].update(made)
+    requests = [attacker.request("PUT", f"{attacker.path}/config", body) for body in (many, document([]))]
+    return [Storm(attacker, requests), Storm(attacker, attacker.push(b'{"alerts":[{"labels":{"k":"x"}}]}', attacker.plain_push), pause=0.02)]
 
 
 @attack("documents", issue=15, on_postgres=True)

@@ -197,6 +197,15 @@ def drafts_in_parallel(attacker):
     return [Storm(attacker, requests, threads=6), Storm(attacker, attacker.push(body.encode()), pause=0.2)]
 
 
+@attack("conditions", issue=8)
+def simulations_of_everything(attacker):
+    """simulations of 3,000 alerts with 2,000 routes that all match, 4 at a time"""
+    routes = [{"name": f"{n}", "channel_ids": [attacker.channel], "conditions": []} for n in range(2000)]
+    body = json.dumps({"alerts": [{"labels": {"pod": f"{n}"}} for n in range(3000)]})
+    path = f"{attacker.path}/integrations/{attacker.shared}/simulate"
+    return [Storm(attacker, attacker.request("POST", path, {"body": body, "routes": routes}), threads=4)]
+
+
 @attack("conditions", is_short=False)
 def tables_and_source_rules(attacker):
     """the largest severity table, 50 networks and 10 pinned labels, changed all the time under pushes of 10,000 alerts"""

@@ -76,6 +76,17 @@ def alerts_times_notifiers(attacker):
     return [Storm(attacker, new_alerts(attacker, 300, path=attacker.plain_push), threads=2, pause=0.05)]
 
 
+@attack("fan-out", issue=8, is_short=False)
+def alerts_times_five_hundred_notifiers(attacker):
+    """pushes of 300 alerts to 10 channels with 50 notifiers each"""
+    channels_for_all(attacker, 10)
+    listed = attacker.call("GET", f"{attacker.path}/channels?limit=200")[1] or {"items": []}
+    paths = [f"{attacker.path}/channels/{item['id']}/notifiers" for item in listed["items"]]
+    made = sum(attacker.webhook(f"n{n}", NOWHERE, path, storm_limit=1_000_000)[0] == 201 for path in paths for n in range(50))
+    attacker.note(f"{made} notifiers taken")
+    return [Storm(attacker, new_alerts(attacker, 300), threads=2)]
+
+
 # MARK: Bodies
 
 

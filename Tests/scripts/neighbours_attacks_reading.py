@@ -4,7 +4,7 @@ import socket
 import time
 
 from neighbours_attacker import ADDRESS, Closed, Held, Storm, attack, open_socket
-from neighbours_attacks_documents import drafts
+from neighbours_attacks_documents import document, drafts
 
 # MARK: Lists
 
@@ -28,6 +28,14 @@ def lists_by_a_title(attacker):
 
 
 @attack("reading", issue=13, is_short=False)
+def lists_of_channels(attacker):
+    """30 connections that list 10,000 channels by twenty labels that none has"""
+    attacker.call("PUT", f"{attacker.path}/config", document([], channels=10_000))
+    labels = "&".join(f"label=l{n}:v" for n in range(20))
+    return [Storm(attacker, attacker.request("GET", f"{attacker.path}/channels?limit=200&{labels}"), threads=6, lines=5)]
+
+
+@attack("reading", issue=13, is_short=False)
 def audit_exports(attacker):
     """16 exports and lists of an audit trail of large entries"""
     for word in range(6):
@@ -45,6 +53,14 @@ def tiny_calls(attacker):
     """small calls on 200 connections"""
     requests = [attacker.request("GET", path) for path in ("/v1/me", f"{attacker.path}/channels", attacker.path, f"{attacker.path}/alerts?limit=1")]
     return [Storm(attacker, requests, threads=4, lines=50)]
+
+
+@attack("floods")
+def whatever_anybody_may_read(attacker):
+    """the contract, its page, metrics and probes on 60 connections, without a key"""
+    paths = ("/openapi.yaml", "/docs", "/metrics", "/readyz", "/nothing")
+    requests = [f"GET {path} HTTP/1.1\r\nHost: tocsin\r\n\r\n".encode() for path in paths]
+    return [Storm(attacker, requests, threads=4, lines=15)]
 
 
 @attack("floods")
