@@ -71,7 +71,7 @@ struct ConfigurationEndpoints {
         }
         let bytes = mutation.bytes
         return try await store.work.run(.calls, of: mutation.account, bytes: bytes.count) {
-            try JSONBody.decode(try DocumentText.json(fromYAML: bytes), fields.document)
+            try JSONBody.decode(try YAMLDocument.json(bytes), fields.document)
         }
     }
 
