@@ -72,14 +72,16 @@ struct RouteEndpoints {
                 list.array(count: 0...Limits.routes) { RouteFields.entry($0) }
             }
         }
-        return try await mutation.perform(store) { change in
-            let list = try store.routes.replace(
-                with: entries,
+        return try await mutation.perform(store) {
+            try await store.routes.plan(
+                entries,
                 if: mutation.precondition,
                 of: integration,
-                change
+                in: context.account.number,
+                by: context.actor
             )
-            return Answer.change(version: list.version) { object in
+        } _: { list in
+            Answer.change(version: list.version) { object in
                 object.array("items") { items in
                     for route in list.items { items.object { write(route, of: integration, context, &$0) } }
                 }
