@@ -52,7 +52,7 @@ struct AuditEndpoints {
         let filter = Self.filter(query)
         try query.finish()
         let entries = try await store.audit.list(page, filter: filter, in: account)
-        return Answer.page(entries) { $1.entry($0, of: id) }
+        return Answer.page(entries, id: \.id) { $1.entry($0, of: id) }
     }
 
     /// All of it, newest first, one JSON object a line.

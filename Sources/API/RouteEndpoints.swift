@@ -58,7 +58,12 @@ struct RouteEndpoints {
             in: context.account.number
         )
         if ETag.isCurrent(list.version, for: request) { return ETag.notModified(list.version) }
-        return Answer.list(list.items, next: list.next.map(RoutePlace.encode), version: list.version) {
+        return Answer.list(
+            list.items,
+            next: list.next.map(RoutePlace.encode),
+            cursor: { RoutePlace.encode($1.position) },
+            version: list.version
+        ) {
             write($0, of: integration, context, &$1)
         }
     }
@@ -80,9 +85,9 @@ struct RouteEndpoints {
                 change
             )
             return Answer.change(version: list.version) { object in
-                object.array("items") { items in
-                    for route in list.items { items.object { write(route, of: integration, context, &$0) } }
-                }
+                let shown = object.cutArray("items", list.items) { write($0, of: integration, context, &$1) }
+                let following = list.items.dropFirst(shown).first?.position
+                object.field("next_cursor", following.map(RoutePlace.encode))
             }
         }
     }

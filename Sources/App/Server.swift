@@ -120,7 +120,8 @@ package struct Server {
                 commit: commit,
                 sender: sender,
                 usage: usage,
-                clientAddress: ClientAddress(trusted: installation.settings.trustedProxies)
+                clientAddress: ClientAddress(trusted: installation.settings.trustedProxies),
+                version: Build.identity
             )
         }
         return router

@@ -23,6 +23,11 @@ package struct AuditEntry: Sendable {
     /// A JSON object.
     package let detail: Text
     package let note: Text?
+
+    /// About how many bytes of memory it takes.
+    var byteCount: Int {
+        [before, after, detail, note].reduce(512) { $0 + ($1?.bytes.count ?? 0) }
+    }
 }
 
 /// The record of changes: written by `Mutation`, and never changed.
@@ -43,6 +48,9 @@ package struct AuditStore: Sendable {
     static let ofRevision = SQLStatement(
         "SELECT \(columns) FROM audit WHERE account_id = $1 AND revision = $2 ORDER BY id LIMIT $3"
     )
+    static let ofRevisionAfter = SQLStatement(
+        "SELECT \(columns) FROM audit WHERE account_id = $1 AND revision = $2 AND id > $3 ORDER BY id LIMIT $4"
+    )
     static let count = SQLStatement(
         "SELECT COUNT(*) FROM audit WHERE account_id = $1 AND revision = $2"
     )
@@ -52,7 +60,7 @@ package struct AuditStore: Sendable {
         """
     )
 
-    static let statements = [list, after, ofRevision, count, revisions]
+    static let statements = [list, after, ofRevision, ofRevisionAfter, count, revisions]
 
     /// Which entries a list shows; nil lets everything through.
     package struct Filter: Sendable {
@@ -93,9 +101,13 @@ package struct AuditStore: Sendable {
         try await store.database.read(.of(account)) { connection in
             // Identifiers carry the time, but for a clock that went back: a second is left over.
             let oldest = filter.since.map { AuditID.lowest(at: $0.adding(seconds: -1)) }
-            return try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) {
-                before,
-                limit in
+            return try PageScan.page(
+                request,
+                isFiltered: !filter.isEmpty,
+                id: \.id,
+                oldest: oldest,
+                weight: \.byteCount
+            ) { before, limit in
                 try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
             } matches: {
                 filter.matches($0)

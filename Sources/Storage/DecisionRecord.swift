@@ -83,8 +83,12 @@ enum DecisionRecord {
         return flags
     }
 
-    /// Reads what `pack` made, together with the outcomes of the same delivery; nil when it is damaged.
-    static func unpack(_ bytes: [UInt8], outcomes: [EventOutcome]) -> [EventResult]? {
+    /// Reads what `pack` made, together with the outcomes of the same delivery; nil when it is damaged. Only the results of `range` are kept.
+    static func unpack(
+        _ bytes: [UInt8],
+        outcomes: [EventOutcome],
+        range: Range<Int> = 0..<Int.max
+    ) -> [EventResult]? {
         var rest = ByteReader(bytes)
         switch rest.byte() {
         case 1: break
@@ -94,9 +98,10 @@ enum DecisionRecord {
         default: return nil
         }
         var results: [EventResult] = []
-        for outcome in outcomes {
+        for (place, outcome) in outcomes.enumerated() {
+            guard place < range.upperBound else { return results }
             guard let result = result(&rest, outcome) else { return nil }
-            results.append(result)
+            if place >= range.lowerBound { results.append(result) }
         }
         return rest.isAtEnd ? results : nil
     }

@@ -26,13 +26,25 @@ package struct DeliveryStore: Sendable {
         package let delivery: Delivery
         /// As received; nil once it is no longer kept.
         package let body: [UInt8]?
-        /// In the order of its events; empty when it has none.
+        /// Those that were asked for, in the order of its events; empty when it has none.
         package let results: [EventResult]
+        /// The place of the first of them among all.
+        package let first: Int
+        /// How many it has.
+        package let total: Int
 
-        package init(delivery: Delivery, body: [UInt8]?, results: [EventResult]) {
+        package init(
+            delivery: Delivery,
+            body: [UInt8]?,
+            results: [EventResult],
+            first: Int = 0,
+            total: Int? = nil
+        ) {
             self.delivery = delivery
             self.body = body
             self.results = results
+            self.first = first
+            self.total = total ?? results.count
         }
     }
 
@@ -66,15 +78,26 @@ package struct DeliveryStore: Sendable {
         }
     }
 
-    /// The delivery. Throws `notFound`.
-    package func find(_ id: DeliveryID, in account: AccountNumber) async throws -> Detail {
+    /// The delivery, with the results of its events in `range`. Throws `notFound`.
+    package func find(
+        _ id: DeliveryID,
+        results range: Range<Int> = 0..<Int.max,
+        in account: AccountNumber
+    ) async throws -> Detail {
         try await store.database.read(.of(account)) { connection in
             let detail = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
                 let outcomes = row.isNull(12) ? [] : EventOutcome.decode(row.bytes(12)) ?? []
-                let results =
-                    row.isNull(11) ? [] : DecisionRecord.unpack(row.bytes(11), outcomes: outcomes) ?? []
-                let body = row.isNull(10) ? nil : Packing.unpack(row.bytes(10))
-                return Detail(delivery: try Self.decode(row), body: body, results: results)
+                let record = row.isNull(11) ? nil : row.bytes(11)
+                let results = record.flatMap {
+                    DecisionRecord.unpack($0, outcomes: outcomes, range: range)
+                }
+                return Detail(
+                    delivery: try Self.decode(row),
+                    body: row.isNull(10) ? nil : Packing.unpack(row.bytes(10)),
+                    results: results ?? [],
+                    first: range.lowerBound,
+                    total: results == nil ? 0 : outcomes.count
+                )
             }
             guard let detail else { throw StoreError.notFound }
             return detail

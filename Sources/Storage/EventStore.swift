@@ -87,9 +87,10 @@ package struct EventStore: Sendable {
             let traced = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
                 let event = try Self.decode(row)
                 let outcomes = EventOutcome.decode(row.bytes(13)) ?? []
-                let results = DecisionRecord.unpack(row.bytes(12), outcomes: outcomes) ?? []
-                let position = row.int(11)
-                return Traced(event: event, trace: position < results.count ? results[position].trace : [])
+                let position = max(0, row.int(11))
+                let range = position..<position + 1
+                let result = DecisionRecord.unpack(row.bytes(12), outcomes: outcomes, range: range)?.first
+                return Traced(event: event, trace: result?.trace ?? [])
             }
             guard let traced else { throw StoreError.notFound }
             return traced
@@ -114,7 +115,8 @@ package struct EventStore: Sendable {
                 scope.request,
                 isFiltered: !filter.isEmpty,
                 id: \.id,
-                oldest: scope.oldest
+                oldest: scope.oldest,
+                weight: \.content.byteCount
             ) { before, limit in
                 try connection.rows(
                     statement,

@@ -30,34 +30,55 @@ package struct Page<Item: Sendable, Kind: IdentifierKind>: Sendable {
 enum PageScan {
     /// Rows that one call looks at when its filter lets few through.
     static let budget = 20_000
+    /// Bytes of memory after which a page ends, and that the rows of one statement should not be much over.
+    static let bytes = 4 << 20
     private static let chunk = 500
+    /// Rows of the first statement where rows can be large: what they weigh is not known yet.
+    private static let firstChunk = 60
 
-    /// Fetches chunks with `fetch(before, limit)`, newest first, and keeps what `matches`, until the page is full, the list is at
-    /// its end, older than `oldest`, or the budget is spent. A spent budget gives a short page that says where to go on.
+    /// Fetches chunks with `fetch(before, limit)`, newest first, and keeps what `matches`, until the page is full or heavy, the list is at
+    /// its end, older than `oldest`, or the budget is spent. A page that ends early says where to go on.
+    ///
+    /// `weight`: about how many bytes of memory an item takes, where items can be large.
     static func page<Item, Kind>(
         _ request: PageRequest<Kind>,
         isFiltered: Bool,
         id: (Item) -> Identifier<Kind>,
         oldest: Identifier<Kind>? = nil,
+        weight: ((Item) -> Int)? = nil,
         fetch: (_ before: Identifier<Kind>, _ limit: Int) throws -> [Item],
         matches: (Item) -> Bool
     ) throws -> Page<Item, Kind> {
         var items: [Item] = []
         var before = request.before ?? Identifier(high: .max, low: .max)
-        var scanned = 0
+        var (scanned, held, heaviest) = (0, 0, 0)
         while scanned < budget {
-            let size = isFiltered ? chunk : request.limit + 1
+            let wanted = isFiltered ? chunk : request.limit + 1 - items.count
+            let size = weight == nil ? wanted : min(wanted, fitting(heaviest, after: scanned))
             let rows = try fetch(before, size)
             for row in rows {
                 if let oldest, id(row) < oldest { return Page(items: items, next: nil) }
-                if items.count == request.limit { return Page(items: items, next: items.last.map(id)) }
-                if matches(row) { items.append(row) }
+                if items.count == request.limit || held >= bytes {
+                    return Page(items: items, next: items.last.map(id))
+                }
+                let weighed = weight?(row) ?? 0
+                heaviest = max(heaviest, weighed)
+                if matches(row) {
+                    items.append(row)
+                    held += weighed
+                }
                 before = id(row)
             }
             if rows.count < size { return Page(items: items, next: nil) }
             scanned += rows.count
         }
         return Page(items: items, next: before)
+    }
+
+    /// How many rows may be fetched next when the heaviest until now was of so many bytes: few at first, then some times more each time.
+    private static func fitting(_ heaviest: Int, after scanned: Int) -> Int {
+        guard scanned > 0 else { return firstChunk }
+        return min(chunk, scanned * 4, max(8, bytes / max(1, heaviest)))
     }
 }
 

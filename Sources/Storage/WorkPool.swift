@@ -2,6 +2,7 @@ import Domain
 import HeapModule
 import NIOPosix
 import Native
+import SQL
 
 /// Threads on which the work of tenants runs, in turn by account: whatever a tenant wrote is compiled, decided, planned and rendered here, and
 /// never on an event loop, a connection's thread or Swift's own threads.
@@ -148,8 +149,11 @@ package final class WorkPool: Sendable {
         bytes: Int = 0,
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        try await withCheckedThrowingContinuation { caller in
-            let isTaken = submit(lane, of: account, bytes: bytes) { caller.resume(with: Result(catching: body)) }
+        let note = WorkNote.current
+        return try await withCheckedThrowingContinuation { caller in
+            let isTaken = submit(lane, of: account, bytes: bytes) {
+                caller.resume(with: Result { try WorkNote.under(note, body) })
+            }
             if !isTaken { caller.resume(throwing: Full()) }
         }
     }
