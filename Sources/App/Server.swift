@@ -221,7 +221,9 @@ package struct Server {
         return HTTPListener(
             connection,
             at: socket.map { .socket($0) } ?? .address(host: listen.host, port: listen.port),
+            limits: installation.settings.connections,
             logger: logger,
+            onLoss: ConnectionMetrics(metrics).count,
             onRunning: onRunning
         )
     }

@@ -39,7 +39,7 @@ package func localOffsetSeconds(atSecond second: Int64) -> Int {
 package func lowerThreadPriority() {
     #if os(Linux)
     // 0 stands for the calling thread. A thread that is at this level stays there.
-    _ = setpriority(__priority_which_t(rawValue: 0), 0, 5)
+    _ = setpriority(__priority_which_t(0), 0, 5)
     #endif
 }
 
