@@ -74,6 +74,8 @@ let package = Package(
             dependencies: [
                 "CSQLite", .target(name: "CPostgres", condition: .when(traits: ["PostgreSQL"])), nioPosix,
                 logging,
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
             ],
             swiftSettings: base
         ),
@@ -81,9 +83,8 @@ let package = Package(
             name: "Storage",
             dependencies: [
                 "Domain", "Native", "SQL", logging, metrics, lifecycle,
-                nioPosix,
+                nioCore, nioPosix,
                 .product(name: "DequeModule", package: "swift-collections"),
-                .product(name: "HeapModule", package: "swift-collections"),
             ],
             resources: [.embedInCode("Resources/push-1.dictionary")],
             swiftSettings: safe

@@ -7,7 +7,7 @@ import Storage
 /// The store of an installation on a PostgreSQL server.
 enum ServerStore {
     /// Connections of a node besides the one of pushes and the one that listens.
-    private static let size = Database.Size(writers: 2, readers: 4)
+    private static let size = Database.Size(writers: 2, readers: 3)
     /// The oldest server that is tried: 13.
     private static let oldestVersion: Int64 = 130_000
 

@@ -32,6 +32,13 @@ final class ConnectionThread: @unchecked Sendable {
         }
     }
 
+    /// Queues `body` without waiting; once closed it gets no connection.
+    func submit(_ body: @escaping @Sendable ((any SQLConnection)?) -> Void) {
+        pool.submit { [self] state in
+            if case .active = state { body(connection) } else { body(nil) }
+        }
+    }
+
     /// Closes the connection after all that was asked before, then ends the thread.
     func close() async throws {
         try await pool.runIfActive { [self] in connection = nil }

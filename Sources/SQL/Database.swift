@@ -16,7 +16,7 @@ package final class Database: Sendable {
     package struct Size: Sendable {
         /// Besides the one of pushes. 0: that one writes everything.
         let writers: Int
-        /// At least 1.
+        /// At least 1; besides them there is one for look-ups.
         let readers: Int
 
         package init(writers: Int = 0, readers: Int) {
@@ -28,7 +28,9 @@ package final class Database: Sendable {
     package let dialect: SQLDialect
     private let pushes: ConnectionThread
     private let writers: [ConnectionThread]
-    private let readers: [ConnectionThread]
+    private let readers: FairReaders
+    /// Reads what is found by its key and never takes long: who calls.
+    private let lookUps: ConnectionThread
     private let next = AtomicCounter()
     private let onSyncFailure: @Sendable () -> Void
 
@@ -50,25 +52,43 @@ package final class Database: Sendable {
         for _ in 0..<size.writers { writers.append(ConnectionThread(try open(.writer))) }
         for _ in 0..<size.readers { readers.append(ConnectionThread(try open(.reader))) }
         self.writers = writers
-        self.readers = readers
+        self.readers = FairReaders(readers)
+        lookUps = ConnectionThread(try open(.reader))
     }
 
-    /// Runs `body` on a reading connection, outside a transaction, on rows of `scope`. Once more when the connection turns out to be lost.
+    /// Runs `body` on a reading connection, outside a transaction, on rows of `scope`, in the turn of that scope. Once more when the
+    /// connection turns out to be lost.
+    ///
+    /// `body` is a slice of work: what looks at many rows comes again for the next ones.
     package func read<Result: Sendable>(
         _ scope: SQLScope,
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await readers[next.next() % readers.count].run { connection in
-            connection.enter(scope)
-            defer { connection.enter(.nobody) }
-            let start = ContinuousClock.now
-            do {
-                return try body(connection)
-            } catch let error as SQLError
-                where error.kind == .unavailable && start.duration(to: .now) < SQLError.soon
-            {
-                return try body(connection)
-            }
+        try await readers.run(scope) { try Self.read(scope, $0, body) }
+    }
+
+    /// The same for a look-up by a key, ahead of all reads that may take long: on a connection that does nothing else.
+    package func lookUp<Result: Sendable>(
+        _ scope: SQLScope,
+        _ body: @escaping @Sendable (any SQLConnection) throws -> Result
+    ) async throws -> Result {
+        try await lookUps.run { try Self.read(scope, $0, body) }
+    }
+
+    private static func read<Result>(
+        _ scope: SQLScope,
+        _ connection: any SQLConnection,
+        _ body: (any SQLConnection) throws -> Result
+    ) throws -> Result {
+        connection.enter(scope)
+        defer { connection.enter(.nobody) }
+        let start = ContinuousClock.now
+        do {
+            return try body(connection)
+        } catch let error as SQLError
+            where error.kind == .unavailable && start.duration(to: .now) < SQLError.soon
+        {
+            return try body(connection)
         }
     }
 
@@ -136,7 +156,7 @@ package final class Database: Sendable {
 
     /// Finishes what is queued, then closes the readers and last the writers.
     package func close() async throws {
-        for thread in readers + writers { try await thread.close() }
+        for thread in readers.threads + [lookUps] + writers { try await thread.close() }
         try await pushes.close()
     }
 }

@@ -68,7 +68,7 @@ package enum SQLDialect: Sendable {
 }
 
 /// Whose rows a call touches.
-package enum SQLScope: Sendable, Equatable {
+package enum SQLScope: Sendable, Hashable {
     /// Those of one account, by its number.
     case account(Int64)
     /// No rows of any account.

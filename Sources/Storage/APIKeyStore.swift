@@ -75,7 +75,7 @@ package struct APIKeyStore: Sendable {
     /// it is over, or its account is suspended or deleted. Same work for a known and an unknown public id.
     package func authenticate(_ secret: APIKeySecret) async throws -> (key: APIKey, rate: CallRate)? {
         let now = store.now
-        let found = try await store.database.read(.platform) { connection in
+        let found = try await store.database.lookUp(.platform) { connection in
             try connection.row(Self.findByPublicID, [.text(secret.publicID)], Self.decodeCandidate)
         }
         let match = (found?.digests ?? .none).match(secret, at: now)

@@ -136,7 +136,7 @@ package struct AccountStore: Sendable {
 
     /// The account. Throws `notFound`; a deleted account is not found.
     package func find(_ id: AccountID) async throws -> Account {
-        try await store.database.read(.platform) { connection in
+        try await store.database.lookUp(.platform) { connection in
             guard let account = try connection.row(Self.findByID, [.id(id)], Self.decode) else {
                 throw StoreError.notFound
             }
@@ -146,7 +146,7 @@ package struct AccountStore: Sendable {
 
     /// The account with this number. Throws `notFound`; a deleted account is not found.
     package func find(_ number: AccountNumber) async throws -> Account {
-        try await store.database.read(.of(number)) { try Self.find(number, on: $0) }
+        try await store.database.lookUp(.of(number)) { try Self.find(number, on: $0) }
     }
 
     /// A page of the accounts.

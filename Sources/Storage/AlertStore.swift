@@ -87,18 +87,18 @@ package struct AlertStore: Sendable {
     ) async throws -> Page<Shown, AlertKind> {
         let statement = filter.isActive == true ? Self.listOpen : Self.list
         let oldest = filter.since.map { AlertID.lowest(at: $0) }
-        return try await store.database.read(.of(account)) { connection in
-            try PageScan.page(
-                request,
-                isFiltered: !filter.isEmpty,
-                id: \.alert.id,
-                oldest: oldest,
-                weight: \.content.byteCount
-            ) { before, limit in
-                try connection.rows(statement, [.account(account), .id(before), .int(limit)], Self.decode)
-            } matches: {
-                filter.matches($0)
-            }
+        return try await PageScan.page(
+            request,
+            isFiltered: !filter.isEmpty,
+            id: { $0.alert.id },
+            oldest: oldest,
+            weight: { $0.content.byteCount },
+            in: account,
+            of: store.database
+        ) { connection, before, limit in
+            try connection.rows(statement, [.account(account), .id(before), .int(limit)], Self.decode)
+        } matches: {
+            filter.matches($0)
         }
     }
 

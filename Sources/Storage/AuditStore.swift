@@ -98,20 +98,20 @@ package struct AuditStore: Sendable {
         filter: Filter,
         in account: AccountNumber
     ) async throws -> Page<AuditEntry, AuditKind> {
-        try await store.database.read(.of(account)) { connection in
-            // Identifiers carry the time, but for a clock that went back: a second is left over.
-            let oldest = filter.since.map { AuditID.lowest(at: $0.adding(seconds: -1)) }
-            return try PageScan.page(
-                request,
-                isFiltered: !filter.isEmpty,
-                id: \.id,
-                oldest: oldest,
-                weight: \.byteCount
-            ) { before, limit in
-                try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
-            } matches: {
-                filter.matches($0)
-            }
+        // Identifiers carry the time, but for a clock that went back: a second is left over.
+        let oldest = filter.since.map { AuditID.lowest(at: $0.adding(seconds: -1)) }
+        return try await PageScan.page(
+            request,
+            isFiltered: !filter.isEmpty,
+            id: { $0.id },
+            oldest: oldest,
+            weight: { $0.byteCount },
+            in: account,
+            of: store.database
+        ) { connection, before, limit in
+            try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
+        } matches: {
+            filter.matches($0)
         }
     }
 

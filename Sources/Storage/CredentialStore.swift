@@ -57,7 +57,7 @@ package struct CredentialStore: Sendable {
 
     /// The key that `secret` opens, or would if it and its account were not over or suspended.
     private func find(_ secret: APIKeySecret) async throws -> APIKey? {
-        let found = try await store.database.read(.platform) { connection in
+        let found = try await store.database.lookUp(.platform) { connection in
             try connection.row(
                 APIKeyStore.findByPublicID,
                 [.text(secret.publicID)],

@@ -111,14 +111,17 @@ package struct DeliveryStore: Sendable {
         in account: AccountNumber
     ) async throws -> Page<Delivery, DeliveryKind> {
         let oldest = filter.since.map { DeliveryID.lowest(at: $0) }
-        return try await store.database.read(.of(account)) { connection in
-            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) {
-                before,
-                limit in
-                try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
-            } matches: {
-                filter.matches($0)
-            }
+        return try await PageScan.page(
+            request,
+            isFiltered: !filter.isEmpty,
+            id: { $0.id },
+            oldest: oldest,
+            in: account,
+            of: store.database
+        ) { connection, before, limit in
+            try connection.rows(Self.list, [.account(account), .id(before), .int(limit)], Self.decode)
+        } matches: {
+            filter.matches($0)
         }
     }
 
@@ -130,25 +133,26 @@ package struct DeliveryStore: Sendable {
         in account: AccountNumber
     ) async throws -> (items: [Delivery], next: DeliveryID?) {
         let start = filter.since.map { DeliveryID.lowest(at: $0.adding(seconds: -1)) }
-        return try await store.database.read(.of(account)) { connection in
-            var place = max(after ?? DeliveryID(high: 0, low: 0), start ?? DeliveryID(high: 0, low: 0))
-            var (items, scanned): ([Delivery], Int) = ([], 0)
-            while scanned < PageScan.budget {
-                let rows = try connection.rows(
+        var place = max(after ?? DeliveryID(high: 0, low: 0), start ?? DeliveryID(high: 0, low: 0))
+        var (items, scanned): ([Delivery], Int) = ([], 0)
+        while scanned < PageScan.budget {
+            let from = place
+            let rows = try await store.database.read(.of(account)) { connection in
+                try connection.rows(
                     Self.listOldest,
-                    [.account(account), .id(place), .int(500)],
+                    [.account(account), .id(from), .int(500)],
                     Self.decode
                 )
-                for row in rows {
-                    if items.count == limit { return (items, place) }
-                    place = row.id
-                    if filter.matches(row) { items.append(row) }
-                }
-                if rows.count < 500 { return (items, nil) }
-                scanned += rows.count
             }
-            return (items, place)
+            for row in rows {
+                if items.count == limit { return (items, place) }
+                place = row.id
+                if filter.matches(row) { items.append(row) }
+            }
+            if rows.count < 500 { return (items, nil) }
+            scanned += rows.count
         }
+        return (items, place)
     }
 
     /// The number of an integration; nil when there is no such integration.

@@ -105,31 +105,32 @@ package struct EventStore: Sendable {
         filter: Filter,
         in account: AccountNumber
     ) async throws -> Page<Event, EventKind> {
-        try await store.database.read(.of(account)) { connection in
-            guard let scope = try Self.scope(of: filter, request, account, connection) else {
-                return Page(items: [], next: nil)
-            }
-            let statement = scope.key == nil ? Self.list : Self.listOfKey
-            let key = scope.key.map { [SQLValue.text($0)] } ?? []
-            return try PageScan.page(
-                scope.request,
-                isFiltered: !filter.isEmpty,
-                id: \.id,
-                oldest: scope.oldest,
-                weight: \.content.byteCount
-            ) { before, limit in
-                try connection.rows(
-                    statement,
-                    [.account(account), .id(before), .int(limit)] + key,
-                    Self.decode
-                )
-            } matches: {
-                filter.matches($0)
-            }
+        let found = try await store.database.read(.of(account)) { connection in
+            try Self.scope(of: filter, request, account, connection)
+        }
+        guard let scope = found else { return Page(items: [], next: nil) }
+        let statement = scope.key == nil ? Self.list : Self.listOfKey
+        let key = scope.key.map { [SQLValue.text($0)] } ?? []
+        return try await PageScan.page(
+            scope.request,
+            isFiltered: !filter.isEmpty,
+            id: { $0.id },
+            oldest: scope.oldest,
+            weight: { $0.content.byteCount },
+            in: account,
+            of: store.database
+        ) { connection, before, limit in
+            try connection.rows(
+                statement,
+                [.account(account), .id(before), .int(limit)] + key,
+                Self.decode
+            )
+        } matches: {
+            filter.matches($0)
         }
     }
 
-    private struct Scope {
+    private struct Scope: Sendable {
         var request: PageRequest<EventKind>
         var key: Text?
         var oldest: EventID?

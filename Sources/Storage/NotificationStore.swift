@@ -129,18 +129,21 @@ package struct NotificationStore: Sendable {
         let statement = filter.alertID == nil ? Self.list : Self.listOfAlert
         let key = filter.alertID.map { [SQLValue.id($0)] } ?? []
         let oldest = filter.since.map { NotificationID.lowest(at: $0) }
-        return try await store.database.read(.of(account)) { connection in
-            try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id, oldest: oldest) {
-                before,
-                limit in
-                try connection.rows(
-                    statement,
-                    [.account(account), .id(before), .int(limit)] + key,
-                    NotificationRows.decode
-                )
-            } matches: {
-                filter.matches($0)
-            }
+        return try await PageScan.page(
+            request,
+            isFiltered: !filter.isEmpty,
+            id: { $0.id },
+            oldest: oldest,
+            in: account,
+            of: store.database
+        ) { connection, before, limit in
+            try connection.rows(
+                statement,
+                [.account(account), .id(before), .int(limit)] + key,
+                NotificationRows.decode
+            )
+        } matches: {
+            filter.matches($0)
         }
     }
 

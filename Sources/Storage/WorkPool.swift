@@ -1,14 +1,11 @@
 import Domain
-import HeapModule
+import NIOCore
 import NIOPosix
 import Native
 import SQL
 
 /// Threads on which the work of tenants runs, in turn by account: whatever a tenant wrote is compiled, decided, planned and rendered here, and
 /// never on an event loop, a connection's thread or Swift's own threads.
-///
-/// Turns go by time used (start-time fair queueing): an account that used a second waits until its neighbours used theirs, and one that
-/// comes after a pause begins where the others are, without credit for the time it did not need.
 ///
 /// - Rule: an account has one thread for each of its lanes at most, and there are more threads than lanes. Why: work is not interrupted.
 ///   Otherwise: one tenant's long work would hold every thread.
@@ -21,7 +18,7 @@ package final class WorkPool: Sendable {
         case pushes
         /// Management calls.
         case calls
-        /// Messages to people, and configurations that are compiled.
+        /// Messages to people, configurations that are compiled, and pushes that are applied in slices.
         case background
     }
 
@@ -55,49 +52,12 @@ package final class WorkPool: Sendable {
         let body: @Sendable () -> Void
     }
 
-    private struct Waiting {
-        var items: [Item] = []
-        /// The first of `items` that still waits: what is before it was taken.
-        var first = 0
-        var bytes = 0
-        var isRunning = false
-        /// In nanoseconds of the common clock of turns: where its next turn begins.
-        var start: UInt64 = 0
-
-        var count: Int { items.count - first }
-
-        mutating func take() -> Item {
-            let item = items[first]
-            items[first] = Item(bytes: 0, body: {})
-            first += 1
-            if first > 64, first * 2 > items.count {
-                items.removeFirst(first)
-                first = 0
-            }
-            bytes -= item.bytes
-            return item
-        }
-    }
-
-    /// A lane that has work and does not run.
-    private struct Turn: Comparable {
-        let start: UInt64
-        let order: UInt64
-        let key: Key
-
-        static func < (left: Turn, right: Turn) -> Bool {
-            left.start == right.start ? left.order < right.order : left.start < right.start
-        }
-    }
-
     private struct State {
-        var lanes: [Key: Waiting] = [:]
-        var turns = Heap<Turn>()
-        var order: UInt64 = 0
-        /// Where the turn that began last began.
-        var clock: UInt64 = 0
+        var turns = FairTurns<Key, Item>(perKey: 1)
+        /// Bytes that the work of each lane holds on to while it waits.
+        var bytes: [Key: Int] = [:]
+        var totalBytes = 0
         var running = 0
-        var bytes = 0
         var completed: UInt64 = 0
     }
 
@@ -124,18 +84,13 @@ package final class WorkPool: Sendable {
     ) -> Bool {
         let key = Key(account: account, lane: lane)
         let isTaken = state.withLock { state -> Bool in
-            var waiting = state.lanes[key] ?? Waiting()
-            guard waiting.count < bounds.items, waiting.bytes + bytes <= bounds.bytes,
-                state.bytes + bytes <= bounds.totalBytes
+            let held = state.bytes[key] ?? 0
+            guard state.turns.count(of: key) < bounds.items, held + bytes <= bounds.bytes,
+                state.totalBytes + bytes <= bounds.totalBytes
             else { return false }
-            waiting.items.append(Item(bytes: bytes, body: body))
-            waiting.bytes += bytes
-            state.bytes += bytes
-            if waiting.count == 1, !waiting.isRunning {
-                waiting.start = max(waiting.start, state.clock)
-                Self.queue(key, waiting.start, &state)
-            }
-            state.lanes[key] = waiting
+            if bytes > 0 { state.bytes[key] = held + bytes }
+            state.totalBytes += bytes
+            state.turns.append(Item(bytes: bytes, body: body), of: key)
             return true
         }
         if isTaken { begin() }
@@ -160,14 +115,7 @@ package final class WorkPool: Sendable {
 
     /// Pieces of work that were done since the start, and those that wait now.
     package var status: (completed: UInt64, waiting: Int) {
-        state.withLock { state in
-            (state.completed, state.lanes.values.reduce(0) { $0 + $1.count })
-        }
-    }
-
-    private static func queue(_ key: Key, _ start: UInt64, _ state: inout State) {
-        state.order += 1
-        state.turns.insert(Turn(start: start, order: state.order, key: key))
+        state.withLock { ($0.completed, $0.turns.count) }
     }
 
     /// Begins as much of what waits as there are threads.
@@ -178,41 +126,26 @@ package final class WorkPool: Sendable {
     }
 
     private func next(_ state: inout State) -> (Key, Item)? {
-        guard state.running < bounds.threads, let turn = state.turns.popMin(),
-            var waiting = state.lanes[turn.key]
-        else { return nil }
-        let item = waiting.take()
-        waiting.isRunning = true
-        state.lanes[turn.key] = waiting
-        state.bytes -= item.bytes
-        state.clock = max(state.clock, turn.start)
+        guard state.running < bounds.threads, let (key, item) = state.turns.next() else { return nil }
+        if item.bytes > 0 {
+            let left = (state.bytes[key] ?? 0) - item.bytes
+            state.bytes[key] = left > 0 ? left : nil
+            state.totalBytes -= item.bytes
+        }
         state.running += 1
-        return (turn.key, item)
+        return (key, item)
     }
 
     private func work(_ item: Item, of key: Key) {
         lowerThreadPriority()
         let start = ContinuousClock.now
         item.body()
-        let used = start.duration(to: .now).components
-        let nanoseconds = UInt64(clamping: used.seconds) &* 1_000_000_000 &+ UInt64(clamping: used.attoseconds / 1_000_000_000)
+        let used = start.duration(to: .now).nanoseconds
         state.withLock { state in
             state.running -= 1
             state.completed &+= 1
-            guard var waiting = state.lanes[key] else { return }
-            waiting.isRunning = false
-            waiting.start = max(waiting.start, state.clock) &+ nanoseconds
-            state.lanes[key] = waiting
-            if waiting.count > 0 { Self.queue(key, waiting.start, &state) }
-            Self.forgetIdle(&state)
+            state.turns.finished(key, after: used)
         }
         begin()
-    }
-
-    /// Lanes without work whose time is used up by the others' say nothing any more; looked for when there are many.
-    private static func forgetIdle(_ state: inout State) {
-        guard state.lanes.count > 4_096, state.completed % 1_024 == 0 else { return }
-        let clock = state.clock
-        state.lanes = state.lanes.filter { $0.value.count > 0 || $0.value.isRunning || $0.value.start > clock }
     }
 }
