@@ -1,5 +1,6 @@
 import Configuration
 import Domain
+import FoundationEssentials
 import Logging
 import Native
 import SystemPackage
@@ -29,6 +30,10 @@ package struct Settings: Sendable {
     package let dataDirectory: String
     /// A connection string of libpq, with a password maybe: never to be shown. nil: the embedded store.
     package let databaseURL: String?
+    /// The `sslmode` with which whoever is on the way to the database can pass for it; nil: nobody can.
+    package var weakDatabaseMode: String? {
+        databaseURL.flatMap { DatabasePlace($0, environment: ProcessInfo.processInfo.environment).weakMode }
+    }
     package let role: NodeRole
     /// Bytes; only with a database server.
     package let spoolBytes: Int
@@ -213,6 +218,8 @@ package struct Settings: Sendable {
         if !url.hasPrefix("postgres://"), !url.hasPrefix("postgresql://") {
             problems.append("database-url: must begin with postgres://")
         }
+        let place = DatabasePlace(url, environment: ProcessInfo.processInfo.environment)
+        if let problem = place.problem { problems.append("database-url: \(problem)") }
         #if !PostgreSQL
         problems.append("database-url: this program was built without PostgreSQL")
         #endif

@@ -60,7 +60,13 @@ struct Serve: AsyncParsableCommand {
                     metadata: ["file": "\(path)"]
                 )
             }
-            let server = try Server(installation, on: socket, logger: logger, failStop: failStop)
+            let server = try Server(
+                installation,
+                on: socket,
+                for: ServiceManager(ProcessInfo.processInfo.environment),
+                logger: logger,
+                failStop: failStop
+            )
             try await server.run { port in
                 logger.notice("listening", metadata: ["address": "\(settings.listen)", "port": "\(port)"])
             }
