@@ -123,10 +123,15 @@ struct ConfigurationEndpoints {
             before: before,
             limit: limit
         )
-        let next = page.next.map(Self.cursor)
-        return Answer.list(page.items, next: next, cursor: { last, _ in Self.cursor(last.revision) }) {
-            $1.revision($0)
-        }
+        let next = page.next.map { Self.cursor($0) }
+        return Answer.list(page.items, next: next, cursor: Self.cursor) { $1.revision($0) }
+    }
+
+    private static func cursor(
+        _ last: ConfigurationStore.RevisionHead,
+        _: ConfigurationStore.RevisionHead
+    ) -> String {
+        cursor(last.revision)
     }
 
     private static func cursor(_ revision: Revision) -> String {
@@ -194,4 +199,5 @@ extension JSONWriter {
         field("request_id", head.first.requestID)
         field("note", head.first.note)
         field("change_count", head.changes)
-    }}
+    }
+}

@@ -17,7 +17,8 @@ struct OnboardingEndpoints {
     func onboard(_ request: Request, _ context: AppContext) async throws -> Response {
         let mutation = try await MutationRequest(request, operatorIn: context)
         let channelID = store.identifiers.next(ChannelKind.self)
-        let wanted = try await mutation.decode(store) { (fields: Fields) -> Draft? in draft(fields, channelID) }
+        let wanted = try await mutation.decode(store) { (fields: Fields) -> Draft? in draft(fields, channelID)
+        }
         return try await mutation.perform(store) { change in
             let account = try part("/account") { try store.accounts.insert(wanted.account, change) }
             let inside = change.on(account.number)

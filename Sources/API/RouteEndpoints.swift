@@ -61,11 +61,15 @@ struct RouteEndpoints {
         return Answer.list(
             list.items,
             next: list.next.map(RoutePlace.encode),
-            cursor: { RoutePlace.encode($1.position) },
+            cursor: Self.cursor,
             version: list.version
         ) {
             write($0, of: integration, context, &$1)
         }
+    }
+
+    private static func cursor(_: PlacedRoute, _ following: PlacedRoute) -> String {
+        RoutePlace.encode(following.position)
     }
 
     @Sendable

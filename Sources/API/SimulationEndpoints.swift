@@ -21,7 +21,8 @@ struct SimulationEndpoints {
         let page = query.results()
         try query.finish()
         let id = try context.id("integration_id", IntegrationKind.self)
-        let (body, draft) = try await JSONBody.decode(request, context, store) { fields -> ([UInt8], Simulation.Draft)? in
+        let (body, draft) = try await JSONBody.decode(request, context, store) {
+            fields -> ([UInt8], Simulation.Draft)? in
             let encoding = fields.optional("body_encoding", or: Encoding.utf8) { $0.word(Encoding.self) }
             let body = fields.required("body") { $0.pushBody(encoding ?? .utf8) }
             let routes = fields.optional("routes") { $0.array(count: 0...Limits.routes, RouteFields.entry) }

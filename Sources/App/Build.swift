@@ -5,5 +5,5 @@ package enum Build {
     /// Semantic version.
     package static let version = "0.1.0"
     /// The version and the very file that runs: another build of the same version has another one.
-    static let identity = "\(version)/\(executableStamp() ?? "")"
+    package static let identity = "\(version)/\(executableStamp() ?? "")"
 }

@@ -49,7 +49,7 @@ package struct ServiceManager: Sendable {
         let bytes = Array(text.utf8)
         let sent = withUnsafePointer(to: address) { pointer in
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                sendto(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue), address, size)
+                sendto(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL), address, size)
             }
         }
         return sent == bytes.count

@@ -66,9 +66,10 @@ enum PageScan {
         weight: (@Sendable (Item) -> Int)? = nil,
         in account: AccountNumber,
         of database: Database,
-        fetch: @escaping @Sendable (
-            _ connection: any SQLConnection, _ before: Identifier<Kind>, _ limit: Int
-        ) throws -> [Item],
+        fetch:
+            @escaping @Sendable (
+                _ connection: any SQLConnection, _ before: Identifier<Kind>, _ limit: Int
+            ) throws -> [Item],
         matches: @escaping @Sendable (Item) -> Bool
     ) async throws -> Page<Item, Kind> {
         var progress = Progress<Item, Kind>(request, isFiltered: isFiltered, isWeighed: weight != nil)

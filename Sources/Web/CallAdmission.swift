@@ -59,9 +59,17 @@ package struct CallAdmission: RouterMiddleware {
             context.body = try await context.memory.body(of: request, upTo: limit)
         }
         let response = try await turns.run(of: payer) { [context] in
-            try await WorkNote.$current.withValue(.crash(mark)) { try await next(request, context) }
+            try await Self.noting(mark) { try await next(request, context) }
         }
         return try held(response, isChange: ![.get, .head].contains(request.method), context.memory)
+    }
+
+    /// Runs `body`; a crash of a thread that works for it is noted under `mark`.
+    package static func noting<Value>(
+        _ mark: UInt64,
+        _ body: () async throws -> Value
+    ) async throws -> Value {
+        try await WorkNote.$current.withValue(.crash(mark), operation: body)
     }
 
     /// What a call is known by in the notes of crashes.
@@ -70,7 +78,8 @@ package struct CallAdmission: RouterMiddleware {
     }
 
     /// Holds the bytes of the answer. One that says what took effect already is not refused.
-    private func held(_ response: Response, isChange: Bool, _ memory: CallMemory) throws(Problem) -> Response {
+    private func held(_ response: Response, isChange: Bool, _ memory: CallMemory) throws(Problem) -> Response
+    {
         let bytes = response.body.contentLength ?? 0
         if isChange {
             memory.force(bytes)

@@ -19,7 +19,7 @@ package final class CallMemory: Sendable {
     deinit { release() }
 
     /// Says whose the call is, once that is known. Before it nothing may be held.
-    func begin(_ budget: ByteBudget, for account: AccountNumber) {
+    package func begin(_ budget: ByteBudget, for account: AccountNumber) {
         state.withLock { state in
             state.budget = budget
             state.account = account
@@ -38,7 +38,7 @@ package final class CallMemory: Sendable {
     }
 
     /// Holds the bytes of an answer that can't be refused any more.
-    func force(_ bytes: Int) {
+    package func force(_ bytes: Int) {
         state.withLock { state in
             state.budget?.force(bytes, for: state.account)
             if state.budget != nil { state.taken += bytes }
@@ -54,7 +54,7 @@ package final class CallMemory: Sendable {
     }
 
     /// Reads a body of at most `limit` bytes, which are held as they come. Throws 413 for one that is larger.
-    func body(of request: Request, upTo limit: Int) async throws -> [UInt8] {
+    package func body(of request: Request, upTo limit: Int) async throws -> [UInt8] {
         let announced = request.headers[.contentLength].flatMap { Int($0) } ?? 0
         guard announced <= limit else { throw Problem(bodyOver: limit) }
         var bytes: [UInt8] = []

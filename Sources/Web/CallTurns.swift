@@ -39,6 +39,11 @@ package final class CallTurns: Sendable {
         if isFull { throw refusal }
     }
 
+    /// Calls of the account that run or wait.
+    package func count(of account: AccountNumber) -> Int {
+        lanes.withLock { lanes in lanes[account].map { $0.running + $0.waiting.count } ?? 0 }
+    }
+
     /// Runs `body` in its turn. Throws 429 when too many wait, and what `body` throws.
     package func run<Value>(
         of account: AccountNumber,
