@@ -1,4 +1,5 @@
 import Domain
+import HTTPTypes
 import Storage
 
 /// How many management calls of one account are run at once: some, and some more wait in order. What comes beyond is refused, so that one
@@ -35,8 +36,8 @@ package final class CallTurns: Sendable {
 
     /// Throws 429 when a call that came now would be refused.
     package func check(_ account: AccountNumber) throws(Problem) {
-        let isFull = lanes.withLock { isFull($0[account] ?? Lane()) }
-        if isFull { throw refusal }
+        let lane = lanes.withLock { $0[account] }
+        if isFull(lane ?? Lane()) { throw refusal }
     }
 
     /// Calls of the account that run or wait.
