@@ -42,8 +42,9 @@ struct DeliveryEndpoints {
         try query.finish()
         let detail = try await store.deliveries.find(
             context.id("delivery_id"),
-            results: page.range,
-            in: context.account.number
+            in: context.account.number,
+            from: page.range.lowerBound,
+            limit: page.range.count
         )
         return Answer.object { write(detail, context, &$0) }
     }

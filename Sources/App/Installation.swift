@@ -93,12 +93,11 @@ package struct Installation: Sendable {
         _ settings: Settings,
         _ clock: WallClock
     ) throws -> Store {
-        let cache = SnapshotCache(database: opened.database, capacity: snapshots) { account, connection in
-            try SnapshotLoader.load(account, on: connection)
-        }
+        let work = WorkPool()
         return Store(
             database: opened.database,
-            snapshots: cache,
+            work: work,
+            snapshots: SnapshotCache(database: opened.database, work: work, capacity: snapshots),
             identifiers: IdentifierSource(clock: clock, after: opened.lastSeen),
             formats: PushFormats.all,
             pushTokenKeys: opened.keys,

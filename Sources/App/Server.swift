@@ -57,9 +57,7 @@ package struct Server {
         usage = UsageTracker(database: store.database, logger: logger)
         let (usage, reachability) = (usage, reachability)
         commit = GroupCommit(
-            database: store.database,
-            identifiers: store.identifiers,
-            outboxSignal: store.outboxSignal,
+            store: store,
             bounds: bounds,
             spooling: installation.spool.map {
                 SpoolLane($0, store: store, usage: usage, reachability: reachability, logger: logger)
@@ -171,6 +169,7 @@ package struct Server {
         return [
             AccountPurger(store: store, owner: installation.nodeID, logger: logger), retentionPurger(),
             dispatcher(),
+            PendingPushes(store: store, commit: commit, owner: installation.nodeID, logger: logger),
             HealthWatch(store: store, commit: commit, owner: installation.nodeID, logger: logger),
         ]
     }

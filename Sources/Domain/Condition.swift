@@ -66,6 +66,18 @@ package struct ConditionSubject: Sendable {
         self.labels = labels
     }
 
+    /// The same with another status.
+    package func with(status: Text) -> ConditionSubject {
+        ConditionSubject(
+            severity: severity,
+            status: status,
+            title: title,
+            description: description,
+            alertKey: alertKey,
+            labels: labels
+        )
+    }
+
     /// The value under `key`; nil when there is none (a missing label).
     package func value(of key: ConditionKey) -> Text? {
         switch key {

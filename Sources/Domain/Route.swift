@@ -105,13 +105,19 @@ package struct RouteTable: Sendable {
 
     /// The routes that `subject` satisfies, in order, up to and with the first that stops.
     package func matches(for subject: ConditionSubject) -> [Match] {
+        var matches: [Match] = []
+        forEachMatch(for: subject) { matches.append($0) }
+        return matches
+    }
+
+    /// Calls `body` with each of them.
+    package func forEachMatch(for subject: ConditionSubject, _ body: (Match) -> Void) {
         var candidates = unindexed
         for (key, groupsByValue) in byExactValue {
             if let value = subject.value(of: key), let found = groupsByValue[value] { candidates += found }
         }
         for index in byPattern { candidates += index.candidates(for: subject) }
         candidates.sort()
-        var result: [Match] = []
         var lastRoute = -1
         for candidate in candidates {
             let group = groups[candidate]
@@ -119,10 +125,9 @@ package struct RouteTable: Sendable {
                 continue
             }
             lastRoute = group.route
-            result.append(routes[group.route])
+            body(routes[group.route])
             if routes[group.route].onMatch == .stop { break }
         }
-        return result
     }
 
     private static func index(_ groups: [Group]) -> ([ConditionKey: [Text: [Int]]], [Int]) {

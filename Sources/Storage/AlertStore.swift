@@ -124,17 +124,16 @@ package struct AlertStore: Sendable {
         _ identifiers: IdentifierSource,
         _ connection: any SQLConnection
     ) throws -> Set<OutboxSignal.Key> {
-        let rules = try NotifierRows.directory(of: account, on: connection).rules(of: alert.channelID)
+        let rules = try NotifierRows.heads(of: alert.channelID, in: account, on: connection)
         guard !rules.isEmpty else { return [] }
         var teller = Teller(account, identifiers)
         _ = teller.tell(
             .closed,
             of: alert,
-            description: content.description,
-            labels: content.labels,
             event: nil,
             content: Packing.pack(content),
             notifiers: rules,
+            verdicts: rules.map { $0.verdict(on: .closed, isMet: alert.hearing.includes($0)) },
             at: identifiers.now
         )
         try teller.save(on: connection)

@@ -269,27 +269,27 @@ extension HealthAlertStore {
             let format = store.format(of: integration.type)
         else { return }
         let body = HealthBody.encode(began: began, over: over)
-        guard case .events(let events) = try? store.decode(body, as: format) else { return }
-        let prepared = events.map {
-            PreparedEvent(
-                $0,
+        let push = try await store.work.run(.background, of: subject.account) { [store] in
+            let received = store.received(body, as: format, integration: integration, from: nil, refusal: nil)
+            let (content, eventCount) = store.prepared(
+                received,
                 integration: integration,
                 account: snapshot,
+                vocabulary: format.severities
+            )
+            return PreparedPush(
+                account: snapshot,
+                integration: integration,
+                credential: nil,
                 vocabulary: format.severities,
-                known: store.knownContents
+                receivedAt: now,
+                contentType: Text("application/json"),
+                remoteAddress: nil,
+                body: body,
+                content: content,
+                eventCount: eventCount
             )
         }
-        let push = PreparedPush(
-            account: snapshot,
-            integration: integration,
-            credential: nil,
-            vocabulary: format.severities,
-            receivedAt: now,
-            contentType: Text("application/json"),
-            remoteAddress: nil,
-            body: body,
-            content: .events(prepared)
-        )
         _ = try await commit.store(push, arrival: .now)
     }
 }

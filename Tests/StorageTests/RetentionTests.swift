@@ -23,8 +23,7 @@ struct RetentionTests {
             let channel = try await test.channel("First", in: account).id
             _ = try await test.dedicated("Source", to: channel, in: account)
             commit = GroupCommit(
-                database: test.database,
-                identifiers: test.store.identifiers,
+                store: test.store,
                 metrics: NOOPMetricsHandler.instance,
                 logger: Logger(label: "test")
             ) { _ in }
