@@ -143,6 +143,7 @@ package struct Server {
             services.append(DamageCheck(installation: installation, logger: logger))
         }
         if let address = installation.settings.metricsListen { services.append(metricsServer(address)) }
+        let manager = manager
         services.append(
             try httpServer { port in
                 await onRunning(port)

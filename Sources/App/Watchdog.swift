@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Native
+import SQL
 import ServiceLifecycle
 import Storage
 

@@ -25,11 +25,11 @@ struct ConnectionTests {
 
     @Test("what is too much of one address is closed at once, and other addresses are served")
     func perAddress() async throws {
-        let losses = Lock<[OpenConnections.Loss]>([])
+        let losses = Losses()
         try await Site.serving(
             "served",
             limits: Self.limits(address: 2),
-            onLoss: { loss in losses.withLock { $0.append(loss) } }
+            onLoss: losses.note
         ) { site in
             try await Client.with(site.port, from: "127.0.0.9") { first in
                 try await Client.with(site.port, from: "127.0.0.9") { second in
@@ -48,7 +48,7 @@ struct ConnectionTests {
                     }
                 }
             }
-            #expect(losses.withLock { $0 } == [.overAddress])
+            #expect(losses.all == [.overAddress])
             await site.stop()
         }
     }
@@ -95,11 +95,11 @@ struct ConnectionTests {
 
     @Test("where all are taken, the one that is idle for longest makes room")
     func makesRoom() async throws {
-        let losses = Lock<[OpenConnections.Loss]>([])
+        let losses = Losses()
         try await Site.serving(
             "served",
             limits: Self.limits(total: 2),
-            onLoss: { loss in losses.withLock { $0.append(loss) } }
+            onLoss: losses.note
         ) { site in
             try await Client.with(site.port) { older in
                 try await older.say(request)
@@ -119,7 +119,7 @@ struct ConnectionTests {
                     }
                 }
             }
-            #expect(losses.withLock { $0 } == [.madeRoom])
+            #expect(losses.all == [.madeRoom])
             await site.stop()
         }
     }
@@ -149,5 +149,17 @@ struct ConnectionTests {
             }
             await site.stop()
         }
+    }
+}
+
+/// Which connections were closed for others.
+private final class Losses: Sendable {
+    private let noted = Lock<[OpenConnections.Loss]>([])
+
+    var all: [OpenConnections.Loss] { noted.withLock { $0 } }
+
+    @Sendable
+    func note(_ loss: OpenConnections.Loss) {
+        noted.withLock { $0.append(loss) }
     }
 }
