@@ -61,6 +61,7 @@ struct DeliveryEndpoints {
         object.field("content_type", delivery.contentType)
         object.field("remote_address", delivery.remoteAddress)
         object.field("replayed_at", delivery.replayedAt)
+        object.field("pending_event_count", delivery.appliedTo.map { max(0, delivery.eventCount - $0) } ?? 0)
     }
 
     func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter) {
