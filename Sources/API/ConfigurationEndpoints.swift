@@ -32,12 +32,12 @@ struct ConfigurationEndpoints {
         let account = context.account.number
         if let revision {
             let document = try await store.configuration.export(of: account, at: revision)
-            return try await answer(document, revision, form, account)
+            return try await answer(document, revision, form, context)
         }
         let export = try await store.configuration.export(of: account)
         let version = Version(export.revision.value)
         if ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
-        return try await answer(export.document, export.revision, form, account)
+        return try await answer(export.document, export.revision, form, context)
     }
 
     @Sendable
@@ -99,14 +99,19 @@ struct ConfigurationEndpoints {
         }
     }
 
+    /// Written in the account's turn; throws 413 when it is more than an answer may be.
     private func answer(
         _ document: [UInt8],
         _ revision: Revision,
         _ form: DocumentText.Form?,
-        _ account: AccountNumber
+        _ context: AccountContext
     ) async throws -> Response {
         let form = form ?? .json
-        let text = try await store.work.run(.calls, of: account) { DocumentText.text(document, as: form) }
+        try context.memory.take(document.count)
+        guard document.count <= Answer.mostBytes else { throw Problem.answerTooLarge }
+        let text = try await store.work.run(.calls, of: context.account.number, bytes: document.count) {
+            DocumentText.text(document, as: form)
+        }
         return Response(
             status: .ok,
             headers: [
@@ -120,7 +125,8 @@ struct ConfigurationEndpoints {
     private func answer(_ applied: ConfigurationStore.Changed) -> RecordedAnswer {
         Answer.change(version: Version(applied.revision.value)) { object in
             object.field("revision", applied.revision.value)
-            object.changes("changes", applied.changes)
+            let shown = object.cutArray("changes", applied.changes, limit: 4 << 20) { $1.change($0) }
+            object.field("changes_omitted", applied.changes.count - shown)
         }
     }
 
@@ -140,17 +146,34 @@ struct ConfigurationEndpoints {
             before: before,
             limit: limit
         )
-        let next = page.next.map { Cursor.encode(AuditID(high: 0, low: UInt64($0.value))) }
-        return Answer.list(page.items, next: next) { $1.revision($0, context) }
+        let next = page.next.map { Self.cursor($0) }
+        return Answer.list(page.items, next: next, cursor: Self.cursor) { $1.revision($0, context) }
+    }
+
+    private static func cursor(
+        _ last: ConfigurationStore.RevisionHead,
+        _: ConfigurationStore.RevisionHead
+    ) -> String {
+        cursor(last.revision)
+    }
+
+    private static func cursor(_ revision: Revision) -> String {
+        Cursor.encode(AuditID(high: 0, low: UInt64(clamping: revision.value)))
     }
 
     @Sendable
     func getRevision(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let found = try await store.configuration.find(try context.revision(), of: context.account.number)
+        let query = Query(request)
+        let wrong = "is not a cursor of this revision: take diff_next of the answer before"
+        let after = query.read("diff_cursor", wrong) { Cursor.decode($0, AuditKind.self) }
+        try query.finish()
+        let revision = try context.revision()
+        let found = try await store.configuration.find(revision, after: after, of: context.account.number)
         return Answer.object { object in
             object.revision(found.head, context)
-            object.changes("diff", found.diff)
+            let shown = object.cutArray("diff", found.diff) { $1.change($0) }
+            let isWhole = shown == found.diff.count && !found.hasMore
+            object.field("diff_next", isWhole ? nil : found.diff.prefix(shown).last.map { Cursor.encode($0.id) })
         }
     }
 
@@ -199,9 +222,5 @@ extension JSONWriter {
         field("request_id", head.first.requestID)
         field("note", head.first.note)
         field("change_count", head.changes)
-    }
-
-    fileprivate mutating func changes(_ name: StaticString, _ entries: [AuditEntry]) {
-        array(name) { list in for entry in entries { list.object { $0.change(entry) } } }
     }
 }

@@ -191,7 +191,7 @@ package struct ConditionSource: Sendable, Equatable {
         allowsStatus: Bool = false,
         errors: inout ValidationErrors
     ) -> Condition? {
-        let before = errors.items.count
+        let before = errors.count
         let found = ConditionKey(key)
         let compiledKey = found == .status && !allowsStatus ? nil : found
         if compiledKey == nil {
@@ -218,7 +218,7 @@ package struct ConditionSource: Sendable, Equatable {
                 errors.add(place, error.detail)
             }
         }
-        guard errors.items.count == before, let compiledKey, let compiledOperator else { return nil }
+        guard errors.count == before, let compiledKey, let compiledOperator else { return nil }
         return Condition(key: compiledKey, operator: compiledOperator, values: compiledValues)
     }
 }

@@ -92,6 +92,7 @@ package struct AlertStore: Sendable {
             isFiltered: !filter.isEmpty,
             id: { $0.alert.id },
             oldest: oldest,
+            weight: { $0.content.byteCount },
             in: account,
             of: store.database
         ) { connection, before, limit in

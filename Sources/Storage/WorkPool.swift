@@ -104,9 +104,10 @@ package final class WorkPool: Sendable {
         bytes: Int = 0,
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        try await withCheckedThrowingContinuation { caller in
+        let note = WorkNote.current
+        return try await withCheckedThrowingContinuation { caller in
             let isTaken = submit(lane, of: account, bytes: bytes) {
-                caller.resume(with: Result(catching: body))
+                caller.resume(with: Result { try WorkNote.under(note, body) })
             }
             if !isTaken { caller.resume(throwing: Full()) }
         }
