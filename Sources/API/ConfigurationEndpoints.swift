@@ -31,12 +31,13 @@ struct ConfigurationEndpoints {
         try query.finish()
         let account = context.account.number
         if let revision {
-            return answer(try await store.configuration.export(of: account, at: revision), revision, form)
+            let document = try await store.configuration.export(of: account, at: revision)
+            return try await answer(document, revision, form, context)
         }
         let export = try await store.configuration.export(of: account)
         let version = Version(export.revision.value)
         if ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
-        return answer(export.document, export.revision, form)
+        return try await answer(export.document, export.revision, form, context)
     }
 
     @Sendable
@@ -45,52 +46,94 @@ struct ConfigurationEndpoints {
         let note = query.note()
         let mutation = try await MutationRequest(request, context, query)
         let document = try await document(mutation)
-        return try await mutation.perform(store) { change in
-            change.explain(note)
-            let applied = try store.configuration.apply(document, if: mutation.precondition, change)
-            return answer(applied)
-        }
+        return try await put(document, mutation, note, context)
     }
 
-    /// The way of `putConfiguration`, undone at its end.
+    /// The way of `putConfiguration`, without its end.
     @Sendable
     func planConfiguration(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let document = try await document(mutation)
-        let plan = Call(actor: context.actor, isDryRun: true)
-        let planned = try await store.perform(plan, on: context.account.number) { change in
-            answer(try store.configuration.apply(document, if: mutation.precondition, change))
+        let planned = try await plan(document, mutation, nil, context)
+        let account = context.account.number
+        let price = try await store.configuration.price(of: document, in: account)
+        return Answer.response(
+            try await store.work.run(.calls, of: account) { answer(planned.result, price) }
+        )
+    }
+
+    private func put(
+        _ document: ConfigurationDocument,
+        _ mutation: MutationRequest,
+        _ note: Text?,
+        _ context: AccountContext
+    ) async throws -> Response {
+        try await mutation.perform(store) {
+            try await plan(document, mutation, note, context)
+        } _: {
+            answer($0)
         }
-        return Answer.response(planned)
+    }
+
+    private func plan(
+        _ document: ConfigurationDocument,
+        _ mutation: MutationRequest,
+        _ note: Text?,
+        _ context: AccountContext
+    ) async throws -> Planned<ConfigurationStore.Changed> {
+        try await store.configuration.plan(
+            document,
+            if: mutation.precondition,
+            of: context.account.number,
+            by: context.actor,
+            note: note
+        )
     }
 
     private func document(_ mutation: MutationRequest) async throws -> ConfigurationDocument {
         let fields = ConfigurationDocumentFields(store: store)
-        guard ["application/yaml", "application/x-yaml", "text/yaml"].contains(mutation.contentType) else {
+        let types: [Text] = ["application/yaml", "application/x-yaml", "text/yaml"]
+        guard types.contains(mutation.contentType) else {
             return try await mutation.decode(store, fields.document)
         }
         let bytes = mutation.bytes
         return try await store.work.run(.calls, of: mutation.account, bytes: bytes.count) {
-            try JSONBody.decode(try DocumentText.json(fromYAML: bytes), fields.document)
+            try JSONBody.decode(try YAMLDocument.json(bytes), fields.document)
         }
     }
 
-    private func answer(_ document: [UInt8], _ revision: Revision, _ form: DocumentText.Form?) -> Response {
+    /// Written in the account's turn; throws 413 when it is more than an answer may be.
+    private func answer(
+        _ document: [UInt8],
+        _ revision: Revision,
+        _ form: DocumentText.Form?,
+        _ context: AccountContext
+    ) async throws -> Response {
         let form = form ?? .json
+        try context.memory.take(document.count)
+        guard document.count <= Answer.mostBytes else { throw Problem.answerTooLarge }
+        let text = try await store.work.run(.calls, of: context.account.number, bytes: document.count) {
+            DocumentText.text(document, as: form)
+        }
         return Response(
             status: .ok,
             headers: [
                 .contentType: form.mediaType, .cacheControl: "no-store",
                 .eTag: ETag.text(Version(revision.value)),
             ],
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: DocumentText.text(document, as: form)))
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: text))
         )
     }
 
-    private func answer(_ applied: (changes: [AuditEntry], revision: Revision)) -> RecordedAnswer {
+    private func answer(
+        _ applied: ConfigurationStore.Changed,
+        _ price: ConfigurationPrice? = nil
+    ) -> RecordedAnswer {
         Answer.change(version: Version(applied.revision.value)) { object in
             object.field("revision", applied.revision.value)
-            object.changes("changes", applied.changes)
+            let shown = object.cutArray("changes", applied.changes, limit: 4 << 20) { $1.change($0) }
+            object.field("changes_omitted", applied.changes.count - shown)
+            if let price { object.object("price") { $0.price(price) } }
         }
     }
 
@@ -110,17 +153,37 @@ struct ConfigurationEndpoints {
             before: before,
             limit: limit
         )
-        let next = page.next.map { Cursor.encode(AuditID(high: 0, low: UInt64($0.value))) }
-        return Answer.list(page.items, next: next) { $1.revision($0) }
+        let next = page.next.map { Self.cursor($0) }
+        return Answer.list(page.items, next: next, cursor: Self.cursor) { $1.revision($0, context) }
+    }
+
+    private static func cursor(
+        _ last: ConfigurationStore.RevisionHead,
+        _: ConfigurationStore.RevisionHead
+    ) -> String {
+        cursor(last.revision)
+    }
+
+    private static func cursor(_ revision: Revision) -> String {
+        Cursor.encode(AuditID(high: 0, low: UInt64(clamping: revision.value)))
     }
 
     @Sendable
     func getRevision(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let found = try await store.configuration.find(try context.revision(), of: context.account.number)
+        let query = Query(request)
+        let wrong = "is not a cursor of this revision: take diff_next of the answer before"
+        let after = query.read("diff_cursor", wrong) { Cursor.decode($0, AuditKind.self) }
+        try query.finish()
+        let revision = try context.revision()
+        let found = try await store.configuration.find(revision, after: after, of: context.account.number)
         return Answer.object { object in
-            object.revision(found.head)
-            object.changes("diff", found.diff)
+            object.revision(found.head, context)
+            let shown = object.cutArray("diff", found.diff) { $1.change($0) }
+            let isWhole = shown == found.diff.count && !found.hasMore
+            object.field(
+                "diff_next",
+                isWhole ? nil : found.diff.prefix(shown).last.map { Cursor.encode($0.id) }
+            )
         }
     }
 
@@ -130,13 +193,12 @@ struct ConfigurationEndpoints {
         let note = query.note()
         let mutation = try await MutationRequest(request, context, query)
         let revision = try context.revision()
-        return try await mutation.perform(store) { change in
-            change.explain(note ?? Text("restore of revision \(revision.value)"))
-            let earlier = try store.configuration.document(at: revision, change)
-            let fields = ConfigurationDocumentFields(store: store)
-            let document = try JSONBody.decode(earlier, fields.document)
-            return answer(try store.configuration.apply(document, if: mutation.precondition, change))
-        }
+        let account = context.account.number
+        let earlier = try await store.configuration.export(of: account, at: revision)
+        let fields = ConfigurationDocumentFields(store: store)
+        let document = try await JSONBody.decode(earlier, store, account, fields.document)
+        let reason = note ?? Text("restore of revision \(revision.value)")
+        return try await put(document, mutation, reason, context)
     }
 }
 
@@ -153,25 +215,31 @@ extension AccountContext {
 extension Query {
     /// Why it is done, in the words of who does it: 1 to 500 scalars.
     fileprivate func note() -> Text? {
-        read("note", "must have 1 to 500 characters") { text in
+        read("note", "must have 1 to 500 characters", bytes: 2_000) { text in
             (1...500).contains(text.unicodeScalars.count) ? Text(text) : nil
         }
     }
 }
 
 extension JSONWriter {
-    fileprivate mutating func revision(_ head: ConfigurationStore.RevisionHead) {
+    /// What it would have of each limit, and what is allowed.
+    fileprivate mutating func price(_ price: ConfigurationPrice) {
+        for kind in AccountLimits.Kind.ofConditions { field(kind.name, price.cost[kind] ?? 0) }
+        field("nanoseconds_per_alert", price.nanosecondsPerAlert)
+        object("limits") { object in
+            for kind in AccountLimits.Kind.ofConditions { object.field(kind.name, price.limits[kind]) }
+        }
+    }
+
+    /// From where it was made is for those who manage keys.
+    fileprivate mutating func revision(_ head: ConfigurationStore.RevisionHead, _ context: AccountContext) {
         field("revision", head.revision.value)
         field("at", head.first.at)
         field("actor_id", head.first.actorID)
         field("actor_role", head.first.actorRole)
-        field("address", head.first.address)
+        field("address", context.caller.isAdmin ? head.first.address : nil)
         field("request_id", head.first.requestID)
         field("note", head.first.note)
         field("change_count", head.changes)
-    }
-
-    fileprivate mutating func changes(_ name: StaticString, _ entries: [AuditEntry]) {
-        array(name) { list in for entry in entries { list.object { $0.change(entry) } } }
     }
 }

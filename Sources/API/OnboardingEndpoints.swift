@@ -41,7 +41,7 @@ struct OnboardingEndpoints {
                 object.object("integration") {
                     let fields = IntegrationEndpoints(store: store)
                     fields.write(report, of: account.id, &$0)
-                    fields.write(first, isDryRun: mutation.isDryRun, &$0)
+                    fields.write(first, isShown: !mutation.isDryRun, &$0)
                 }
             }
         }
@@ -53,7 +53,7 @@ struct OnboardingEndpoints {
             return try body()
         } catch StoreError.invalid(let errors) {
             let placed = errors.items.map { FieldError(pointer + $0.pointer, $0.detail) }
-            throw StoreError.invalid(ValidationErrors(placed))
+            throw StoreError.invalid(ValidationErrors(placed, omitted: errors.omitted))
         }
     }
 

@@ -58,9 +58,18 @@ struct RouteEndpoints {
             in: context.account.number
         )
         if ETag.isCurrent(list.version, for: request) { return ETag.notModified(list.version) }
-        return Answer.list(list.items, next: list.next.map(RoutePlace.encode), version: list.version) {
+        return Answer.list(
+            list.items,
+            next: list.next.map(RoutePlace.encode),
+            cursor: Self.cursor,
+            version: list.version
+        ) {
             write($0, of: integration, context, &$1)
         }
+    }
+
+    private static func cursor(_: PlacedRoute, _ following: PlacedRoute) -> String {
+        RoutePlace.encode(following.position)
     }
 
     @Sendable
@@ -72,17 +81,19 @@ struct RouteEndpoints {
                 list.array(count: 0...Limits.routes) { RouteFields.entry($0) }
             }
         }
-        return try await mutation.perform(store) { change in
-            let list = try store.routes.replace(
-                with: entries,
+        return try await mutation.perform(store) {
+            try await store.routes.plan(
+                entries,
                 if: mutation.precondition,
                 of: integration,
-                change
+                in: context.account.number,
+                by: context.actor
             )
-            return Answer.change(version: list.version) { object in
-                object.array("items") { items in
-                    for route in list.items { items.object { write(route, of: integration, context, &$0) } }
-                }
+        } _: { list in
+            Answer.change(version: list.version) { object in
+                let shown = object.cutArray("items", list.items) { write($0, of: integration, context, &$1) }
+                let following = list.items.dropFirst(shown).first?.position
+                object.field("next_cursor", following.map(RoutePlace.encode))
             }
         }
     }

@@ -55,6 +55,12 @@ package struct Installation: Sendable {
                 isInUse: true
             )
         }
+        if let mode = settings.weakDatabaseMode {
+            logger.warning(
+                "the database is on another machine, and whoever is on the way can pass for it: set sslmode=verify-full",
+                metadata: ["sslmode": "\(mode)"]
+            )
+        }
         let opened = try openStore(settings, clock, logger, failStop)
         let store = try store(over: opened, settings, clock)
         let spool = settings.databaseURL == nil ? nil : try openSpool(settings)
@@ -87,12 +93,11 @@ package struct Installation: Sendable {
         _ settings: Settings,
         _ clock: WallClock
     ) throws -> Store {
-        let cache = SnapshotCache(database: opened.database, capacity: snapshots) { account, connection in
-            try SnapshotLoader.load(account, on: connection)
-        }
+        let work = WorkPool()
         return Store(
             database: opened.database,
-            snapshots: cache,
+            work: work,
+            snapshots: SnapshotCache(database: opened.database, work: work, capacity: snapshots),
             identifiers: IdentifierSource(clock: clock, after: opened.lastSeen),
             formats: PushFormats.all,
             pushTokenKeys: opened.keys,

@@ -92,6 +92,8 @@ package struct Alert: Sendable, Equatable {
     package var labelsDigest: [UInt8]
     /// Of its description, link, labels and annotations: the first 16 bytes of their SHA-256.
     package var contentDigest: [UInt8]
+    /// Who hears of its end.
+    package var hearing: Hearing
 
     package init(
         id: AlertID,
@@ -107,7 +109,8 @@ package struct Alert: Sendable, Equatable {
         lastSeenAt: UnixTime,
         eventCount: Int64,
         labelsDigest: [UInt8],
-        contentDigest: [UInt8]
+        contentDigest: [UInt8],
+        hearing: Hearing = .nobody
     ) {
         self.id = id
         self.channelID = channelID
@@ -123,6 +126,7 @@ package struct Alert: Sendable, Equatable {
         self.eventCount = eventCount
         self.labelsDigest = labelsDigest
         self.contentDigest = contentDigest
+        self.hearing = hearing
     }
 
     package var isOpen: Bool { phase == .open }

@@ -47,7 +47,8 @@ package struct AlertFold: Sendable {
     package func changed(_ id: AlertID) -> Alert? { saved[id]?.alert }
 
     /// Folds one event. `content` makes its packed description, link, labels and annotations, called for each alert that takes
-    /// them. Channels in `applied` have had this event before and are left alone (replay).
+    /// them. Channels in `applied` have had this event before and are left alone (replay). `hearing` says who hears of the end of an alert
+    /// that a firing event left as it is given.
     package mutating func apply(
         _ event: DecodedEvent,
         content: () -> [UInt8],
@@ -55,6 +56,7 @@ package struct AlertFold: Sendable {
         integration: IntegrationID,
         received: UnixTime,
         applied: [EventOutcome.InChannel] = [],
+        hearing: (Alert, AlertChange?) -> Hearing = { alert, _ in alert.hearing },
         newID: () -> AlertID
     ) -> EventOutcome {
         let identity = Identity(integrationID: integration, alertKey: event.alertKey)
@@ -63,7 +65,11 @@ package struct AlertFold: Sendable {
             event.isRecovery
             ? recover(event, identity, received: received, skipping: before)
             : fire(event, decision, identity, received: received, skipping: before, newID: newID)
-        let results = steps.map { take($0.step, content: content, channel: $0.channel, identity) }
+        let results = steps.map { entry in
+            take(entry.step, content: content, channel: entry.channel, identity) { alert in
+                event.isRecovery ? alert.hearing : hearing(alert, AlertChange(entry.step.outcome))
+            }
+        }
         return EventOutcome(channels: before + results, whenEmpty: event.isRecovery ? .neverSeen : .noChannel)
     }
 
@@ -110,9 +116,11 @@ package struct AlertFold: Sendable {
         _ step: AlertReduction.Step,
         content: () -> [UInt8],
         channel: ChannelID,
-        _ identity: Identity
+        _ identity: Identity,
+        hearing: (Alert) -> Hearing
     ) -> EventOutcome.InChannel {
-        if let alert = step.alert, step.outcome.isEffective {
+        if var alert = step.alert, step.outcome.isEffective {
+            alert.hearing = hearing(alert)
             let before = newest[identity]?.first { $0.channelID == channel }
             newest[identity, default: []].removeAll { $0.channelID == channel }
             newest[identity, default: []].append(alert)

@@ -66,6 +66,18 @@ package struct ConditionSubject: Sendable {
         self.labels = labels
     }
 
+    /// The same with another status.
+    package func with(status: Text) -> ConditionSubject {
+        ConditionSubject(
+            severity: severity,
+            status: status,
+            title: title,
+            description: description,
+            alertKey: alertKey,
+            labels: labels
+        )
+    }
+
     /// The value under `key`; nil when there is none (a missing label).
     package func value(of key: ConditionKey) -> Text? {
         switch key {
@@ -203,7 +215,7 @@ package struct ConditionSource: Sendable, Equatable {
         within budget: CompileBudget? = nil,
         errors: inout ValidationErrors
     ) -> Condition? {
-        let before = errors.items.count
+        let before = errors.count
         let found = ConditionKey(key)
         let compiledKey = found == .status && !allowsStatus ? nil : found
         if compiledKey == nil {
@@ -216,7 +228,7 @@ package struct ConditionSource: Sendable, Equatable {
         let compiledOperator = Condition.Operator(rawValue: `operator`.string)
         if compiledOperator == nil { errors.add(pointer + "/operator", "must be in or not_in") }
         let compiledValues = values(of: compiledKey, at: pointer, budget, &errors)
-        guard errors.items.count == before, compiledValues.count == values.count, let compiledKey,
+        guard errors.count == before, compiledValues.count == values.count, let compiledKey,
             let compiledOperator
         else { return nil }
         return Condition(key: compiledKey, operator: compiledOperator, values: compiledValues)

@@ -43,12 +43,21 @@ package struct ConditionCost: Sendable, Equatable {
 
     /// Both together.
     package static func + (left: ConditionCost, right: ConditionCost) -> ConditionCost {
+        left.combined(right, +)
+    }
+
+    /// What is left of one without the other.
+    package static func - (left: ConditionCost, right: ConditionCost) -> ConditionCost {
+        left.combined(right, -)
+    }
+
+    private func combined(_ other: ConditionCost, _ combine: (Int, Int) -> Int) -> ConditionCost {
         ConditionCost(
-            patterns: left.patterns + right.patterns,
-            patternBytes: left.patternBytes + right.patternBytes,
-            programSize: left.programSize + right.programSize,
-            unindexed: left.unindexed + right.unindexed,
-            bytes: left.bytes + right.bytes
+            patterns: combine(patterns, other.patterns),
+            patternBytes: combine(patternBytes, other.patternBytes),
+            programSize: combine(programSize, other.programSize),
+            unindexed: combine(unindexed, other.unindexed),
+            bytes: combine(bytes, other.bytes)
         )
     }
 

@@ -46,6 +46,8 @@ package struct Delivery: Sendable {
     package let contentType: Text?
     package let remoteAddress: Text?
     package let replayedAt: UnixTime?
+    /// How many of its events were applied so far; nil: all.
+    package let appliedTo: Int?
 
     package init(
         id: DeliveryID,
@@ -57,8 +59,10 @@ package struct Delivery: Sendable {
         size: Int,
         contentType: Text?,
         remoteAddress: Text?,
-        replayedAt: UnixTime?
+        replayedAt: UnixTime?,
+        appliedTo: Int? = nil
     ) {
+        self.appliedTo = appliedTo
         self.id = id
         self.integrationID = integrationID
         self.receivedAt = receivedAt
@@ -170,11 +174,16 @@ extension Decision {
                 TraceStep(.route, "a recovery goes to every open alert with its key, whatever the routes say")
             )
         case .routes(let matched, let count, let stopped, let usedDefaults):
-            var detail = "\(matched.count) of \(count) routes matched"
+            var detail = "\(matched.count + routesOmitted) of \(count) routes matched"
+            if routesOmitted > 0 { detail += ", of which the first \(matched.count) are named" }
             if stopped { detail += ", the last one said stop" }
             if usedDefaults {
                 detail +=
                     channels.isEmpty ? "; no default channel is enabled" : "; the default channels get it"
+            }
+            if channelsOmitted > 0 {
+                detail +=
+                    "; an event has at most \(Decision.mostChannels) channels: \(channelsOmitted) more were left out"
             }
             steps.append(TraceStep(.route, detail, routeIDs: matched.map(\.description)))
         }
@@ -267,5 +276,11 @@ package struct AlertContent: Sendable, Equatable {
         self.link = link
         self.labels = labels
         self.annotations = annotations
+    }
+
+    /// About how many bytes of memory it takes.
+    package var byteCount: Int {
+        let texts = title.bytes.count + description.bytes.count + (link?.bytes.count ?? 0)
+        return 512 + texts + labels.byteCount + annotations.byteCount
     }
 }

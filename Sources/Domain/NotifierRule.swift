@@ -1,11 +1,29 @@
+/// What the conditions of a notifier say of an alert as a firing event leaves it.
+package struct ConditionsMet: OptionSet, Sendable {
+    package let rawValue: UInt8
+
+    package init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    /// They hold while it fires.
+    package static let firing = ConditionsMet(rawValue: 1)
+    /// They hold once it is over, should nothing else come before.
+    package static let ended = ConditionsMet(rawValue: 2)
+    package static let both: ConditionsMet = [.firing, .ended]
+}
+
 /// What decides whether a notifier hears of a change: its part of the account's snapshot, compiled.
 package struct NotifierRule: Sendable {
     package let id: NotifierID
+    /// Whether every alert of the channel meets its conditions: it has none.
+    package let isUnconditional: Bool
     private let isEnabled: Bool
     private let changes: Set<AlertChange>
     /// OR groups of AND conditions; empty: everything. A group whose conditions no longer compile matches nothing.
     private let groups: [[Condition]]
-    /// What a verdict takes at worst: all its conditions are tried.
+    private let asksForStatus: Bool
+    /// What its word on an alert takes at worst: all its conditions are tried, twice when it asks for the status.
     package let price: MatchPrice
     /// Whether a group of its conditions does not compile.
     package let isBroken: Bool
@@ -20,21 +38,48 @@ package struct NotifierRule: Sendable {
         self.id = id
         self.isEnabled = isEnabled
         self.changes = changes
-        let compiled = conditions.compactMap { group in
+        isUnconditional = conditions.isEmpty
+        groups = conditions.compactMap { group in
             var errors = ValidationErrors()
             let compiled = group.compactMap { $0.compiled(at: "", allowsStatus: true, errors: &errors) }
             return errors.isEmpty ? compiled : nil
         }
-        groups = conditions.isEmpty ? [[]] : compiled
-        isBroken = compiled.count < conditions.count
-        price = .group + groups.lazy.map(\.groupPrice).total
+        asksForStatus = groups.contains { $0.contains { $0.key == .status } }
+        isBroken = groups.count < conditions.count
+        let once = groups.lazy.map(\.groupPrice).total
+        price = .group + once + (asksForStatus ? once : MatchPrice())
     }
 
-    /// Whether it is told of `change` of an alert that looks like `subject`, and why not.
-    package func verdict(on change: AlertChange, of subject: ConditionSubject) -> Telling.Verdict {
+    /// One whose conditions are not asked any more.
+    package init(id: NotifierID, isEnabled: Bool, changes: Set<AlertChange>, isUnconditional: Bool) {
+        self.id = id
+        self.isEnabled = isEnabled
+        self.changes = changes
+        self.isUnconditional = isUnconditional
+        groups = []
+        asksForStatus = false
+        isBroken = false
+        price = .group
+    }
+
+    /// What its conditions say of an alert that a firing event leaves as `subject`.
+    package func conditionsMet(by subject: ConditionSubject) -> ConditionsMet {
+        guard !isUnconditional else { return .both }
+        guard asksForStatus else { return holds(for: subject) ? .both : [] }
+        var met: ConditionsMet = []
+        if holds(for: subject) { met.insert(.firing) }
+        if holds(for: subject.with(status: Text(okStatus))) { met.insert(.ended) }
+        return met
+    }
+
+    private func holds(for subject: ConditionSubject) -> Bool {
+        groups.contains { group in group.allSatisfy { $0.holds(for: subject) } }
+    }
+
+    /// Whether it is told of `change`, and why not. `isMet`: what its conditions said of the alert.
+    package func verdict(on change: AlertChange, isMet: Bool) -> Telling.Verdict {
         guard isEnabled else { return .notifierDisabled }
         guard changes.contains(change) else { return .changeNotWanted }
-        let isMet = groups.contains { group in group.allSatisfy { $0.holds(for: subject) } }
         return isMet ? .told : .conditionsNotMet
     }
 }

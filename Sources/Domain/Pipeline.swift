@@ -43,27 +43,51 @@ package enum Pipeline {
             alertKey: event.alertKey,
             labels: event.labels
         )
-        let matches = routes.matches(for: subject)
-        var channels: [ChannelID] = []
-        for match in matches {
-            for channel in self.channels(of: match, labels: event.labels, directory: directory)
-            where !channels.contains(channel) {
-                channels.append(channel)
-            }
+        var selection = Selection()
+        routes.forEachMatch(for: subject) { match in
+            selection.add(match, channels(of: match, labels: event.labels, directory: directory))
         }
-        let usesDefaults = channels.isEmpty
-        if usesDefaults {
-            for channel in defaults where directory.isEnabled(channel) && !channels.contains(channel) {
-                channels.append(channel)
-            }
-        }
+        let usesDefaults = selection.channels.isEmpty
+        if usesDefaults { selection.add(defaults.filter(directory.isEnabled)) }
         let routing = Decision.Routing.routes(
-            matched: matches.map(\.route),
+            matched: selection.routes,
             of: routes.count,
-            stopped: matches.last?.onMatch == .stop,
+            stopped: selection.isStopped,
             usedDefaults: usesDefaults
         )
-        return Decision(severity: severity, routing: routing, channels: channels)
+        return Decision(
+            severity: severity,
+            routing: routing,
+            channels: selection.channels,
+            routesOmitted: selection.routesOmitted,
+            channelsOmitted: selection.channelsOmitted.count
+        )
+    }
+
+    /// The routes and channels of an event, as far as they are kept.
+    private struct Selection {
+        private(set) var routes: [RouteID] = []
+        private(set) var routesOmitted = 0
+        private(set) var channels: [ChannelID] = []
+        private(set) var channelsOmitted: Set<ChannelID> = []
+        private(set) var isStopped = false
+
+        mutating func add(_ match: RouteTable.Match, _ channels: [ChannelID]) {
+            if routes.count < Decision.mostRoutes { routes.append(match.route) } else { routesOmitted += 1 }
+            isStopped = match.onMatch == .stop
+            add(channels)
+        }
+
+        /// Adds those that are not there yet, each in O(channels that are kept).
+        mutating func add(_ new: [ChannelID]) {
+            for channel in new where !channels.contains(channel) {
+                if channels.count < Decision.mostChannels {
+                    channels.append(channel)
+                } else {
+                    channelsOmitted.insert(channel)
+                }
+            }
+        }
     }
 
     private static func channels(
@@ -96,14 +120,31 @@ package struct Decision: Sendable, Equatable {
         case recovery
     }
 
+    /// Channels that an event may have: beyond them the first in the order of routes.
+    package static let mostChannels = 64
+    /// Matched routes that a decision keeps: beyond them the first.
+    package static let mostRoutes = 64
+
     package let severity: SeverityVerdict
     package let routing: Routing
-    /// The enabled channels of a firing event, each once; empty for a recovery.
+    /// The enabled channels of a firing event, each once, at most `mostChannels`; empty for a recovery.
     package let channels: [ChannelID]
+    /// How many routes matched that are not among those of `routing`.
+    package let routesOmitted: Int
+    /// How many channels more it would have had.
+    package let channelsOmitted: Int
 
-    package init(severity: SeverityVerdict, routing: Routing, channels: [ChannelID]) {
+    package init(
+        severity: SeverityVerdict,
+        routing: Routing,
+        channels: [ChannelID],
+        routesOmitted: Int = 0,
+        channelsOmitted: Int = 0
+    ) {
         self.severity = severity
         self.routing = routing
         self.channels = channels
+        self.routesOmitted = routesOmitted
+        self.channelsOmitted = channelsOmitted
     }
 }

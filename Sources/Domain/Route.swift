@@ -1,5 +1,5 @@
 /// An ordered rule of a shared integration: conditions, and the channels that get what satisfies them.
-package struct Route: Sendable, Equatable {
+package struct Route: Sendable {
     /// Where a match goes.
     package enum Target: Sendable, Equatable {
         /// To these channels; not empty.
@@ -75,8 +75,6 @@ package struct RouteTable: Sendable {
     /// A value that more groups ask for, such as a severity, tells less than the beginning of another one.
     private static let commonValue = 16
 
-    /// What it was made of.
-    private let sources: [Route]
     private let routes: [Match]
     private let groups: [Group]
     private let byExactValue: [ConditionKey: [Text: [Int]]]
@@ -93,7 +91,6 @@ package struct RouteTable: Sendable {
     /// Compiles `routes`, which are in order. A group with a condition that no longer compiles matches nothing: conditions are
     /// checked when they are written, so this happens only if the language lost a word.
     package init(_ routes: [Route]) {
-        sources = routes
         self.routes = routes.map { Match(route: $0.id, target: $0.target, onMatch: $0.onMatch) }
         var groups: [Group] = []
         var broken: [RouteID] = []
@@ -118,9 +115,6 @@ package struct RouteTable: Sendable {
         price = RouteTable.price(byExactValue, byPattern, unindexed, prices)
     }
 
-    /// Whether it is what these routes make. Compares what they say, not what it compiles to.
-    package func isMade(of routes: [Route]) -> Bool { sources == routes }
-
     /// A look-up for each key and the dearest of what it can find, and all that no index has.
     private static func price(
         _ byExactValue: [ConditionKey: [Text: [Int]]],
@@ -139,13 +133,19 @@ package struct RouteTable: Sendable {
 
     /// The routes that `subject` satisfies, in order, up to and with the first that stops.
     package func matches(for subject: ConditionSubject) -> [Match] {
+        var matches: [Match] = []
+        forEachMatch(for: subject) { matches.append($0) }
+        return matches
+    }
+
+    /// Calls `body` with each of them.
+    package func forEachMatch(for subject: ConditionSubject, _ body: (Match) -> Void) {
         var candidates = unindexed
         for (key, groupsByValue) in byExactValue {
             if let value = subject.value(of: key), let found = groupsByValue[value] { candidates += found }
         }
         for index in byPattern { candidates += index.candidates(for: subject) }
         candidates.sort()
-        var result: [Match] = []
         var lastRoute = -1
         for candidate in candidates {
             let group = groups[candidate]
@@ -153,10 +153,9 @@ package struct RouteTable: Sendable {
                 continue
             }
             lastRoute = group.route
-            result.append(routes[group.route])
+            body(routes[group.route])
             if routes[group.route].onMatch == .stop { break }
         }
-        return result
     }
 
     private static func index(_ groups: [Group]) -> ([ConditionKey: [Text: [Int]]], [Int]) {

@@ -8,7 +8,7 @@ import Web
 /// Takes the pushes of one connection: `POST /p/{token}`, `POST /p` and `POST /event/push/alert/{type}`. Other requests pass.
 ///
 /// Lives on the connection's event loop; a push costs no task and one change of thread, from the writer back. What takes long goes
-/// elsewhere: the load of a snapshot, and decoding a large body.
+/// elsewhere: the load of a snapshot, and whatever is not small (`PushEffort`).
 ///
 /// Nothing is logged per push: neither the address nor the headers may reach a log, they hold the token.
 ///
@@ -21,9 +21,6 @@ package final class PushDoor: ChannelInboundHandler {
     /// What it takes, as in openapi.yaml.
     package static let paths = ["/p/{token}", "/p", "/event/push/alert/{type}"]
 
-    /// Bodies up to so many bytes are decoded on the event loop: at most a millisecond.
-    private static let inlineBytes = 256 << 10
-
     private enum State {
         /// No push is under way: parts go on.
         case passing
@@ -31,7 +28,7 @@ package final class PushDoor: ChannelInboundHandler {
         case admitting
         /// The body comes.
         case reading(PushIntake.Admission, taken: Int)
-        /// The writer, or the decoder of large bodies, has it.
+        /// The writer has it, or it waits for its account's turn.
         case storing
         /// Answered before the request was over: what is left of it is dropped.
         case dropping
@@ -216,12 +213,9 @@ package final class PushDoor: ChannelInboundHandler {
         let (intake, loop, door) = (
             intake, context.eventLoop, NIOLoopBound(self, eventLoop: context.eventLoop)
         )
-        let store: @Sendable () -> Void = {
-            intake.store(received, admission) { result in
-                loop.execute { door.value.answer(result) }
-            }
+        intake.store(received, admission) { result in
+            loop.execute { door.value.answer(result) }
         }
-        if received.body.count <= Self.inlineBytes { store() } else { Task { store() } }
     }
 
     // MARK: Answer

@@ -1,6 +1,7 @@
 import Domain
 import Native
 import Storage
+import Web
 
 /// Steps 1 to 8 of a push, from its token to the disk.
 ///
@@ -11,14 +12,15 @@ import Storage
 ///     5 severity, 6 route: `PreparedEvent`                                              (pure)
 ///     7 reduce, 8 commit: `GroupCommit`
 ///
-/// No step blocks or awaits but the load of a snapshot that is not at hand; `PushDoor` calls them on the event loop.
+/// No step blocks or awaits but the load of a snapshot that is not at hand; `PushDoor` calls them on the event loop. What may take longer than
+/// some microseconds of 4 to 6 is done in the account's turn of `WorkPool`.
 package struct PushIntake: Sendable {
     private let keys: PushTokenKeys
     private let store: Store
     private let commit: GroupCommit
     private let usage: UsageTracker
     private let shares: ShareMeter
-    let bodies: BodyBudget
+    let bodies: ByteBudget
 
     package init(keys: PushTokenKeys, store: Store, commit: GroupCommit, usage: UsageTracker) {
         self.keys = keys
@@ -26,7 +28,7 @@ package struct PushIntake: Sendable {
         self.commit = commit
         self.usage = usage
         shares = ShareMeter()
-        bodies = BodyBudget(bytes: 256 << 20)
+        bodies = ByteBudget(bytes: 256 << 20, share: 64 << 20)
     }
 
     /// Whose push it is.
@@ -136,7 +138,7 @@ package struct PushIntake: Sendable {
     /// `bodies` when it was read.
     func admitBody(of count: Int, taken: Int, _ admission: Admission) throws(PushRefusal) -> Int {
         if count > Limits.pushBytes { throw tooLarge(admission) }
-        let needed = max(0, count - BodyBudget.freeBytes)
+        let needed = max(0, count - ByteBudget.freeBytes)
         guard needed > taken else { return taken }
         guard bodies.take(needed - taken, for: admission.token.account) else {
             throw refuse(
@@ -177,6 +179,8 @@ package struct PushIntake: Sendable {
     /// A push ready for the writer and what to answer once it is stored.
     private struct Push: Sendable {
         let prepared: PreparedPush
+        /// Of its first 100 events.
+        let alertKeys: [Text]
         let owner: Owner
         let admission: Admission
 
@@ -190,23 +194,28 @@ package struct PushIntake: Sendable {
             return AcceptedPush(
                 deliveryID: stored.deliveryID,
                 isTest: isTest,
-                eventCount: prepared.events.count,
-                alertKeys: prepared.events.prefix(100).map(\.event.alertKey)
+                eventCount: prepared.eventCount,
+                alertKeys: alertKeys
             )
         }
     }
 
-    /// Decodes the body and decides on its events. Costs about 10 us an alert.
+    /// Decodes the body and decides on its first events. Costs about 10 us an alert, and what the account's configuration costs.
     private func prepare(_ received: Received, _ admission: Admission, _ owner: Owner) -> Push {
         let mark = CrashGuard.mark(of: received.body)
-        let content = store.content(
-            of: received.body,
+        let found = store.received(
+            received.body,
             mark: mark,
             as: owner.format,
             integration: owner.integration,
-            account: owner.account,
             from: received.address,
             refusal: admission.refusal
+        )
+        let (content, eventCount) = store.prepared(
+            found,
+            integration: owner.integration,
+            account: owner.account,
+            vocabulary: owner.format.severities
         )
         let prepared = PreparedPush(
             account: owner.account,
@@ -218,20 +227,51 @@ package struct PushIntake: Sendable {
             remoteAddress: received.address,
             body: received.body,
             mark: mark,
-            content: content
+            content: content,
+            eventCount: eventCount
         )
-        return Push(prepared: prepared, owner: owner, admission: admission)
+        var keys: [Text] = []
+        if case .events(let events) = found { keys = events.prefix(100).map(\.alertKey) }
+        return Push(prepared: prepared, alertKeys: keys, owner: owner, admission: admission)
     }
 
     // MARK: Commit
 
     /// Stores a push. `done` gets the answer, once it is on disk or refused, on the writer's thread: it must be quick.
+    ///
+    /// What takes microseconds is done at once, on the caller's event loop; what may take longer in the account's turn, on threads for such
+    /// work.
     func store(
         _ received: Received,
         _ admission: Admission,
         done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
     ) {
         guard let owner = admission.owner else { return spool(received, admission, done: done) }
+        guard !PushEffort.isSmall(received.body, owner.integration, owner.account) else {
+            return store(received, admission, owner, done)
+        }
+        let bytes = received.body.count
+        let isTaken = store.work.submit(.pushes, of: owner.account.number, bytes: bytes) {
+            self.store(received, admission, owner, done)
+        }
+        guard !isTaken else { return }
+        done(
+            .failure(
+                refuse(
+                    .overloaded,
+                    PushRefusal(.serviceUnavailable, "Too much to do at present: try again.", .overloaded),
+                    admission
+                )
+            )
+        )
+    }
+
+    private func store(
+        _ received: Received,
+        _ admission: Admission,
+        _ owner: Owner,
+        _ done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
+    ) {
         let push = prepare(received, admission, owner)
         let isOverShare =
             admission.refusal == nil

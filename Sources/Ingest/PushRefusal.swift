@@ -96,7 +96,7 @@ package struct PushRefusal: Error, Sendable {
     /// From the writer.
     init(_ failure: PushFailure) {
         switch failure {
-        case .queueFull, .timedOut, .stopping:
+        case .queueFull, .timedOut, .stopping, .outdated:
             self.init(.serviceUnavailable, "Too much to do at present: try again.", .overloaded)
         case .storeUnavailable:
             self.init(

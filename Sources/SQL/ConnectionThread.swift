@@ -18,9 +18,10 @@ final class ConnectionThread: @unchecked Sendable {
     func run<Result: Sendable>(
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await pool.runIfActive { [self] in
+        let note = WorkNote.current
+        return try await pool.runIfActive { [self] in
             guard let connection else { throw SQLError(.other, code: 0, message: "the database is closed") }
-            return try body(connection)
+            return try WorkNote.under(note) { try body(connection) }
         }
     }
 

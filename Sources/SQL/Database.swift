@@ -154,6 +154,14 @@ package final class Database: Sendable {
         pushes.enqueue(body)
     }
 
+    /// For each connection, a way to have something done on its thread after what it is at, without waiting for it. Nothing of it touches
+    /// the database, so it is done also when that is away.
+    package var threads: [@Sendable (_ body: @escaping @Sendable () -> Void) -> Void] {
+        ([pushes, lookUps] + writers + readers.threads).map { thread in
+            { body in thread.submit { _ in body() } }
+        }
+    }
+
     /// Finishes what is queued, then closes the readers and last the writers.
     package func close() async throws {
         for thread in readers.threads + [lookUps] + writers { try await thread.close() }

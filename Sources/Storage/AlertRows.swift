@@ -5,10 +5,11 @@ import SQL
 enum AlertRows {
     static let columns = """
         a.id, a.channel_id, a.integration_id, a.alert_key, a.title, a.severity, a.max_severity, a.phase, a.starts_at,
-        a.first_seen_at, a.last_seen_at, a.ended_at, a.closed_by, a.event_count, a.labels_digest, a.content_digest
+        a.first_seen_at, a.last_seen_at, a.ended_at, a.closed_by, a.event_count, a.labels_digest, a.content_digest,
+        a.hearing
         """
     /// Columns before `content` when that is selected after `columns`.
-    static let columnCount = 16
+    static let columnCount = 17
 
     static let newest = SQLRowsStatement(
         columns,
@@ -22,15 +23,16 @@ enum AlertRows {
         """
         INSERT INTO alerts (
             account_id, id, title, severity, max_severity, phase, starts_at, last_seen_at, ended_at, closed_by,
-            event_count, labels_digest, content_digest, content, channel_id, integration_id, alert_key, first_seen_at,
-            is_newest)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+            event_count, labels_digest, content_digest, hearing, content, channel_id, integration_id, alert_key,
+            first_seen_at, is_newest)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
         """
     )
     static let update = SQLStatement(
         """
         UPDATE alerts SET title = $3, severity = $4, max_severity = $5, phase = $6, starts_at = $7, last_seen_at = $8,
-            ended_at = $9, closed_by = $10, event_count = $11, labels_digest = $12, content_digest = $13
+            ended_at = $9, closed_by = $10, event_count = $11, labels_digest = $12, content_digest = $13,
+            hearing = $14
         WHERE account_id = $1 AND id = $2
         """,
         isRowwise: true
@@ -65,8 +67,8 @@ enum AlertRows {
         let key = SQLValue.account(account)
         let retired = Set(changes.compactMap(\.retires))
         try connection.batch(retire, retired.map { [key, .id($0)] })
-        var inserted = SQLRows(columns: 19)
-        var updated = SQLRows(columns: 13)
+        var inserted = SQLRows(columns: 20)
+        var updated = SQLRows(columns: 14)
         var contents: [[SQLValue]] = []
         for change in changes {
             if change.isNew {
@@ -112,6 +114,7 @@ enum AlertRows {
         rows.append(.integer(alert.eventCount))
         rows.append(.blob(alert.labelsDigest))
         rows.append(.blob(alert.contentDigest))
+        rows.append(alert.hearing.bytes.map { .blob($0) } ?? .null)
     }
 
     /// Reads `columns`.
@@ -130,7 +133,8 @@ enum AlertRows {
             lastSeenAt: row.time(10),
             eventCount: row.integer(13),
             labelsDigest: row.bytes(14),
-            contentDigest: row.bytes(15)
+            contentDigest: row.bytes(15),
+            hearing: Hearing(bytes: row.isNull(16) ? nil : row.bytes(16))
         )
     }
 

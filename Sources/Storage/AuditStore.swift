@@ -23,6 +23,11 @@ package struct AuditEntry: Sendable {
     /// A JSON object.
     package let detail: Text
     package let note: Text?
+
+    /// About how many bytes of memory it takes.
+    var byteCount: Int {
+        [before, after, detail, note].reduce(512) { $0 + ($1?.bytes.count ?? 0) }
+    }
 }
 
 /// The record of changes: written by `Mutation`, and never changed.
@@ -43,6 +48,9 @@ package struct AuditStore: Sendable {
     static let ofRevision = SQLStatement(
         "SELECT \(columns) FROM audit WHERE account_id = $1 AND revision = $2 ORDER BY id LIMIT $3"
     )
+    static let ofRevisionAfter = SQLStatement(
+        "SELECT \(columns) FROM audit WHERE account_id = $1 AND revision = $2 AND id > $3 ORDER BY id LIMIT $4"
+    )
     static let count = SQLStatement(
         "SELECT COUNT(*) FROM audit WHERE account_id = $1 AND revision = $2"
     )
@@ -52,13 +60,14 @@ package struct AuditStore: Sendable {
         """
     )
 
-    static let statements = [list, after, ofRevision, count, revisions]
+    static let statements = [list, after, ofRevision, ofRevisionAfter, count, revisions]
 
     /// Which entries a list shows; nil lets everything through.
     package struct Filter: Sendable {
         package var actorID: APIKeyID?
-        package var action: String?
-        package var resource: String?
+        /// A verb with its noun, or a noun.
+        package var action: Text?
+        package var resource: Text?
         package var revision: Revision?
         /// At or after.
         package var since: UnixTime?
@@ -75,8 +84,14 @@ package struct AuditStore: Sendable {
         /// An action may be asked for by its noun alone: `channel`.
         func matches(_ entry: AuditEntry) -> Bool {
             if let actorID, entry.actorID != actorID { return false }
-            if let action, entry.action != action, !entry.action.hasPrefix(action + ".") { return false }
-            if let resource, entry.resource != resource { return false }
+            if let action {
+                let own = entry.action.utf8
+                let isNoun = own.dropFirst(action.bytes.count).first == UInt8(ascii: ".")
+                guard own.starts(with: action.bytes), own.count == action.bytes.count || isNoun else {
+                    return false
+                }
+            }
+            if let resource, !entry.resource.utf8.elementsEqual(resource.bytes) { return false }
             if let revision, entry.revision != revision { return false }
             if let since, entry.at < since { return false }
             if let until, entry.at >= until { return false }
@@ -97,6 +112,7 @@ package struct AuditStore: Sendable {
             isFiltered: !filter.isEmpty,
             id: { $0.id },
             oldest: oldest,
+            weight: { $0.byteCount },
             in: account,
             of: store.database
         ) { connection, before, limit in

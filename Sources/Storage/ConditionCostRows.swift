@@ -104,16 +104,15 @@ extension ConditionCost {
     }
 }
 
-/// What a mutation writes of conditions, and what there was before: the account's limits are checked at the end of the transaction, so that
-/// within it one list may grow before another one shrinks.
-struct ConditionMeter {
-    /// Of all the account's before the mutation.
-    let before: ConditionCost
-    /// What was written.
-    fileprivate var written: [Written] = []
+/// What a change writes and removes of conditions.
+struct ConditionMeter: Sendable {
+    private(set) var added = ConditionCost()
+    private(set) var removed = ConditionCost()
+    /// In the order of the body.
+    private var written: [Written] = []
 
     /// Conditions of one body.
-    fileprivate struct Written {
+    private struct Written {
         /// Where they stand: `/conditions`, or `/routes` for a list of which each element has conditions.
         let pointer: String
         let isList: Bool
@@ -121,60 +120,90 @@ struct ConditionMeter {
 
         func pointer(of index: Int) -> String { isList ? "\(pointer)/\(index)/conditions" : pointer }
     }
-}
 
-extension Mutation {
-    /// Has to be called before the conditions of one route or notifier are written, which stand at `pointer` in the body.
-    func meter(_ cost: ConditionCost, at pointer: String = "/conditions") throws {
-        try meter(ConditionMeter.Written(pointer: pointer, isList: false, costs: [cost]))
+    var isEmpty: Bool { written.isEmpty }
+
+    /// Counts the conditions of one route or notifier.
+    mutating func add(_ cost: ConditionCost, at pointer: String) {
+        added += cost
+        written.append(Written(pointer: pointer, isList: false, costs: [cost]))
     }
 
-    /// The same for a list.
-    func meter(_ costs: [ConditionCost], of list: String) throws {
-        try meter(ConditionMeter.Written(pointer: list, isList: true, costs: costs))
+    /// Counts those of a list.
+    mutating func add(_ costs: [ConditionCost], of list: String) {
+        for cost in costs { added += cost }
+        written.append(Written(pointer: list, isList: true, costs: costs))
     }
 
-    private func meter(_ written: ConditionMeter.Written) throws {
-        if effects.meters[account] == nil {
-            try ConditionCost.estimate(self)
-            effects.meters[account] = ConditionMeter(
-                before: try ConditionCost.sum(of: account, on: connection)
-            )
+    /// Counts what other conditions take the place of.
+    mutating func remove(_ costs: [ConditionCost?]) {
+        for case let cost? in costs { removed += cost }
+    }
+
+    /// Counts all that `other` does.
+    mutating func add(_ other: ConditionMeter) {
+        added += other.added
+        removed += other.removed
+        written += other.written
+    }
+
+    /// Throws `costLimitReached` when the account has more than it may, and more than before.
+    func check(
+        before: ConditionCost,
+        after: ConditionCost,
+        within limits: AccountLimits
+    ) throws(StoreError) {
+        for kind in AccountLimits.Kind.ofConditions {
+            guard let count = after[kind], let earlier = before[kind], count > limits[kind], count > earlier
+            else { continue }
+            let pointers = pointers(beyond: limits[kind], of: kind, having: count)
+            throw .costLimitReached(kind, limits[kind], count, at: pointers)
         }
-        effects.meters[account]?.written.append(written)
     }
 
-    /// Throws `costLimitReached` when an account now has more conditions than it may, and more than before.
-    func checkMeters() throws {
-        for (account, meter) in effects.meters {
-            let write = on(account)
-            let after = try ConditionCost.sum(of: account, on: connection)
-            let limits = try AccountLimits.of(write)
-            for kind in AccountLimits.Kind.ofConditions {
-                guard let count = after[kind], let before = meter.before[kind], count > limits[kind],
-                    count > before
-                else { continue }
-                let pointers = meter.pointers(beyond: limits[kind], of: kind, having: count)
-                throw StoreError.costLimitReached(kind, limits[kind], count, at: pointers)
-            }
-        }
-    }
-}
-
-extension ConditionMeter {
-    /// The first places, at most 100, at which what was written goes beyond `limit`; `count` is what the account has with it.
-    fileprivate func pointers(beyond limit: Int, of kind: AccountLimits.Kind, having count: Int) -> [String] {
-        let own = written.lazy.flatMap(\.costs).reduce(0) { $0 + ($1[kind] ?? 0) }
-        var sum = count - own
+    /// The first places, at most `Limits.errors`, at which what was written goes beyond `limit`; `count` is what the account has with it.
+    private func pointers(beyond limit: Int, of kind: AccountLimits.Kind, having count: Int) -> [String] {
+        var sum = count - (added[kind] ?? 0)
         var pointers: [String] = []
         for part in written {
             for (index, cost) in part.costs.enumerated() {
                 guard let more = cost[kind], more > 0 else { continue }
                 sum += more
                 if sum > limit { pointers.append(part.pointer(of: index)) }
-                if pointers.count == 100 { return pointers }
+                if pointers.count == Limits.errors { return pointers }
             }
         }
         return pointers
+    }
+}
+
+extension Mutation {
+    /// Has to be called before the conditions of one route or notifier are written, which stand at `pointer` in the body.
+    func meter(_ cost: ConditionCost, at pointer: String = "/conditions") throws {
+        var meter = ConditionMeter()
+        meter.add(cost, at: pointer)
+        try add(meter)
+    }
+
+    /// The same for all that a change writes. The account's limits are checked at the end of the transaction.
+    func add(_ meter: ConditionMeter) throws {
+        guard !meter.isEmpty else { return }
+        if effects.meters[account] == nil {
+            try ConditionCost.estimate(self)
+            effects.meters[account] = (try ConditionCost.sum(of: account, on: connection), ConditionMeter())
+        }
+        effects.meters[account]?.meter.add(meter)
+    }
+
+    /// Throws `costLimitReached` when an account now has more conditions than it may, and more than before.
+    func checkMeters() throws {
+        for (account, (before, meter)) in effects.meters {
+            let after = try ConditionCost.sum(of: account, on: connection)
+            try meter.check(
+                before: before,
+                after: after,
+                within: try AccountLimits.of(account, on: connection)
+            )
+        }
     }
 }

@@ -9,6 +9,9 @@ import SQL
 package struct ConfigurationStore: Sendable {
     let store: Store
 
+    /// Changes of a revision that are read at once.
+    private static let mostChanges = 1_000
+
     /// A revision and who made it.
     package struct RevisionHead: Sendable {
         package let revision: Revision
@@ -26,48 +29,67 @@ package struct ConfigurationStore: Sendable {
 
     /// The present configuration. Throws `notFound`.
     package func export(of account: AccountNumber) async throws -> Export {
-        try await store.database.read(.of(account)) { connection in
-            let found = try SteadyRead.of(account, on: connection) { () -> Export? in
+        let found = try await store.database.read(.of(account)) { connection in
+            try SteadyRead.of(account, on: connection) { () -> (ConfigurationState, Revision)? in
                 guard let revision = try SteadyRead.revision(of: account, on: connection) else { return nil }
-                let state = try ConfigurationState.load(of: account, on: connection)
-                return Export(document: state.document(), revision: revision)
+                return (try ConfigurationState.load(of: account, on: connection), revision)
             }
-            guard let found else { throw StoreError.notFound }
-            return found
+        }
+        guard let (state, revision) = found else { throw StoreError.notFound }
+        return try await store.work.run(.calls, of: account) {
+            Export(document: state.document(), revision: revision)
         }
     }
 
     /// The configuration as it was at `revision`. Throws `notFound` when the record does not know it.
     package func export(of account: AccountNumber, at revision: Revision) async throws -> [UInt8] {
-        try await store.database.read(.of(account)) { connection in
-            let found = try SteadyRead.of(account, on: connection) {
-                try Self.document(of: account, at: revision, on: connection)
+        let found = try await store.database.read(.of(account)) { connection in
+            try SteadyRead.of(account, on: connection) {
+                try Self.state(of: account, at: revision, on: connection)
             }
-            guard let found else { throw StoreError.notFound }
-            return found
         }
-    }
-
-    /// The same inside a change that goes back to it.
-    package func document(at revision: Revision, _ write: Mutation) throws -> [UInt8] {
-        let found = try Self.document(of: write.account, at: revision, on: write.connection)
         guard let found else { throw StoreError.notFound }
-        return found
+        return try await store.work.run(.calls, of: account) { found.document() }
     }
 
-    /// Makes the configuration what the document says. Answers the changes in their order and the revision after them; without a change it
-    /// stays the same. Throws `preconditionFailed` when the revision is none of those demanded, and `invalid`, `referenced`.
-    package func apply(
+    /// What a change of the configuration does.
+    package struct Changed: Sendable {
+        /// In their order.
+        package let changes: [AuditEntry]
+        /// The account's after it; without a change it stays the same.
+        package let revision: Revision
+    }
+
+    /// Works out how the configuration becomes what the document says: in the account's turn, and outside of any transaction. Throws
+    /// `preconditionFailed` when the revision is none of those demanded, and `invalid`, `limitReached`, `referenced`.
+    package func plan(
         _ document: ConfigurationDocument,
         if precondition: Precondition,
-        _ write: Mutation
-    ) throws -> (changes: [AuditEntry], revision: Revision) {
-        let present = try SteadyRead.revision(of: write.account, on: write.connection)
-        guard let present else { throw StoreError.notFound }
-        try precondition.check(Version(present.value))
-        var application = ConfigurationApplication(store: store, write)
-        try application.apply(document)
-        return (write.effects.entries, write.effects.revisions[write.account] ?? present)
+        of account: AccountNumber,
+        by actor: Actor,
+        note: Text?
+    ) async throws -> Planned<Changed> {
+        let found = try await store.database.read(.of(account)) { connection in
+            try SteadyRead.of(account, on: connection) {
+                try PresentConfiguration.load(of: account, on: connection)
+            }
+        }
+        guard let present = found else { throw StoreError.notFound }
+        try precondition.check(Version(present.revision.value))
+        let author = Author(
+            account: account,
+            actor: actor,
+            now: store.now,
+            identifiers: store.identifiers,
+            note: note
+        )
+        return try await store.work.run(.calls, of: account) { [store] in
+            var plan = ConfigurationPlan(store, from: present, author)
+            try plan.plan(document)
+            let entries = plan.change.entries
+            let revision = entries.isEmpty ? present.revision : plan.change.revision
+            return Planned(result: Changed(changes: entries, revision: revision), change: plan.change)
+        }
     }
 
     // MARK: History
@@ -92,19 +114,30 @@ package struct ConfigurationStore: Sendable {
         }
     }
 
-    /// A revision and all its changes, in their order. Throws `notFound`.
+    /// A revision and its changes after `place`, in their order: as many as `PageScan.bytes` hold, at least one. Throws `notFound`.
     package func find(
         _ revision: Revision,
+        after place: AuditID? = nil,
         of account: AccountNumber
-    ) async throws -> (head: RevisionHead, diff: [AuditEntry]) {
+    ) async throws -> (head: RevisionHead, diff: [AuditEntry], hasMore: Bool) {
         try await store.database.read(.of(account)) { connection in
-            let all = try connection.rows(
-                AuditStore.ofRevision,
-                [.account(account), .integer(revision.value), .int(Int(Int32.max))],
-                AuditStore.decode
-            )
-            guard let first = all.first else { throw StoreError.notFound }
-            return (RevisionHead(revision: revision, first: first, changes: all.count), all)
+            guard let head = try Self.head(of: account, at: revision, on: connection) else {
+                throw StoreError.notFound
+            }
+            var (diff, bytes, hasMore) = ([AuditEntry](), 0, false)
+            let start = place ?? AuditID(high: 0, low: 0)
+            let key: [SQLValue] = [
+                .account(account), .integer(revision.value), .id(start), .int(Self.mostChanges),
+            ]
+            try connection.forEachRow(AuditStore.ofRevisionAfter, key) { row throws(SQLError) in
+                hasMore = bytes >= PageScan.bytes
+                guard !hasMore else { return false }
+                let entry = try AuditStore.decode(row)
+                bytes += entry.byteCount
+                diff.append(entry)
+                return true
+            }
+            return (head, diff, hasMore || diff.count == Self.mostChanges)
         }
     }
 
@@ -120,11 +153,11 @@ package struct ConfigurationStore: Sendable {
     }
 
     /// nil when the record does not reach so far back, or there never was such a revision.
-    private static func document(
+    private static func state(
         of account: AccountNumber,
         at revision: Revision,
         on connection: any SQLConnection
-    ) throws -> [UInt8]? {
+    ) throws -> ConfigurationState? {
         guard try head(of: account, at: revision, on: connection) != nil else { return nil }
         var state = try ConfigurationState.load(of: account, on: connection)
         let key: [SQLValue] = [.account(account), .integer(revision.value)]
@@ -132,6 +165,6 @@ package struct ConfigurationStore: Sendable {
             state.undo(try AuditStore.decode(row))
             return true
         }
-        return state.document()
+        return state
     }
 }

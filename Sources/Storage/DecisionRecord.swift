@@ -2,7 +2,7 @@ import Domain
 
 /// What a delivery keeps of the decision on each of its events, so that their traces can be told later in words.
 ///
-///     1 byte   form: 1 = what follows is plain, 2 = it is packed
+///     1 byte   form: 1 = what follows is plain, 2 = it is packed; 3 and 4 = the same with what was left out
 ///     per event:
 ///       1 byte   1 recovery · 2 was cut · 4 candidate · 8 alias · 16 dedicated · 32 routes · 64 stopped · 128 default channels used
 ///       1 byte   severity
@@ -11,7 +11,8 @@ import Domain
 ///       text x 2 field and level of the candidate that decided, where there is one
 ///       text     the level that it is another word for, where there is one
 ///       dedicated: 16 bytes channel, 1 byte whether it is enabled
-///       routes: number, that many route ids (16 bytes), number of routes, number of channels, that many channel ids
+///       routes: number, that many route ids (16 bytes), number of routes, number of channels, that many channel ids; in forms 3 and 4 the
+///       numbers of matched routes and of channels that were left out
 ///
 /// A text is a number and so many bytes of UTF-8; a number is 7 bits a byte, the lowest first, the last byte below 128.
 enum DecisionRecord {
@@ -32,14 +33,22 @@ enum DecisionRecord {
     private static let plainLimit = 512
 
     /// Encodes the decisions of a delivery.
-    static func pack(_ events: [PreparedEvent]) -> [UInt8] {
-        var bytes: [UInt8] = [1]
+    static func pack(_ events: some Collection<PreparedEvent>) -> [UInt8] {
+        let hasOmissions = events.contains {
+            $0.decision.routesOmitted > 0 || $0.decision.channelsOmitted > 0
+        }
+        let form: UInt8 = hasOmissions ? 3 : 1
+        var bytes: [UInt8] = [form]
         bytes.reserveCapacity(events.count * 128)
-        for event in events { append(event, to: &bytes) }
-        return bytes.count <= plainLimit ? bytes : [2] + Packing.pack(Array(bytes[1...]))
+        for event in events { append(event, to: &bytes, omissions: hasOmissions) }
+        return bytes.count <= plainLimit ? bytes : [form + 1] + Packing.pack(Array(bytes[1...]))
     }
 
-    private static func append(_ prepared: PreparedEvent, to bytes: inout [UInt8]) {
+    private static func append(
+        _ prepared: PreparedEvent,
+        to bytes: inout [UInt8],
+        omissions: Bool
+    ) {
         let (event, decision) = (prepared.event, prepared.decision)
         let verdict = decision.severity
         bytes.append(flags(of: prepared).rawValue)
@@ -62,6 +71,9 @@ enum DecisionRecord {
             bytes.append(number: count)
             bytes.append(number: decision.channels.count)
             for channel in decision.channels { bytes.append(id: channel) }
+            guard omissions else { return }
+            bytes.append(number: decision.routesOmitted)
+            bytes.append(number: decision.channelsOmitted)
         }
     }
 
@@ -86,22 +98,27 @@ enum DecisionRecord {
     /// Reads what `pack` made, together with the outcomes of the same delivery; nil when it is damaged.
     static func unpack(_ bytes: [UInt8], outcomes: [EventOutcome]) -> [EventResult]? {
         var rest = ByteReader(bytes)
-        switch rest.byte() {
-        case 1: break
-        case 2:
+        let form = rest.byte()
+        switch form {
+        case 1, 3: break
+        case 2, 4:
             guard let plain = Packing.unpack(Array(bytes[1...])) else { return nil }
             rest = ByteReader(plain)
         default: return nil
         }
         var results: [EventResult] = []
         for outcome in outcomes {
-            guard let result = result(&rest, outcome) else { return nil }
+            guard let result = result(&rest, outcome, omissions: form == 3 || form == 4) else { return nil }
             results.append(result)
         }
         return rest.isAtEnd ? results : nil
     }
 
-    private static func result(_ rest: inout ByteReader, _ outcome: EventOutcome) -> EventResult? {
+    private static func result(
+        _ rest: inout ByteReader,
+        _ outcome: EventOutcome,
+        omissions: Bool
+    ) -> EventResult? {
         guard let bits = rest.byte(), let code = rest.byte(), let severity = Severity(rawValue: code),
             let key = rest.text(), let title = rest.text()
         else { return nil }
@@ -113,13 +130,24 @@ enum DecisionRecord {
         }
         let alias = flags.contains(.alias) ? rest.text() : nil
         guard let (routing, channels) = routing(&rest, flags) else { return nil }
+        var (routesOmitted, channelsOmitted) = (0, 0)
+        if omissions, flags.contains(.routes) {
+            guard let routes = rest.number(), let channels = rest.number() else { return nil }
+            (routesOmitted, channelsOmitted) = (routes, channels)
+        }
         let verdict = SeverityVerdict(severity: severity, candidate: candidate, alias: alias)
         return EventResult(
             alertKey: key,
             title: title,
             isRecovery: flags.contains(.recovery),
             wasCut: flags.contains(.wasCut),
-            decision: Decision(severity: verdict, routing: routing, channels: channels),
+            decision: Decision(
+                severity: verdict,
+                routing: routing,
+                channels: channels,
+                routesOmitted: routesOmitted,
+                channelsOmitted: channelsOmitted
+            ),
             outcome: outcome
         )
     }

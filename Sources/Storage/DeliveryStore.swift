@@ -6,16 +6,20 @@ package struct DeliveryStore: Sendable {
     let store: Store
 
     private static let columns = """
-        id, integration_id, received_at, disposition, reason, event_count, size, content_type, remote_address, replayed_at
+        d.id, d.integration_id, d.received_at, d.disposition, d.reason, d.event_count, d.size, d.content_type, d.remote_address,
+        d.replayed_at, p.applied_to
+        """
+    private static let from = """
+        FROM deliveries d LEFT JOIN pending_deliveries p ON p.account_id = $1 AND p.delivery_id = d.id
         """
     static let find = SQLStatement(
-        "SELECT \(columns), body, decisions, outcomes FROM deliveries WHERE account_id = $1 AND id = $2"
+        "SELECT \(columns), d.body, d.decisions, d.outcomes \(from) WHERE d.account_id = $1 AND d.id = $2"
     )
     static let list = SQLStatement(
-        "SELECT \(columns) FROM deliveries WHERE account_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+        "SELECT \(columns) \(from) WHERE d.account_id = $1 AND d.id < $2 ORDER BY d.id DESC LIMIT $3"
     )
     static let listOldest = SQLStatement(
-        "SELECT \(columns) FROM deliveries WHERE account_id = $1 AND id > $2 ORDER BY id LIMIT $3"
+        "SELECT \(columns) \(from) WHERE d.account_id = $1 AND d.id > $2 ORDER BY d.id LIMIT $3"
     )
     static let integration = SQLStatement("SELECT number FROM integrations WHERE account_id = $1 AND id = $2")
 
@@ -26,13 +30,25 @@ package struct DeliveryStore: Sendable {
         package let delivery: Delivery
         /// As received; nil once it is no longer kept.
         package let body: [UInt8]?
-        /// In the order of its events; empty when it has none.
+        /// In the order of its events, or some of them; empty when it has none.
         package let results: [EventResult]
+        /// The place of the first of them among all.
+        package let first: Int
+        /// How many there are in all.
+        package let total: Int
 
-        package init(delivery: Delivery, body: [UInt8]?, results: [EventResult]) {
+        package init(
+            delivery: Delivery,
+            body: [UInt8]?,
+            results: [EventResult],
+            first: Int = 0,
+            total: Int? = nil
+        ) {
             self.delivery = delivery
             self.body = body
             self.results = results
+            self.first = first
+            self.total = total ?? results.count
         }
     }
 
@@ -66,19 +82,69 @@ package struct DeliveryStore: Sendable {
         }
     }
 
-    /// The delivery. Throws `notFound`.
-    package func find(_ id: DeliveryID, in account: AccountNumber) async throws -> Detail {
+    /// The delivery, with the results of its events from the one at `position` on, at most `limit`. Throws `notFound`.
+    package func find(
+        _ id: DeliveryID,
+        in account: AccountNumber,
+        from position: Int = 0,
+        limit: Int = Limits.alertsPerPush
+    ) async throws -> Detail {
         try await store.database.read(.of(account)) { connection in
-            let detail = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
-                let outcomes = row.isNull(12) ? [] : EventOutcome.decode(row.bytes(12)) ?? []
-                let results =
-                    row.isNull(11) ? [] : DecisionRecord.unpack(row.bytes(11), outcomes: outcomes) ?? []
-                let body = row.isNull(10) ? nil : Packing.unpack(row.bytes(10))
-                return Detail(delivery: try Self.decode(row), body: body, results: results)
+            var whole: [EventResult] = []
+            let found = try connection.row(Self.find, [.account(account), .id(id)]) {
+                row throws(SQLError) -> (Delivery, [UInt8]?) in
+                let outcomes = row.isNull(13) ? [] : EventOutcome.decode(row.bytes(13)) ?? []
+                if !row.isNull(12) {
+                    whole = DecisionRecord.unpack(row.bytes(12), outcomes: outcomes) ?? []
+                }
+                let body = row.isNull(11) ? nil : Packing.unpack(row.bytes(11))
+                return (try Self.decode(row), body)
             }
-            guard let detail else { throw StoreError.notFound }
-            return detail
+            guard let (delivery, body) = found else { throw StoreError.notFound }
+            let end = position + min(limit, max(0, delivery.eventCount - position))
+            let results = try Self.results(of: id, position..<end, whole, in: account, on: connection)
+            let hasAll = position + results.count == end
+            return Detail(
+                delivery: delivery,
+                body: body,
+                results: results,
+                first: position,
+                total: hasAll ? delivery.eventCount : position + results.count
+            )
         }
+    }
+
+    /// The results at `positions`: those that were written in slices, and of the rest those that the delivery has itself.
+    private static func results(
+        of id: DeliveryID,
+        _ positions: Range<Int>,
+        _ whole: [EventResult],
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> [EventResult] {
+        guard !positions.isEmpty else { return [] }
+        let rows = positions.count / DeliverySlices.size + 2
+        let slices = try DeliverySlices.results(
+            of: id,
+            from: positions.lowerBound,
+            rows: rows,
+            in: account,
+            on: connection
+        )
+        var results: [EventResult] = []
+        var sliced = Dictionary(slices.map { ($0.position, $0.results) }) { $1 }
+        for position in positions {
+            let row = position - position % DeliverySlices.size
+            if let found = sliced[row], position - row < found.count {
+                results.append(found[position - row])
+            } else if position < whole.count {
+                results.append(whole[position])
+            } else {
+                break
+            }
+            if position - row == DeliverySlices.size - 1 { sliced[row] = nil }
+        }
+        return results
     }
 
     /// A page of the deliveries, the last stored first.
@@ -156,7 +222,8 @@ package struct DeliveryStore: Sendable {
             size: row.int(6),
             contentType: row.optionalText(7),
             remoteAddress: row.optionalText(8),
-            replayedAt: row.optionalTime(9)
+            replayedAt: row.optionalTime(9),
+            appliedTo: row.isNull(10) ? nil : row.int(10)
         )
     }
 }

@@ -11,8 +11,10 @@ package struct EventStore: Sendable {
         """
     static let find = SQLStatement(
         """
-        SELECT \(columns), e.position, d.decisions, d.outcomes FROM events e
+        SELECT \(columns), e.position, d.decisions, d.outcomes, s.decisions, s.outcomes FROM events e
         LEFT JOIN deliveries d ON d.account_id = $1 AND d.id = e.delivery_id
+        LEFT JOIN delivery_slices s ON s.account_id = $1 AND s.delivery_id = e.delivery_id
+            AND s.position = e.position - e.position % \(DeliverySlices.size)
         WHERE e.account_id = $1 AND e.id = $2
         """
     )
@@ -86,9 +88,10 @@ package struct EventStore: Sendable {
         try await store.database.read(.of(account)) { connection in
             let traced = try connection.row(Self.find, [.account(account), .id(id)]) { row throws(SQLError) in
                 let event = try Self.decode(row)
-                let outcomes = EventOutcome.decode(row.bytes(13)) ?? []
-                let results = DecisionRecord.unpack(row.bytes(12), outcomes: outcomes) ?? []
-                let position = row.int(11)
+                let isSliced = !row.isNull(14)
+                let outcomes = EventOutcome.decode(row.bytes(isSliced ? 15 : 13)) ?? []
+                let results = DecisionRecord.unpack(row.bytes(isSliced ? 14 : 12), outcomes: outcomes) ?? []
+                let position = isSliced ? row.int(11) % DeliverySlices.size : row.int(11)
                 return Traced(event: event, trace: position < results.count ? results[position].trace : [])
             }
             guard let traced else { throw StoreError.notFound }
@@ -115,6 +118,7 @@ package struct EventStore: Sendable {
             isFiltered: !filter.isEmpty,
             id: { $0.id },
             oldest: scope.oldest,
+            weight: { $0.content.byteCount },
             in: account,
             of: store.database
         ) { connection, before, limit in

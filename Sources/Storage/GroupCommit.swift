@@ -74,6 +74,7 @@ package final class GroupCommit: Service, Sendable {
     private struct Item: Sendable {
         let payload: Payload
         let deadline: ContinuousClock.Instant
+        let isOverShare: Bool
         let done: @Sendable (Result<StoredPush, PushFailure>) -> Void
     }
 
@@ -83,6 +84,8 @@ package final class GroupCommit: Service, Sendable {
         var overShare = FairQueue<Item>()
         var bytes = 0
         var isWriting = false
+        /// Pushes that are decided again and come back.
+        var redeciding = 0
         var isStopping = false
         /// When the last transaction failed; nil when it could be committed.
         var failedAt: ContinuousClock.Instant?
@@ -91,9 +94,7 @@ package final class GroupCommit: Service, Sendable {
     }
 
     private let state = Lock(State())
-    private let database: Database
-    private let identifiers: IdentifierSource
-    private let outboxSignal: OutboxSignal
+    private let store: Store
     private let bounds: Bounds
     private let metrics: CommitMetrics
     private let committing: BatchCommit
@@ -102,22 +103,18 @@ package final class GroupCommit: Service, Sendable {
     /// `failStop` ends the process; it is called when the disk did not confirm a sync, after which nothing can be trusted. `spooling`: where
     /// pushes wait when the database can't take them; nil: they are refused then.
     package init(
-        database: Database,
-        identifiers: IdentifierSource,
-        outboxSignal: OutboxSignal = OutboxSignal(),
+        store: Store,
         bounds: Bounds = Bounds(),
         spooling: SpoolLane? = nil,
         metrics: any MetricsFactory,
         logger: Logger,
         failStop: @escaping @Sendable (String) -> Void
     ) {
-        self.database = database
-        self.identifiers = identifiers
-        self.outboxSignal = outboxSignal
+        self.store = store
         self.bounds = bounds
         self.metrics = CommitMetrics(metrics)
         self.spooling = spooling
-        committing = BatchCommit(identifiers: identifiers, logger: logger, failStop: failStop)
+        committing = BatchCommit(identifiers: store.identifiers, logger: logger, failStop: failStop)
     }
 
     /// Stores a push. `done` is called when it is on disk, or with why none of it was stored: on the thread of the writer, which waits
@@ -132,7 +129,7 @@ package final class GroupCommit: Service, Sendable {
         done: @escaping @Sendable (Result<StoredPush, PushFailure>) -> Void
     ) {
         let mayWait = spooling != nil && push.replay == nil
-        let payload = Payload.prepared(mayWait ? push.named(identifiers.next()) : push)
+        let payload = Payload.prepared(mayWait ? push.named(store.identifiers.next()) : push)
         submit(payload, arrival, isOverShare, done)
     }
 
@@ -151,13 +148,20 @@ package final class GroupCommit: Service, Sendable {
         _ isOverShare: Bool,
         _ done: @escaping @Sendable (Result<StoredPush, PushFailure>) -> Void
     ) {
-        let item = Item(payload: payload, deadline: arrival.advanced(by: bounds.wait), done: done)
+        let deadline = arrival.advanced(by: bounds.wait)
+        submit(Item(payload: payload, deadline: deadline, isOverShare: isOverShare, done: done))
+    }
+
+    /// `isTaken`: it was in the queue before, and is waited for when the server stops.
+    private func submit(_ item: Item, isTaken: Bool = false) {
+        let payload = item.payload
         let refusal = state.withLock { state -> PushFailure? in
-            if state.isStopping { return .stopping }
+            if isTaken { state.redeciding -= 1 }
+            if state.isStopping, !isTaken { return .stopping }
             guard state.count < bounds.items, state.bytes + payload.bytes <= bounds.bytes else {
                 return .queueFull
             }
-            if isOverShare {
+            if item.isOverShare {
                 state.overShare.append(item, of: payload.account, cost: payload.cost)
             } else {
                 state.queue.append(item, of: payload.account, cost: payload.cost)
@@ -165,7 +169,7 @@ package final class GroupCommit: Service, Sendable {
             state.bytes += payload.bytes
             return nil
         }
-        if let refusal { done(.failure(refusal)) } else { startWriting() }
+        if let refusal { item.done(.failure(refusal)) } else { startWriting() }
     }
 
     /// Stores a push; returns when it is on disk. Throws `PushFailure`: then none of it was stored.
@@ -205,7 +209,7 @@ package final class GroupCommit: Service, Sendable {
             }
         }
         state.withLock { $0.isStopping = true }
-        while state.withLock({ $0.count > 0 || $0.isWriting }) {
+        while state.withLock({ $0.count > 0 || $0.isWriting || $0.redeciding > 0 }) {
             withdrawExpired()
             await Self.pause()
         }
@@ -236,7 +240,7 @@ package final class GroupCommit: Service, Sendable {
             state.isWriting = true
             return true
         }
-        if begins { database.enqueuePushes { [self] connection in writeNext(connection) } }
+        if begins { store.database.enqueuePushes { [self] connection in writeNext(connection) } }
     }
 
     /// Writes one batch, then queues itself again behind whatever else waits for the connection.
@@ -262,7 +266,7 @@ package final class GroupCommit: Service, Sendable {
         } catch {
             committing.noteFailure("the log could not be checkpointed", error)
         }
-        database.enqueuePushes { [self] connection in writeNext(connection) }
+        store.database.enqueuePushes { [self] connection in writeNext(connection) }
     }
 
     private func write(_ items: [Item], _ connection: any SQLConnection) {
@@ -271,14 +275,54 @@ package final class GroupCommit: Service, Sendable {
         metrics.committed(count: items.count, in: start.duration(to: .now))
         var told: Set<OutboxSignal.Key> = []
         for (item, result) in zip(items, results) {
-            if case .success(let stored) = result { count(stored, &told) }
-            item.done(result)
+            switch result {
+            case .success(let stored):
+                count(stored, &told)
+                item.done(result)
+            case .failure(.outdated(let revision)): decideAgain(item, at: revision)
+            case .failure: item.done(result)
+            }
         }
-        outboxSignal.raise(told)
+        store.outboxSignal.raise(told)
+    }
+
+    /// Has a push decided anew by the configuration as it is at `revision` or later, away from this thread, and puts it into the queue again.
+    private func decideAgain(_ item: Item, at revision: Revision) {
+        guard let push = item.payload.prepared else { return item.done(.failure(.unacceptable)) }
+        state.withLock { $0.redeciding += 1 }
+        let store = store
+        Task {
+            let result: Result<PreparedPush, PushFailure>
+            do {
+                store.snapshots.advance(push.account, to: revision)
+                let account = try await store.snapshots.snapshot(of: push.account, now: store.now)
+                guard let account else { throw PushFailure.accountUnavailable }
+                let again = try await store.work.run(.pushes, of: push.account) {
+                    push.redecided(by: account)
+                }
+                result = again.map { .success($0) } ?? .failure(.noLongerAdmitted)
+            } catch {
+                result = .failure(error as? PushFailure ?? .storeUnavailable)
+            }
+            switch result {
+            case .success(let push):
+                let again = Item(
+                    payload: .prepared(push),
+                    deadline: item.deadline,
+                    isOverShare: item.isOverShare,
+                    done: item.done
+                )
+                submit(again, isTaken: true)
+            case .failure(let failure):
+                state.withLock { $0.redeciding -= 1 }
+                item.done(.failure(failure))
+            }
+        }
     }
 
     private func count(_ stored: StoredPush, _ told: inout Set<OutboxSignal.Key>) {
         metrics.count(stored.outcomes)
+        if stored.appliedTo != nil { store.pendingSignal.raise() }
         if !stored.told.isEmpty { told.formUnion(stored.told) }
     }
 
@@ -319,18 +363,34 @@ package final class GroupCommit: Service, Sendable {
     /// Applies what waits in the spool, if something does and the database is there. To be called now and then.
     package func applySpool() {
         guard let spooling, spooling.begin() else { return }
-        database.enqueuePushes { [self] connection in applyNext(spooling, connection) }
+        applyNext(spooling)
     }
 
-    /// Applies a part, then queues itself again behind what came meanwhile.
-    private func applyNext(_ spooling: SpoolLane, _ connection: any SQLConnection) {
+    /// Applies a part, then queues itself again behind what came meanwhile. What waits is taken and applied on the thread of the writer, and
+    /// read away from it.
+    private func applyNext(_ spooling: SpoolLane) {
+        store.database.enqueuePushes { [self] _ in
+            guard let waiting = spooling.next(committing) else { return }
+            Task {
+                guard let reader = await spooling.read(waiting, committing) else { return }
+                store.database.enqueuePushes { connection in self.apply(waiting, reader, spooling, connection) }
+            }
+        }
+    }
+
+    private func apply(
+        _ waiting: [Spool.Waiting],
+        _ reader: SpoolReader,
+        _ spooling: SpoolLane,
+        _ connection: any SQLConnection
+    ) {
         connection.allow(bounds.work)
-        guard let stored = spooling.applyNext(committing, connection) else { return }
+        guard let stored = spooling.apply(waiting, reader, committing, connection) else { return }
         setHealth(true)
         var told: Set<OutboxSignal.Key> = []
         for push in stored { count(push, &told) }
-        outboxSignal.raise(told)
-        database.enqueuePushes { [self] connection in applyNext(spooling, connection) }
+        store.outboxSignal.raise(told)
+        applyNext(spooling)
     }
 
     /// What waits on disk; nil where there is no spool.

@@ -260,8 +260,11 @@ extension HealthAlertStore {
         do {
             return try await store.snapshots.snapshot(of: account, now: store.now)
         } catch let error as SQLError where error.kind == .unreadable {
-            return try await store.database.read(.of(account)) {
-                try SnapshotLoader.loadReadable(account, on: $0)
+            let source = try await store.database.read(.of(account)) {
+                try SnapshotLoader.read(account, isLenient: true, on: $0)
+            }
+            return try await store.work.run(.background, of: account) {
+                try source.map { try SnapshotLoader.compile($0, isLenient: true).snapshot }
             }
         }
     }
@@ -316,27 +319,27 @@ extension HealthAlertStore {
             let format = store.format(of: integration.type)
         else { return }
         let body = HealthBody.encode(began: began, over: over)
-        guard case .events(let events) = try? store.decode(body, as: format) else { return }
-        let prepared = events.map {
-            PreparedEvent(
-                $0,
+        let push = try await store.work.run(.background, of: subject.account) { [store] in
+            let received = store.received(body, as: format, integration: integration, from: nil, refusal: nil)
+            let (content, eventCount) = store.prepared(
+                received,
                 integration: integration,
                 account: snapshot,
+                vocabulary: format.severities
+            )
+            return PreparedPush(
+                account: snapshot,
+                integration: integration,
+                credential: nil,
                 vocabulary: format.severities,
-                known: store.knownContents
+                receivedAt: now,
+                contentType: Text("application/json"),
+                remoteAddress: nil,
+                body: body,
+                content: content,
+                eventCount: eventCount
             )
         }
-        let push = PreparedPush(
-            account: snapshot,
-            integration: integration,
-            credential: nil,
-            vocabulary: format.severities,
-            receivedAt: now,
-            contentType: Text("application/json"),
-            remoteAddress: nil,
-            body: body,
-            content: .events(prepared)
-        )
         _ = try await commit.store(push, arrival: .now)
     }
 }

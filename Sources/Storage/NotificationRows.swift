@@ -126,28 +126,18 @@ struct Teller {
         self.identifiers = identifiers
     }
 
-    /// Asks each notifier of the alert's channel. `labels` and `description` are those of the alert now; `content` its packed texts when no
+    /// Tells those notifiers of the alert's channel that `verdicts` say, in one order with `rules`. `content` are its packed texts when no
     /// event has them.
     mutating func tell(
         _ change: AlertChange,
         of alert: Alert,
-        description: Text,
-        labels: Labels,
         event: EventID?,
         content: [UInt8]? = nil,
-        notifiers: [NotifierRule],
+        notifiers rules: [NotifierRule],
+        verdicts: [Telling.Verdict],
         at now: UnixTime
     ) -> [Telling] {
-        let subject = ConditionSubject(
-            severity: alert.severity,
-            status: Text(alert.status),
-            title: alert.title,
-            description: description,
-            alertKey: alert.alertKey,
-            labels: labels
-        )
-        return notifiers.map { rule in
-            let verdict = rule.verdict(on: change, of: subject)
+        zip(rules, verdicts).map { rule, verdict in
             let id: NotificationID? = verdict == .told ? identifiers.next() : nil
             if let id {
                 told.insert(OutboxSignal.Key(account: account, notifier: rule.id))

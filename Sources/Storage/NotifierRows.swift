@@ -40,26 +40,66 @@ enum NotifierRows {
         "SELECT id, channel_id, status, changes, conditions FROM notifiers WHERE account_id = $1 ORDER BY id"
     )
 
-    static let statements = [insert, update, find, list, count, exists, delete, rules]
+    /// Whether there are conditions, without reading them.
+    static let heads = SQLStatement(
+        """
+        SELECT id, status, changes, CASE WHEN conditions = '[]' THEN 1 ELSE 0 END FROM notifiers
+        WHERE account_id = $1 AND channel_id = $2 ORDER BY id
+        """
+    )
 
-    /// The notifiers of an account, compiled. `isLenient`: one whose conditions can't be read is told of nothing, instead of throwing.
-    static func directory(
+    static let statements = [insert, update, find, list, count, exists, delete, rules, heads]
+
+    /// What a rule is compiled of.
+    struct RuleSource: Sendable {
+        let id: NotifierID
+        let channelID: ChannelID
+        let isEnabled: Bool
+        let changes: Set<AlertChange>
+        /// As the database holds them.
+        let conditions: [UInt8]
+
+        /// Compiles it. Throws when the conditions can't be read; where `isLenient`, it hears of nothing then.
+        func rule(isLenient: Bool) throws(SQLError) -> NotifierRule {
+            let conditions = try PackedConfiguration.conditions(
+                of: "notifier \(id)",
+                conditions,
+                isLenient: isLenient
+            )
+            return NotifierRule(id: id, isEnabled: isEnabled, changes: changes, conditions: conditions)
+        }
+    }
+
+    /// What the rules of an account are compiled of, oldest first.
+    static func ruleSources(
         of account: AccountNumber,
-        on connection: any SQLConnection,
-        isLenient: Bool = false
-    ) throws(SQLError) -> NotifierDirectory {
-        var byChannel: [ChannelID: [NotifierRule]] = [:]
-        try connection.forEachRow(rules, [.account(account)]) { row throws(SQLError) in
-            let rule = NotifierRule(
+        on connection: any SQLConnection
+    ) throws(SQLError) -> [RuleSource] {
+        try connection.rows(rules, [.account(account)]) { row throws(SQLError) in
+            RuleSource(
                 id: try row.id(0),
+                channelID: try row.id(1),
                 isEnabled: try row.word(2, as: Enablement.self) == .enabled,
                 changes: changes(row.integer(3)),
-                conditions: isLenient ? row.shownConditions(4) : try row.conditions(4)
+                conditions: row.bytes(4)
             )
-            byChannel[try row.id(1), default: []].append(rule)
-            return true
         }
-        return NotifierDirectory(byChannel)
+    }
+
+    /// The rules of the notifiers of a channel, oldest first, without their conditions: for what was decided before.
+    static func heads(
+        of channel: ChannelID,
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws(SQLError) -> [NotifierRule] {
+        try connection.rows(heads, [.account(account), .id(channel)]) { row throws(SQLError) in
+            NotifierRule(
+                id: try row.id(0),
+                isEnabled: try row.word(1, as: Enablement.self) == .enabled,
+                changes: changes(row.integer(2)),
+                isUnconditional: row.flag(3)
+            )
+        }
     }
 
     static func find(

@@ -98,17 +98,23 @@ extension PackedConfiguration {
     ]
 }
 
+extension PackedConfiguration {
+    /// Those of a route or notifier, for a decision. Throws when they can't be read; where `isLenient`, they are `unreadable` then.
+    static func conditions(
+        of owner: @autoclosure () -> String,
+        _ bytes: [UInt8],
+        isLenient: Bool
+    ) throws(SQLError) -> [[ConditionSource]] {
+        if let conditions = conditions(bytes) { return conditions }
+        guard isLenient else { throw .damaged("conditions of \(owner())") }
+        return unreadable
+    }
+}
+
 extension SQLRow {
     /// As they are shown to their owner, who may replace what can't be read. Never for a decision.
     func shownConditions(_ column: Int) -> [[ConditionSource]] {
         PackedConfiguration.conditions(bytes(column)) ?? PackedConfiguration.unreadable
-    }
-
-    func conditions(_ column: Int) throws(SQLError) -> [[ConditionSource]] {
-        guard let conditions = PackedConfiguration.conditions(bytes(column)) else {
-            throw .damaged("conditions")
-        }
-        return conditions
     }
 
     func severityEntries(_ column: Int) throws(SQLError) -> [SeverityTable.Entry] {

@@ -7,6 +7,9 @@ package struct PreparedEvent: Sendable {
     package let decision: Decision
     /// Made by `Packing.pack`; nil when no alert is likely to need it. The writer makes it where one does.
     let content: [UInt8]?
+    /// What the conditions of the notifiers of each channel of the decision say of it, in their order; empty for a recovery, and where the
+    /// account has no notifiers.
+    let met: [[ConditionsMet]]
 
     /// Decides on an event and packs it, unless its content is `known`: a repeat says nothing new and is not stored as an event.
     package init(
@@ -18,14 +21,42 @@ package struct PreparedEvent: Sendable {
     ) {
         self.event = event
         decision = Pipeline.decide(event, integration: integration, account: account, vocabulary: vocabulary)
+        met = Self.met(event, decision, account.notifiers)
         let isRepeat = !event.isRecovery && known.insert(event, of: account.number)
         content = isRepeat ? nil : Packing.pack(event)
     }
 
-    private init(_ event: DecodedEvent, decision: Decision, content: [UInt8]?) {
+    private init(_ event: DecodedEvent, decision: Decision, met: [[ConditionsMet]], content: [UInt8]?) {
         self.event = event
         self.decision = decision
+        self.met = met
         self.content = content
+    }
+
+    private static func met(
+        _ event: DecodedEvent,
+        _ decision: Decision,
+        _ notifiers: NotifierDirectory
+    ) -> [[ConditionsMet]] {
+        guard !event.isRecovery, !notifiers.isEmpty else { return [] }
+        let severity = decision.severity.severity
+        let subject = ConditionSubject(
+            severity: severity,
+            status: Text(severity.name),
+            title: event.title,
+            description: event.description,
+            alertKey: event.alertKey,
+            labels: event.labels
+        )
+        return decision.channels.map { channel in
+            notifiers.rules(of: channel).map { $0.conditionsMet(by: subject) }
+        }
+    }
+
+    /// What the conditions of the notifiers of `channel` said of it.
+    func met(in channel: ChannelID) -> [ConditionsMet] {
+        guard let place = decision.channels.firstIndex(of: channel), place < met.count else { return [] }
+        return met[place]
     }
 
     /// The same event under another configuration.
@@ -34,16 +65,26 @@ package struct PreparedEvent: Sendable {
         account: AccountSnapshot,
         vocabulary: SeverityVocabulary
     ) -> PreparedEvent {
-        PreparedEvent(
+        let decision = Pipeline.decide(
             event,
-            decision: Pipeline.decide(
-                event,
-                integration: integration,
-                account: account,
-                vocabulary: vocabulary
-            ),
-            content: content
+            integration: integration,
+            account: account,
+            vocabulary: vocabulary
         )
+        let met = Self.met(event, decision, account.notifiers)
+        return PreparedEvent(event, decision: decision, met: met, content: content)
+    }
+
+    /// What it costs the writer at about: a step, and one more for each channel and each notifier that hears of it. Where a recovery goes is
+    /// not known before; a few channels are assumed.
+    func cost(_ integration: IntegrationSnapshot, _ notifiers: NotifierDirectory) -> Int {
+        guard !event.isRecovery else {
+            if case .dedicated(let channel) = integration.routing {
+                return 2 + notifiers.rules(of: channel).count
+            }
+            return 8
+        }
+        return decision.channels.reduce(1) { $0 + 1 + notifiers.rules(of: $1).count }
     }
 }
 
@@ -77,6 +118,11 @@ package struct PreparedPush: Sendable {
         case quarantined(Quarantine)
         /// Its push URL was expired or its integration disabled; the word says which.
         case refused(reason: String)
+
+        /// The events, when there are any.
+        var events: [PreparedEvent] {
+            if case .events(let events) = self { events } else { [] }
+        }
     }
 
     /// A delivery that is run again.
@@ -107,6 +153,14 @@ package struct PreparedPush: Sendable {
     /// Bytes of the body as received.
     package let size: Int
     package let replay: Replay?
+    /// How many events the delivery has: those of `content` are the first, or some further ones.
+    package let eventCount: Int
+    /// Where those of `content` begin: a multiple of `DeliverySlices.size`.
+    package let firstPosition: Int
+    /// Whether it goes on with a delivery that is stored and was not applied to its end.
+    package let isContinued: Bool
+    /// What it costs the writer at about, for fair shares.
+    let cost: Int
     /// The id that its delivery will have; nil: the writer chooses one.
     package private(set) var deliveryID: DeliveryID?
     /// Whether a delivery with this id may be there already, because nobody knows how an earlier try ended.
@@ -130,10 +184,17 @@ package struct PreparedPush: Sendable {
         content: Content,
         replay: Replay? = nil,
         deliveryID: DeliveryID? = nil,
-        mayBeStored: Bool = false
+        mayBeStored: Bool = false,
+        eventCount: Int? = nil,
+        firstPosition: Int = 0,
+        isContinued: Bool = false
     ) {
         self.deliveryID = deliveryID
         self.mayBeStored = mayBeStored
+        self.eventCount = eventCount ?? content.events.count
+        self.firstPosition = firstPosition
+        self.isContinued = isContinued
+        cost = content.events.reduce(1) { $0 + $1.cost(integration, account.notifiers) }
         self.account = account.number
         self.integration = integration
         self.credential = credential
@@ -147,8 +208,9 @@ package struct PreparedPush: Sendable {
         size = body.count
         self.mark = mark ?? CrashGuard.mark(of: body)
         self.replay = replay
-        packedBody = replay == nil ? Packing.pack(body) : []
-        packedDecisions = Self.decisions(of: content)
+        packedBody = replay == nil && !isContinued ? Packing.pack(body) : []
+        let isWhole = firstPosition == 0 && self.eventCount == content.events.count
+        packedDecisions = isWhole ? Self.decisions(of: content) : nil
     }
 
     private init(
@@ -171,7 +233,12 @@ package struct PreparedPush: Sendable {
         mark = push.mark
         replay = push.replay
         packedBody = push.packedBody
-        packedDecisions = Self.decisions(of: content)
+        eventCount = push.eventCount
+        firstPosition = push.firstPosition
+        isContinued = push.isContinued
+        cost = content.events.reduce(1) { $0 + $1.cost(integration, account.notifiers) }
+        let isWhole = push.firstPosition == 0 && push.eventCount == content.events.count
+        packedDecisions = isWhole ? Self.decisions(of: content) : nil
         deliveryID = push.deliveryID
         mayBeStored = push.mayBeStored
     }
@@ -212,17 +279,16 @@ package struct PreparedPush: Sendable {
     }
 
     /// The events, when there are any.
-    package var events: [PreparedEvent] {
-        if case .events(let events) = content { events } else { [] }
-    }
+    package var events: [PreparedEvent] { content.events }
+
+    /// Whether it does not wait behind deliveries of its account that are not applied to their end: it goes on with one of them, or was applied
+    /// before.
+    var isAhead: Bool { isContinued || replay != nil }
 
     /// Why it is kept but not applied, when its push URL is right; nil when it is applied.
     package var quarantine: Quarantine? {
         if case .quarantined(let quarantine) = content { quarantine } else { nil }
     }
-
-    /// What it costs the writer, for fair shares: one and one more for each event.
-    var cost: Int { 1 + events.count }
 
     /// Bytes that it adds to what the account keeps.
     var storedBytes: Int { packedBody.count }
@@ -268,14 +334,18 @@ package struct StoredPush: Sendable {
     package let quarantine: Quarantine?
     /// Notifiers that have something to send by it.
     let told: Set<OutboxSignal.Key>
+    /// Up to where its events were applied; nil: to the end.
+    package let appliedTo: Int?
 
     package init(
         deliveryID: DeliveryID,
         outcomes: [EventOutcome],
         applied: Int,
         quarantine: Quarantine? = nil,
-        told: Set<OutboxSignal.Key> = []
+        told: Set<OutboxSignal.Key> = [],
+        appliedTo: Int? = nil
     ) {
+        self.appliedTo = appliedTo
         self.deliveryID = deliveryID
         self.outcomes = outcomes
         self.applied = applied
@@ -300,6 +370,8 @@ package enum PushFailure: Error, Equatable, Sendable {
     case noLongerAdmitted
     /// The server is stopping.
     case stopping
+    /// The account's configuration is at this revision by now: it has to be decided again.
+    case outdated(Revision)
     /// This push alone made the store fail: a bug of ours.
     case unacceptable
 }

@@ -19,39 +19,87 @@ extension DeliveryStore {
     ) async throws -> (detail: Detail, applied: Int) {
         let detail = try await find(id, in: account)
         guard let body = detail.body else { throw StoreError.bodyPurged }
+        guard detail.delivery.appliedTo == nil else {
+            throw StoreError.conflict("This delivery is still being applied: ask again in a moment.")
+        }
         let now = store.now
         guard let number = try await number(of: detail.delivery.integrationID, in: account),
             let snapshot = try await store.snapshots.snapshot(of: account, now: now),
             let integration = snapshot.integrations[number],
             let format = store.format(of: integration.type)
         else { throw StoreError.conflict("The integration of this delivery is gone.") }
-        guard case .events(let events) = try? store.decode(body, as: format) else { return (detail, 0) }
-        let prepared = events.map {
-            PreparedEvent(
-                $0,
-                integration: integration,
-                account: snapshot,
-                vocabulary: format.severities,
-                known: store.knownContents
-            )
+        let decoded: DecodedDelivery
+        do {
+            decoded = try await store.decode(body, as: format, in: account)
+        } catch is DecodeError {
+            return (detail, 0)
         }
-        let push = PreparedPush(
+        guard case .events(let events) = decoded else { return (detail, 0) }
+        let replay = SlicedReplay(
+            detail: detail,
+            body: body,
+            events: events,
             account: snapshot,
             integration: integration,
-            credential: nil,
             vocabulary: format.severities,
-            receivedAt: now,
-            contentType: detail.delivery.contentType,
-            remoteAddress: detail.delivery.remoteAddress,
-            body: body,
-            content: .events(prepared),
-            replay: .init(deliveryID: id, earlier: detail.results.map(\.outcome))
+            now: now
         )
-        let stored = try await commit.store(push, arrival: .now)
+        let applied = try await run(replay, through: commit)
         try await store.change(account, by: actor) { write in
-            try write.note("delivery.replay", id.description) { $0.field("applied", stored.applied) }
+            try write.note("delivery.replay", id.description) { $0.field("applied", applied) }
         }
-        return (try await find(id, in: account), stored.applied)
+        return (try await find(id, in: account), applied)
+    }
+
+    /// A delivery that is run again, as many events at a time as go into one transaction.
+    private struct SlicedReplay: Sendable {
+        let detail: Detail
+        let body: [UInt8]
+        let events: [DecodedEvent]
+        let account: AccountSnapshot
+        let integration: IntegrationSnapshot
+        let vocabulary: SeverityVocabulary
+        let now: UnixTime
+
+        /// What is to be applied from `position` on.
+        func push(_ events: [PreparedEvent], from position: Int) -> PreparedPush {
+            PreparedPush(
+                account: account,
+                integration: integration,
+                credential: nil,
+                vocabulary: vocabulary,
+                receivedAt: now,
+                contentType: detail.delivery.contentType,
+                remoteAddress: detail.delivery.remoteAddress,
+                body: body,
+                content: .events(events),
+                replay: .init(deliveryID: detail.delivery.id, earlier: detail.results.map(\.outcome)),
+                eventCount: self.events.count,
+                firstPosition: position
+            )
+        }
+    }
+
+    /// Answers how many (event, channel) pairs took effect.
+    private func run(_ replay: SlicedReplay, through commit: GroupCommit) async throws -> Int {
+        var (position, applied) = (0, 0)
+        while position < replay.events.count {
+            let start = position
+            let push = try await store.work.run(.calls, of: replay.account.number) { [store] in
+                let decided = DeliverySlices.decide(
+                    replay.events[start...],
+                    integration: replay.integration,
+                    account: replay.account,
+                    vocabulary: replay.vocabulary,
+                    known: store.knownContents
+                )
+                return replay.push(decided, from: start)
+            }
+            let stored = try await commit.store(push, arrival: .now)
+            applied += stored.applied
+            position = stored.appliedTo ?? replay.events.count
+        }
+        return applied
     }
 
     /// What a replay would answer now: the delivery with the results that it would have, and how many (event, channel) pairs would take

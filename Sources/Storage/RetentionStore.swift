@@ -44,6 +44,17 @@ package struct RetentionStore: Sendable {
         RETURNING COALESCE(LENGTH(body), 0)
         """
     )
+    /// All slices of a delivery at once: at most some hundred rows more than `$3`.
+    static let deleteSlices = SQLStatement(
+        """
+        DELETE FROM delivery_slices WHERE account_id = $1 AND delivery_id IN (
+            SELECT delivery_id FROM delivery_slices WHERE account_id = $1 AND delivery_id < $2
+            ORDER BY delivery_id, position LIMIT $3)
+        """
+    )
+    static let deletePending = SQLStatement(
+        "DELETE FROM pending_deliveries WHERE account_id = $1 AND delivery_id < $2"
+    )
     static let purgedTo = SQLStatement("SELECT bodies_purged_to FROM account_usage WHERE account_id = $1")
     static let bodies = SQLStatement(
         """
@@ -101,7 +112,7 @@ package struct RetentionStore: Sendable {
     )
 
     static let statements = [
-        look, deleteEvents, deleteDeliveries, purgedTo, bodies, clearBodies, notePurged, deleteAlerts,
+        look, deleteEvents, deleteDeliveries, deleteSlices, deletePending, purgedTo, bodies, clearBodies, notePurged, deleteAlerts,
         deleteNotifications, deleteAudit, freeUsage, deleteUsage, deleteRefusalUsage,
     ]
 
@@ -241,13 +252,15 @@ package struct RetentionStore: Sendable {
         limit: Int,
         on connection: any SQLConnection
     ) throws(SQLError) -> Int {
-        let end = DeliveryID.lowest(at: due.bounds.event)
-        let freed = try connection.rows(
-            deleteDeliveries,
-            [.account(due.account), .id(end), .int(limit)]
-        ) { row throws(SQLError) in row.integer(0) }
+        let key: [SQLValue] = [.account(due.account), .id(DeliveryID.lowest(at: due.bounds.event))]
+        let slices = try connection.run(deleteSlices, key + [.int(limit)])
+        guard slices < limit else { return limit }
+        try connection.run(deletePending, key)
+        let freed = try connection.rows(deleteDeliveries, key + [.int(limit - slices)]) {
+            row throws(SQLError) in row.integer(0)
+        }
         try free(freed.reduce(0, +), of: due.account, on: connection)
-        return freed.count
+        return slices + freed.count
     }
 
     private static func purgeBodies(

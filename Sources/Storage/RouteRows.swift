@@ -101,24 +101,41 @@ extension RouteStore {
         }
     }
 
-    /// All routes of the account by integration, in order, as pushes need them. `isLenient`: one whose conditions can't be read matches
-    /// nothing, instead of throwing.
-    static func all(
+    /// What a route is compiled of.
+    struct RouteSource: Sendable {
+        let id: RouteID
+        /// As the database holds them.
+        let conditions: [UInt8]
+        let target: Route.Target
+        let onMatch: Route.OnMatch
+
+        /// The route. Throws when its conditions can't be read; where `isLenient`, it matches nothing then.
+        func route(isLenient: Bool) throws(SQLError) -> Route {
+            let conditions = try PackedConfiguration.conditions(
+                of: "route \(id)",
+                conditions,
+                isLenient: isLenient
+            )
+            return Route(id: id, conditions: conditions, target: target, onMatch: onMatch)
+        }
+    }
+
+    /// What all routes of the account are compiled of, by integration, in order.
+    static func sources(
         in account: AccountNumber,
-        on connection: any SQLConnection,
-        isLenient: Bool = false
-    ) throws -> [IntegrationID: [Route]] {
+        on connection: any SQLConnection
+    ) throws -> [IntegrationID: [RouteSource]] {
         let channels = try channels(allChannels, [.account(account)], on: connection)
-        var routes: [IntegrationID: [Route]] = [:]
+        var routes: [IntegrationID: [RouteSource]] = [:]
         try connection.forEachRow(loadAll, [.account(account)]) { row throws(SQLError) in
             let id: RouteID = try row.id(1)
-            let route = Route(
+            let source = RouteSource(
                 id: id,
-                conditions: isLenient ? row.shownConditions(2) : try row.conditions(2),
+                conditions: row.bytes(2),
                 target: target(label: row.optionalText(3), channels: channels[id] ?? []),
                 onMatch: try row.word(4, as: Route.OnMatch.self)
             )
-            routes[try row.id(0), default: []].append(route)
+            routes[try row.id(0), default: []].append(source)
             return true
         }
         return routes

@@ -18,12 +18,15 @@ package enum Schema {
         migration(6, sourcesAndUsage, server: serverUsage),
         migration(7, limits),
         migration(8, deletions, server: deletionTables.map { wall(around: $0) }.joined()),
+        migration(9, slices, server: serverSlices),
         migration(10, conditionCosts),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
     package static let tenantTables =
-        firstTenantTables + ["idempotency_keys", "usage_days", "usage_refusals"]
+        firstTenantTables + [
+            "idempotency_keys", "usage_days", "usage_refusals", "pending_deliveries", "delivery_slices",
+        ]
 
     /// Those that migration 4 put walls around; later ones get theirs where they are made.
     private static let firstTenantTables = [
@@ -274,7 +277,26 @@ package enum Schema {
         """
     }
 
+    /// Deliveries that are too large for one transaction are applied in slices: `applied_to` is how many of its events were, and `delivery_slices`
+    /// has what came of some of them, from `position` on, in the form of the columns of `deliveries`. `hearing` says which notifiers hear of
+    /// the end of an alert; null: not known.
+    private static let slices = """
+        ALTER TABLE alerts ADD COLUMN hearing BYTEA;
+        CREATE TABLE pending_deliveries (
+            account_id BIGINT NOT NULL, delivery_id BYTEA NOT NULL, applied_to BIGINT NOT NULL,
+            PRIMARY KEY (account_id, delivery_id));
+        CREATE TABLE delivery_slices (
+            account_id BIGINT NOT NULL, delivery_id BYTEA NOT NULL, position BIGINT NOT NULL, decisions BYTEA NOT NULL,
+            outcomes BYTEA NOT NULL, PRIMARY KEY (account_id, delivery_id, position));
+        """
+
     // MARK: Server
+
+    private static let serverSlices =
+        """
+        ALTER TABLE delivery_slices ALTER COLUMN decisions SET STORAGE EXTERNAL, ALTER COLUMN outcomes SET STORAGE EXTERNAL;
+        ALTER TABLE pending_deliveries SET (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+        """ + ["pending_deliveries", "delivery_slices"].map { wall(around: $0) }.joined()
 
     /// Today's row of an account is written with each of its transactions.
     private static let serverUsage =

@@ -31,18 +31,32 @@ package final class SnapshotCache: Sendable {
 
     private let state = Lock(State())
     private let capacity: Int
-    private let database: Database
-    private let loads: SingleFlight<AccountNumber, AccountSnapshot?>
+    private let loads: SingleFlight<AccountNumber, SnapshotLoader.Compiled?>
+    /// What was compiled last of each account that is wanted: what did not change is taken from it.
+    private let compiled: Lock<[AccountNumber: SnapshotLoader.Compiled]>
 
-    /// `load` reads an account's snapshot; nil when there is no such account.
+    /// `read` reads an account's configuration on a reading connection; nil when there is no such account. It is compiled in the account's
+    /// turn of `work`.
     package init(
         database: Database,
+        work: WorkPool,
         capacity: Int,
-        load: @escaping @Sendable (AccountNumber, any SQLConnection) throws -> AccountSnapshot?
+        read: @escaping @Sendable (AccountNumber, any SQLConnection) throws -> SnapshotLoader.Source? = {
+            try SnapshotLoader.read($0, on: $1)
+        }
     ) {
-        self.database = database
         self.capacity = capacity
-        loads = SingleFlight { account in try await database.read(.of(account)) { try load(account, $0) } }
+        let compiled = Lock<[AccountNumber: SnapshotLoader.Compiled]>([:])
+        self.compiled = compiled
+        loads = SingleFlight { account in
+            guard let source = try await database.read(.of(account), { try read(account, $0) }) else {
+                return nil
+            }
+            let previous = compiled.withLock { $0[account] }
+            return try await work.run(.background, of: account) {
+                try SnapshotLoader.compile(source, after: previous)
+            }
+        }
     }
 
     /// The snapshot, when it is at hand. One lock.
@@ -68,6 +82,12 @@ package final class SnapshotCache: Sendable {
         return isDropped
     }
 
+    /// Forgets the snapshot, so that the next one asked for is read after now.
+    package func drop(_ account: AccountNumber) {
+        state.withLock { $0.entries[account] = nil }
+        loads.forget(account)
+    }
+
     /// The accounts whose snapshots are at hand, and the revisions of these.
     package var revisions: [AccountNumber: Revision] {
         state.withLock { state in state.entries.mapValues { $0.snapshot.revision } }
@@ -79,11 +99,15 @@ package final class SnapshotCache: Sendable {
         if isKnownMissing(account, now) { return nil }
         while true {
             let doubts = state.withLock { $0.doubts }
-            guard let snapshot = try await loads.value(for: account) else {
+            guard let loaded = try await loads.value(for: account) else {
                 state.withLock { $0.missing[account] = now }
+                compiled.withLock { $0[account] = nil }
                 return nil
             }
-            if insert(snapshot, loadedAfter: doubts) { return snapshot }
+            if insert(loaded.snapshot, loadedAfter: doubts) {
+                compiled.withLock { $0[account] = loaded }
+                return loaded.snapshot
+            }
         }
     }
 
@@ -115,15 +139,19 @@ package final class SnapshotCache: Sendable {
 
     /// Takes a snapshot unless it is too old. Its load began when there had been so many `doubts`.
     private func insert(_ snapshot: AccountSnapshot, loadedAfter doubts: Int) -> Bool {
-        state.withLock { state in
-            guard state.doubts == doubts else { return false }
-            if let floor = state.floors[snapshot.number], snapshot.revision < floor { return false }
+        let (isTaken, evicted) = state.withLock { state -> (Bool, [AccountNumber]) in
+            guard state.doubts == doubts else { return (false, []) }
+            if let floor = state.floors[snapshot.number], snapshot.revision < floor { return (false, []) }
             state.tick += 1
             state.entries[snapshot.number] = Entry(snapshot: snapshot, lastUse: state.tick)
             state.wanted.insert(snapshot.number)
-            if state.entries.count > capacity { Self.evict(&state, to: capacity * 9 / 10) }
-            return true
+            let isFull = state.entries.count > capacity
+            return (true, isFull ? Self.evict(&state, to: capacity * 9 / 10) : [])
         }
+        if !evicted.isEmpty {
+            compiled.withLock { compiled in for account in evicted { compiled[account] = nil } }
+        }
+        return isTaken
     }
 
     private func isKnownMissing(_ account: AccountNumber, _ now: UnixTime) -> Bool {
@@ -136,12 +164,14 @@ package final class SnapshotCache: Sendable {
         }
     }
 
-    private static func evict(_ state: inout State, to count: Int) {
+    private static func evict(_ state: inout State, to count: Int) -> [AccountNumber] {
         let oldest = state.entries.sorted { $0.value.lastUse < $1.value.lastUse }
-        for (account, _) in oldest.prefix(state.entries.count - count) {
+        let evicted = oldest.prefix(state.entries.count - count).map(\.key)
+        for account in evicted {
             state.entries[account] = nil
             state.wanted.remove(account)
         }
+        return evicted
     }
 }
 

@@ -1,4 +1,5 @@
 import Domain
+import Native
 import SQL
 
 /// Reads all of an account's configuration that a push needs.
@@ -19,73 +20,147 @@ package enum SnapshotLoader {
     /// All statements, for the plan test.
     static let statements = [head, channels, credentials]
 
-    /// The snapshot at one revision; nil when there is no such account or it is deleted. Works inside a
-    /// transaction and outside. Throws an `SQLError` of the kind `unreadable` when a row can't be read: a part of a configuration decides
-    /// otherwise than the whole.
-    package static func load(
-        _ account: AccountNumber,
-        on connection: any SQLConnection
-    ) throws -> AccountSnapshot? {
-        try load(account, isLenient: false, on: connection)
+    /// All of an account's configuration that a push needs, as the database holds it: cheap to read, and not compiled.
+    package struct Source: Sendable {
+        fileprivate let head: Head
+        package let account: AccountNumber
+        fileprivate let channels: [ChannelRow]
+        fileprivate let integrations: [Integration]
+        fileprivate let routes: [IntegrationID: [RouteStore.RouteSource]]
+        fileprivate let credentials: [IntegrationID: [IntegrationSnapshot.Credential]]
+        fileprivate let severityTables: [IntegrationType: SeverityTable]
+        fileprivate let notifiers: [NotifierRows.RuleSource]
+
+        package var revision: Revision { head.revision }
     }
 
-    /// What can be read of it, for Tocsin's own word that the rest can't: routes and notifiers that can't be read match nothing.
-    static func loadReadable(
-        _ account: AccountNumber,
-        on connection: any SQLConnection
-    ) throws -> AccountSnapshot? {
-        try load(account, isLenient: true, on: connection)
+    fileprivate typealias ChannelRow = (id: ChannelID, name: Text, isEnabled: Bool)
+
+    /// A compiled snapshot, and by what the route tables in it can be known again.
+    package struct Compiled: Sendable {
+        package let snapshot: AccountSnapshot
+        fileprivate let digests: [IntegrationID: Digest256]
     }
 
-    private static func load(
+    /// The configuration at one revision; nil when there is no such account or it is deleted. Works inside a
+    /// transaction and outside. `isLenient`: without severity tables that can't be read, instead of throwing.
+    package static func read(
         _ account: AccountNumber,
-        isLenient: Bool,
+        isLenient: Bool = false,
         on connection: any SQLConnection
-    ) throws -> AccountSnapshot? {
+    ) throws -> Source? {
         try SteadyRead.of(account, on: connection) {
             guard let head = try connection.row(head, [.account(account)], decodeHead) else { return nil }
-            return AccountSnapshot(
-                id: head.id,
-                number: account,
-                revision: head.revision,
-                isActive: head.isActive,
-                storedBytesLimit: head.storedBytesLimit,
-                channels: ChannelDirectory(try connection.rows(channels, [.account(account)], decodeChannel)),
-                integrations: try integrations(of: account, within: head.limits, isLenient, on: connection),
-                severityTables: try SeverityTableStore.all(in: account, on: connection, isLenient: isLenient),
-                notifiers: try NotifierRows.directory(of: account, on: connection, isLenient: isLenient)
+            return Source(
+                head: head,
+                account: account,
+                channels: try connection.rows(channels, [.account(account)], decodeChannel),
+                integrations: try IntegrationStore.all(in: account, on: connection),
+                routes: try RouteStore.sources(in: account, on: connection),
+                credentials: try credentials(of: account, on: connection),
+                severityTables: try SeverityTableStore.all(
+                    in: account,
+                    on: connection,
+                    isLenient: isLenient
+                ),
+                notifiers: try NotifierRows.ruleSources(of: account, on: connection)
             )
         }
     }
 
-    private static func integrations(
-        of account: AccountNumber,
-        within limits: AccountLimits,
-        _ isLenient: Bool,
-        on connection: any SQLConnection
-    ) throws -> [IntegrationNumber: IntegrationSnapshot] {
-        let routes = try RouteStore.all(in: account, on: connection, isLenient: isLenient)
-        let credentials = try credentials(of: account, on: connection)
-        let integrations = try IntegrationStore.all(in: account, on: connection)
-        let snapshots = integrations.map { integration in
-            let routing: IntegrationSnapshot.Routing =
-                switch integration.mode {
-                case .dedicated(let channel): .dedicated(channel)
-                case .shared(let defaults):
-                    .shared(RouteTable(routes[integration.id] ?? []), defaults: defaults)
-                }
-            return IntegrationSnapshot(
-                id: integration.id,
-                number: integration.number,
-                type: integration.type,
-                isEnabled: integration.status == .enabled,
-                rateLimit: integration.rateLimit.bounded(by: limits.pushes),
-                source: SourceCheck(integration.source),
-                routing: routing,
-                credentials: credentials[integration.id] ?? []
-            )
+    /// Compiles it, which may take long: for a thread of `WorkPool`. Tables of routes that are as they were in the snapshot before are taken from
+    /// there.
+    ///
+    /// Throws an `SQLError` of the kind `unreadable` when conditions can't be read: a part of a configuration decides otherwise than the whole.
+    /// `isLenient`: nothing satisfies them then. For Tocsin's own word that there are such.
+    package static func compile(
+        _ source: Source,
+        after previous: Compiled? = nil,
+        isLenient: Bool = false
+    ) throws -> Compiled {
+        var digests: [IntegrationID: Digest256] = [:]
+        var integrations: [IntegrationNumber: IntegrationSnapshot] = [:]
+        for integration in source.integrations {
+            let routing: IntegrationSnapshot.Routing
+            switch integration.mode {
+            case .dedicated(let channel): routing = .dedicated(channel)
+            case .shared(let defaults):
+                let routes = source.routes[integration.id] ?? []
+                let digest = digest(of: routes)
+                digests[integration.id] = digest
+                let known = previous?.table(of: integration, digest: digest)
+                let table = try known ?? RouteTable(routes.map { try $0.route(isLenient: isLenient) })
+                routing = .shared(table, defaults: defaults)
+            }
+            integrations[integration.number] = snapshot(of: integration, routing, source)
         }
-        return Dictionary(snapshots.map { ($0.number, $0) }) { $1 }
+        let snapshot = AccountSnapshot(
+            id: source.head.id,
+            number: source.account,
+            revision: source.head.revision,
+            isActive: source.head.isActive,
+            storedBytesLimit: source.head.storedBytesLimit,
+            channels: ChannelDirectory(source.channels),
+            integrations: integrations,
+            severityTables: source.severityTables,
+            notifiers: try directory(of: source.notifiers, isLenient: isLenient)
+        )
+        return Compiled(snapshot: snapshot, digests: digests)
+    }
+
+    private static func snapshot(
+        of integration: Integration,
+        _ routing: IntegrationSnapshot.Routing,
+        _ source: Source
+    ) -> IntegrationSnapshot {
+        IntegrationSnapshot(
+            id: integration.id,
+            number: integration.number,
+            type: integration.type,
+            isEnabled: integration.status == .enabled,
+            rateLimit: integration.rateLimit.bounded(by: source.head.limits.pushes),
+            source: SourceCheck(integration.source),
+            routing: routing,
+            credentials: source.credentials[integration.id] ?? []
+        )
+    }
+
+    private static func directory(
+        of sources: [NotifierRows.RuleSource],
+        isLenient: Bool
+    ) throws(SQLError) -> NotifierDirectory {
+        var byChannel: [ChannelID: [NotifierRule]] = [:]
+        for source in sources {
+            byChannel[source.channelID, default: []].append(try source.rule(isLenient: isLenient))
+        }
+        return NotifierDirectory(byChannel)
+    }
+
+    /// The same for the same routes in the same order, and for no others.
+    private static func digest(of routes: [RouteStore.RouteSource]) -> Digest256 {
+        var hash = SHA256Hasher()
+        for route in routes {
+            var part: [UInt8] = []
+            part.appendBigEndian(route.id.high, count: 8)
+            part.appendBigEndian(route.id.low, count: 8)
+            part.append(route.onMatch == .stop ? 1 : 0)
+            switch route.target {
+            case .channels(let ids):
+                part.appendBigEndian(UInt64(ids.count), count: 8)
+                for id in ids {
+                    part.appendBigEndian(id.high, count: 8)
+                    part.appendBigEndian(id.low, count: 8)
+                }
+            case .channelNamed(let label):
+                part.appendBigEndian(UInt64.max, count: 8)
+                part.appendBigEndian(UInt64(label.bytes.count), count: 8)
+                part += label.bytes
+            }
+            part.appendBigEndian(UInt64(route.conditions.count), count: 8)
+            hash.update(part)
+            hash.update(route.conditions)
+        }
+        return hash.finish()
     }
 
     private static func credentials(
@@ -108,7 +183,7 @@ package enum SnapshotLoader {
         return found
     }
 
-    private struct Head {
+    fileprivate struct Head: Sendable {
         let id: AccountID
         let revision: Revision
         let isActive: Bool
@@ -126,9 +201,17 @@ package enum SnapshotLoader {
         )
     }
 
-    private static func decodeChannel(
-        _ row: any SQLRow
-    ) throws(SQLError) -> (id: ChannelID, name: Text, isEnabled: Bool) {
+    private static func decodeChannel(_ row: any SQLRow) throws(SQLError) -> ChannelRow {
         (try row.id(0), row.text(1), try row.word(2, as: Enablement.self) == .enabled)
+    }
+}
+
+extension SnapshotLoader.Compiled {
+    /// The table of an integration, when it was made of the routes with this digest.
+    fileprivate func table(of integration: Integration, digest: Digest256) -> RouteTable? {
+        guard digests[integration.id] == digest,
+            case .shared(let table, _)? = snapshot.integrations[integration.number]?.routing
+        else { return nil }
+        return table
     }
 }

@@ -56,7 +56,8 @@ package final class SpoolLane: Sendable {
 
     // MARK: Applying
 
-    /// Whether the caller is to begin to apply; it then calls `applyNext` until that answers nil.
+    /// Whether the caller is to begin to apply: it then takes what is `next`, reads it and applies that, and so on until one of these answers
+    /// nil.
     func begin() -> Bool {
         guard !spool.isEmpty, !reachability.isAway else { return false }
         return state.withLock { state in
@@ -66,10 +67,52 @@ package final class SpoolLane: Sendable {
         }
     }
 
-    /// Applies the first of what waits, in one transaction. nil: nothing waits, or it can't be done now.
-    func applyNext(_ batch: BatchCommit, _ connection: any SQLConnection) -> [StoredPush]? {
+    /// The first of what waits. nil: nothing does, or it can't be read now.
+    func next(_ batch: BatchCommit) -> [Spool.Waiting]? {
+        ending(batch) {
+            let waiting = try spool.oldest(state.withLock { $0.portion })
+            return waiting.isEmpty ? nil : waiting
+        }
+    }
+
+    /// Makes pushes of what waits, each in the turn of its account: not on the thread of a connection. nil: the database is away again.
+    func read(_ waiting: [Spool.Waiting], _ batch: BatchCommit) async -> SpoolReader? {
+        var reader = SpoolReader(store: store, usage: usage)
         do {
-            if let stored = try apply(batch, connection) { return stored }
+            for item in waiting { try await reader.read(item.entry) }
+            return reader
+        } catch {
+            _ = ending(batch) { () -> Void? in throw error }
+            return nil
+        }
+    }
+
+    /// Applies it, in one transaction. nil: it can't be done now.
+    func apply(
+        _ waiting: [Spool.Waiting],
+        _ reader: SpoolReader,
+        _ batch: BatchCommit,
+        _ connection: any SQLConnection
+    ) -> [StoredPush]? {
+        ending(batch) {
+            defer { connection.enter(.nobody) }
+            switch batch.write(reader.readings.compactMap(\.push), connection) {
+            case .committed(let results):
+                state.withLock { $0.portion = min($0.portion * 2, Self.portions.upperBound) }
+                return try settle(waiting, reader, results)
+            case .failed(let error):
+                note(error)
+                // A transaction that takes too long is tried with less.
+                state.withLock { $0.portion = max($0.portion / 2, Self.portions.lowerBound) }
+                return nil
+            }
+        }
+    }
+
+    /// Runs `body`; what fails, and what answers nil, ends the applying.
+    private func ending<Value>(_ batch: BatchCommit, _ body: () throws -> Value?) -> Value? {
+        do {
+            if let value = try body() { return value }
         } catch {
             note(error)
             batch.noteFailure("the spool could not be applied", error)
@@ -78,41 +121,25 @@ package final class SpoolLane: Sendable {
         return nil
     }
 
-    private func apply(_ batch: BatchCommit, _ connection: any SQLConnection) throws -> [StoredPush]? {
-        let waiting = try spool.oldest(state.withLock { $0.portion })
-        guard !waiting.isEmpty else { return nil }
-        var reader = SpoolReader(store: store, usage: usage)
-        defer { connection.enter(.nobody) }
-        let readings = try waiting.map { try reader.read($0.entry, connection) }
-        switch batch.write(readings.compactMap(\.push), connection) {
-        case .committed(let results):
-            state.withLock { $0.portion = min($0.portion * 2, Self.portions.upperBound) }
-            return try settle(waiting, readings, results, reader)
-        case .failed(let error):
-            note(error)
-            // A transaction that takes too long is tried with less.
-            state.withLock { $0.portion = max($0.portion / 2, Self.portions.lowerBound) }
-            return nil
-        }
-    }
-
     /// Takes out of the spool what was applied, or is refused for good.
     private func settle(
         _ waiting: [Spool.Waiting],
-        _ readings: [SpoolReader.Reading],
-        _ results: PushWriter.Results,
-        _ reader: SpoolReader
+        _ reader: SpoolReader,
+        _ results: PushWriter.Results
     ) throws -> [StoredPush] {
         var results = results[...]
         var done: [Spool.Waiting] = []
         var stored: [StoredPush] = []
-        for (item, reading) in zip(waiting, readings) {
+        for (item, reading) in zip(waiting, reader.readings) {
             switch (reading, reading.push == nil ? nil : results.popFirst()) {
             case (.push(let push), .success(let result)?):
                 reader.count(item.entry, push, result)
                 stored.append(result)
             case (.unreadable, _), (_, .failure(.unacceptable)?):
                 try setAside(item)
+                continue
+            case (.push, .failure(.outdated)?):
+                // Read again with the next ones, by the configuration as it is then.
                 continue
             case (.push(let push), .failure(let failure)?): reader.refuse(push, failure)
             case (.refused, _), (.push, nil): break
@@ -136,7 +163,9 @@ package final class SpoolLane: Sendable {
 struct SpoolReader {
     let store: Store
     let usage: UsageTracker
-    private var accounts: [AccountNumber: AccountSnapshot] = [:]
+    /// What came of each entry, in their order.
+    private(set) var readings: [Reading] = []
+    private var accounts: [AccountNumber: AccountSnapshot?] = [:]
 
     init(store: Store, usage: UsageTracker) {
         self.store = store
@@ -144,7 +173,7 @@ struct SpoolReader {
     }
 
     /// What came of an entry.
-    enum Reading {
+    enum Reading: Sendable {
         case push(PreparedPush)
         /// Its push URL does not exist any more, or is revoked.
         case refused
@@ -157,10 +186,18 @@ struct SpoolReader {
     }
 
     /// Makes a push of an entry, by the configuration of its account, which is looked up once.
-    mutating func read(_ entry: Spool.Entry, _ connection: any SQLConnection) throws -> Reading {
-        guard let body = Packing.unpack(entry.packedBody) else { return .unreadable }
-        guard let account = try account(entry.account, connection),
-            let integration = account.integrations[entry.integration],
+    mutating func read(_ entry: Spool.Entry) async throws {
+        readings.append(try await reading(of: entry))
+    }
+
+    private mutating func reading(of entry: Spool.Entry) async throws -> Reading {
+        let found: AccountSnapshot?
+        do {
+            found = try await account(entry.account)
+        } catch let error as SQLError where !error.isAway && error.kind != .busy {
+            return .unreadable
+        }
+        guard let account = found, let integration = account.integrations[entry.integration],
             let (credential, refusal) = integration.admission(
                 tag: entry.tag,
                 kid: entry.kid,
@@ -173,31 +210,42 @@ struct SpoolReader {
             usage.refused(reason, integration: integration.id, account: account.number, at: store.now)
             return .refused
         }
-        let mark = CrashGuard.mark(of: body)
-        let content = store.content(
-            of: body,
-            mark: mark,
-            as: format,
-            integration: integration,
-            account: account,
-            from: entry.remoteAddress,
-            refusal: reason
-        )
-        let push = PreparedPush(
-            account: account,
-            integration: integration,
-            credential: credential.id,
-            vocabulary: format.severities,
-            receivedAt: entry.receivedAt,
-            contentType: entry.contentType,
-            remoteAddress: entry.remoteAddress,
-            body: body,
-            mark: mark,
-            content: content,
-            deliveryID: entry.deliveryID,
-            mayBeStored: true
-        )
-        return .push(push)
+        let size = entry.packedBody.count
+        return try await store.work.run(.background, of: account.number, bytes: size) { [store] in
+            guard let body = Packing.unpack(entry.packedBody) else { return .unreadable }
+            let mark = CrashGuard.mark(of: body)
+            let received = store.received(
+                body,
+                mark: mark,
+                as: format,
+                integration: integration,
+                from: entry.remoteAddress,
+                refusal: reason
+            )
+            let (content, eventCount) = store.prepared(
+                received,
+                integration: integration,
+                account: account,
+                vocabulary: format.severities
+            )
+            return .push(
+                PreparedPush(
+                    account: account,
+                    integration: integration,
+                    credential: credential.id,
+                    vocabulary: format.severities,
+                    receivedAt: entry.receivedAt,
+                    contentType: entry.contentType,
+                    remoteAddress: entry.remoteAddress,
+                    body: body,
+                    mark: mark,
+                    content: content,
+                    deliveryID: entry.deliveryID,
+                    mayBeStored: true,
+                    eventCount: eventCount
+                )
+            )
+        }
     }
 
     /// Notes the use of the push URL and a quarantine, where that was not done when the push came.
@@ -219,15 +267,12 @@ struct SpoolReader {
         usage.refused(reason, integration: push.integration.id, account: push.account, at: store.now)
     }
 
-    private mutating func account(
-        _ number: AccountNumber,
-        _ connection: any SQLConnection
-    ) throws -> AccountSnapshot? {
-        // Not the one at hand: it may not know a push URL that another node issued, and the push was acknowledged.
+    private mutating func account(_ number: AccountNumber) async throws -> AccountSnapshot? {
         if let known = accounts[number] { return known }
-        connection.enter(.of(number))
-        let loaded = try SnapshotLoader.load(number, on: connection)
-        accounts[number] = loaded
+        // Not the one at hand: it may not know a push URL that another node issued, and the push was acknowledged.
+        store.snapshots.drop(number)
+        let loaded = try await store.snapshots.snapshot(of: number, now: store.now)
+        accounts[number] = .some(loaded)
         return loaded
     }
 }

@@ -12,7 +12,7 @@ package enum StatementRegistry {
         + RouteStore.orderStatements + SeverityTableStore.statements + SnapshotLoader.statements
         + SteadyRead.statements
         + DeliveryStore.statements + EventStore.statements + AlertStore.statements + AlertRows.statements
-        + PushWriter.statements + UsageTracker.statements + UsageStore.statements + DeletionStore.purges
+        + DeliverySlices.statements + PushWriter.statements + UsageTracker.statements + UsageStore.statements + DeletionStore.purges
         + RetentionStore.statements + NotifierStore.statements + NotificationRows.statements
         + NotificationStore.statements
         + Idempotency.statements + AuditStore.statements + Outbox.statements + HealthAlertStore.statements
@@ -24,7 +24,7 @@ package enum StatementRegistry {
         APIKeyStore.platformStatements + DeletionStore.platformStatements
         + Deployment.statements + [StoreProbe.touch] + Outbox.platformStatements
         + HealthAlertStore.platformStatements + AccountLock.platformStatements + WorkerLease.statements
-        + NodeWatch.statements + [RetentionStore.deleteAnswers]
+        + NodeWatch.statements + [RetentionStore.deleteAnswers] + DeliverySlices.platformStatements
 
     /// The forms that statements over many keys have on a server; the ones above are those of the embedded engine.
     package static let server: [SQLStatement] = [PushWriter.stored, AlertRows.newest, NodeWatch.revisions]

@@ -18,11 +18,14 @@ package struct Store: Sendable {
     package let knownContents = KnownContents()
     /// Tells the workers of what was committed to the outbox.
     package let outboxSignal = OutboxSignal()
+    /// Tells who applies pushes in slices that there is something to apply.
+    package let pendingSignal = PendingSignal()
     /// Where the work of tenants runs.
-    package let work = WorkPool()
+    package let work: WorkPool
 
     package init(
         database: Database,
+        work: WorkPool,
         snapshots: SnapshotCache,
         identifiers: IdentifierSource,
         formats: [any PushFormat],
@@ -31,6 +34,7 @@ package struct Store: Sendable {
         crashGuard: CrashGuard = .disarmed
     ) {
         self.database = database
+        self.work = work
         self.snapshots = snapshots
         self.identifiers = identifiers
         self.formats = formats
@@ -57,6 +61,7 @@ package struct Store: Sendable {
     package var audit: AuditStore { AuditStore(store: self) }
     package var configuration: ConfigurationStore { ConfigurationStore(store: self) }
     package var outbox: Outbox { Outbox(store: self) }
+    package var pendingDeliveries: PendingDeliveries { PendingDeliveries(store: self) }
     package var retention: RetentionStore { RetentionStore(store: self) }
     package var usage: UsageStore { UsageStore(store: self) }
 
@@ -81,16 +86,24 @@ package struct Store: Sendable {
     /// Whether other processes may have the database, too.
     package var isShared: Bool { database.dialect == .postgres }
 
-    /// What a body that came from `address` is to the writer. `refusal`: why it is kept but not applied.
-    package func content(
-        of body: [UInt8],
+    /// What came with a push, before anything is decided.
+    package enum ReceivedContent: Sendable {
+        case events([DecodedEvent])
+        case test
+        case quarantined(Quarantine)
+        /// It is kept but not applied; the word says why.
+        case refused(reason: String)
+    }
+
+    /// What a body that came from `address` is. `refusal`: why it is kept but not applied.
+    package func received(
+        _ body: [UInt8],
         mark: UInt64? = nil,
         as format: any PushFormat,
         integration: IntegrationSnapshot,
-        account: AccountSnapshot,
         from address: Text?,
         refusal: RefusalReason?
-    ) -> PreparedPush.Content {
+    ) -> ReceivedContent {
         if let refusal { return .refused(reason: refusal.name) }
         if let source = integration.source, !source.takes(from: address) {
             return .quarantined(.sourceAddress)
@@ -99,22 +112,34 @@ package struct Store: Sendable {
             switch try decode(body, mark: mark, as: format) {
             case .test: return .test
             case .events(let events):
-                if let source = integration.source, !source.takes(events) {
-                    return .quarantined(.pinnedLabel)
-                }
-                let prepared = events.map {
-                    PreparedEvent(
-                        $0,
-                        integration: integration,
-                        account: account,
-                        vocabulary: format.severities,
-                        known: knownContents
-                    )
-                }
-                return .events(prepared)
+                guard integration.source?.takes(events) ?? true else { return .quarantined(.pinnedLabel) }
+                return .events(events)
             }
         } catch {
             return .quarantined(.undecodable(error))
+        }
+    }
+
+    /// What the writer gets of it: the first of the events, decided, as many as go into one transaction.
+    package func prepared(
+        _ received: ReceivedContent,
+        integration: IntegrationSnapshot,
+        account: AccountSnapshot,
+        vocabulary: SeverityVocabulary
+    ) -> (content: PreparedPush.Content, eventCount: Int) {
+        switch received {
+        case .events(let events):
+            let first = DeliverySlices.decide(
+                events[...],
+                integration: integration,
+                account: account,
+                vocabulary: vocabulary,
+                known: knownContents
+            )
+            return (.events(first), events.count)
+        case .test: return (.test, 0)
+        case .quarantined(let quarantine): return (.quarantined(quarantine), 0)
+        case .refused(let reason): return (.refused(reason: reason), 0)
         }
     }
 

@@ -94,7 +94,7 @@ struct UsageCount {
         let day = UTCDay(of: push.receivedAt)
         let index = days.lastIndex { $0.day == day } ?? days.count
         if index == days.count { days.append(Usage(of: day)) }
-        days[index].add(pushes: 1, bytes: Int64(push.size), events: Int64(push.events.count))
+        days[index].add(pushes: 1, bytes: Int64(push.size), events: Int64(push.eventCount))
     }
 
     func save(of account: AccountNumber, on connection: any SQLConnection) throws {

@@ -9,6 +9,7 @@ package struct WorkerLease: Sendable {
         case retention
         case accountPurge = "account-purge"
         case healthWatch = "health-watch"
+        case pendingPushes = "pending-pushes"
     }
 
     static let add = SQLStatement(

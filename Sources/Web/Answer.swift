@@ -47,27 +47,40 @@ package enum Answer {
         return response
     }
 
-    /// A page of a list: `{items, next_cursor}`.
+    /// Bytes of the largest answer.
+    package static let mostBytes = 8 << 20
+    /// Bytes after which a page of a list ends early.
+    package static let pageBytes = 2 << 20
+
+    /// A page of a list: `{items, next_cursor}`. It ends early when it is large; `id` is that of an item, after which the next one begins.
     package static func page<Item, Kind>(
         _ page: Page<Item, Kind>,
+        id: (Item) -> Identifier<Kind>,
         version: Version? = nil,
         _ write: (Item, inout JSONWriter) -> Void
     ) -> Response {
-        list(page.items, next: page.next.map { Cursor.encode($0) }, version: version, write)
+        list(
+            page.items,
+            next: page.next.map { Cursor.encode($0) },
+            cursor: { item, _ in Cursor.encode(id(item)) },
+            version: version,
+            write
+        )
     }
 
-    /// A list with the cursor of what follows.
+    /// A list with the cursor of what follows. It ends early when it is large: then `cursor` is asked for the place after the last item
+    /// that is shown, before the item that follows it.
     package static func list<Item>(
         _ items: [Item],
         next: String?,
+        cursor: (_ last: Item, _ following: Item) -> String,
         version: Version? = nil,
         _ write: (Item, inout JSONWriter) -> Void
     ) -> Response {
         object(version: version) { object in
-            object.array("items") { list in
-                for item in items { list.object { write(item, &$0) } }
-            }
-            object.field("next_cursor", next)
+            let shown = object.cutArray("items", items, write)
+            let isWhole = shown == items.count
+            object.field("next_cursor", isWhole ? next : cursor(items[shown - 1], items[shown]))
         }
     }
 
@@ -88,6 +101,27 @@ package enum Answer {
     }
 }
 
+extension JSONWriter {
+    /// Writes an array of objects that ends after `limit` bytes, with one object at least. Returns how many there are in it.
+    package mutating func cutArray<Items: RandomAccessCollection>(
+        _ name: StaticString,
+        _ items: Items,
+        limit: Int = Answer.pageBytes,
+        _ write: (Items.Element, inout JSONWriter) -> Void
+    ) -> Int {
+        var shown = 0
+        array(name) { list in
+            let start = list.bytes.count
+            for item in items {
+                list.object { write(item, &$0) }
+                shown += 1
+                if list.bytes.count - start >= limit { return }
+            }
+        }
+        return shown
+    }
+}
+
 /// Versions as entity tags: the number in quotes.
 package enum ETag {
     /// The entity tag of a version.
@@ -97,19 +131,19 @@ package enum ETag {
     package static func precondition(of request: Request) throws -> Precondition {
         guard let text = request.headers[.ifMatch] else {
             guard let text = request.headers[.ifNoneMatch] else { return .none }
-            guard text == "*" else {
+            guard Text(text) == "*" else {
                 throw Problem(.invalidRequest, "If-None-Match of a change can only be *: there is none yet.")
             }
             return .absent
         }
-        guard text != "*" else { return .none }
+        guard Text(text) != "*" else { return .none }
         return .oneOf(try versions(text, "If-Match"))
     }
 
     /// Whether the caller has this version already (`If-None-Match`).
     package static func isCurrent(_ version: Version, for request: Request) -> Bool {
         guard let text = request.headers[.ifNoneMatch] else { return false }
-        return text == "*" || ((try? versions(text, "If-None-Match")) ?? []).contains(version)
+        return Text(text) == "*" || ((try? versions(text, "If-None-Match")) ?? []).contains(version)
     }
 
     /// 304.
@@ -118,16 +152,17 @@ package enum ETag {
     }
 
     private static func versions(_ text: String, _ header: String) throws -> [Version] {
-        try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-            var tag = Text(String(part)).trimmed.string
-            if tag.hasPrefix("W/") { tag.removeFirst(2) }
-            guard tag.hasPrefix("\""), tag.hasSuffix("\""), tag.utf8.count > 2 else {
+        try text.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map { part in
+            let quote = UInt8(ascii: "\"")
+            var tag = Text(trusted: Array(part)).trimmed.bytes[...]
+            if tag.starts(with: "W/".utf8) { tag.removeFirst(2) }
+            guard tag.first == quote, tag.last == quote, tag.count > 2 else {
                 throw Problem(
                     .invalidRequest,
                     "\(header) must hold entity tags as ETag gave them, in quotes."
                 )
             }
-            return Version(Int64(tag.dropFirst().dropLast()) ?? -1)
+            return Version(Int64(String(decoding: tag.dropFirst().dropLast(), as: UTF8.self)) ?? -1)
         }
     }
 }

@@ -54,6 +54,7 @@ package struct ErrorMiddleware: RouterMiddleware {
         case let problem as Problem: return problem
         case let errors as ValidationErrors: return Problem(errors)
         case let error as StoreError: return Problem(error)
+        case is WorkPool.Full: return .tooManyCalls(limit: CallTurns.Bounds().running)
         case let error as SQLError where error.isDisk:
             logger.error(
                 "the store could not be used",

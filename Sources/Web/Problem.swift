@@ -74,6 +74,8 @@ package struct Problem: Error, Sendable {
     /// For the person who called: what was wrong and what to do. Never the cause inside the server.
     package let detail: String
     package var errors: [FieldError] = []
+    /// How many more errors there are.
+    package var omittedErrors = 0
     package var references: [StoreError.Reference] = []
     package var exceeded: Exceeded?
     package var headers: HTTPFields = [:]
@@ -95,6 +97,7 @@ package struct Problem: Error, Sendable {
     package init(_ errors: ValidationErrors) {
         self.init(.validationFailed, "Some fields are not valid; nothing was changed. See errors.")
         self.errors = errors.items
+        omittedErrors = errors.omitted
     }
 
     /// What the store's refusal means for the caller.
@@ -167,6 +170,7 @@ package struct Problem: Error, Sendable {
                 object.field("detail", detail)
                 object.field("request_id", requestID)
                 if !errors.isEmpty { write(errors, to: &object) }
+                if omittedErrors > 0 { object.field("errors_omitted", omittedErrors) }
                 if !references.isEmpty { write(references, to: &object) }
                 if let exceeded {
                     object.field("bucket", exceeded.bucket)

@@ -162,18 +162,9 @@ struct MatchPriceTests {
         #expect(NotifierDirectory().price == MatchPrice())
     }
 
-    @Test("a table knows what it was made of")
-    func isMade() {
-        let routes = (0..<3).map { index in
-            Route(
-                id: route(UInt64(index)),
-                conditions: [[source("v\(index)")]],
-                target: .channels([channel(1)]),
-                onMatch: .stop
-            )
-        }
-        let table = RouteTable(routes)
-        #expect(table.isMade(of: routes) && table.broken.isEmpty)
-        #expect(!table.isMade(of: Array(routes.reversed())) && !table.isMade(of: []))
+    @Test("a table says which routes have conditions that no longer compile")
+    func broken() {
+        let table = table([[source("x")], [source("/(/")], [source("/\\pL{40}/"), source("y")]])
+        #expect(table.broken == [route(1), route(2)])
     }
 }

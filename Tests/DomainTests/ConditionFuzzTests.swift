@@ -52,7 +52,7 @@ struct ConditionFuzzTests {
                 let subject = Self.subject(&random)
                 let time = ContinuousClock().measure {
                     _ = table.matches(for: subject)
-                    _ = rule.verdict(on: .opened, of: subject)
+                    _ = rule.conditionsMet(by: subject)
                 }
                 let price = table.price + rule.price
                 let nanoseconds = Double(time.components.attoseconds) / 1e9

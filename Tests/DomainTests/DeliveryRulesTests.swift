@@ -156,12 +156,13 @@ struct NotifierRuleTests {
     ]
 
     private func rule(
+        _ number: UInt64 = 1,
         isEnabled: Bool = true,
         changes: Set<AlertChange> = Set(AlertChange.allCases),
         conditions: [[ConditionSource]] = []
     ) -> NotifierRule {
         NotifierRule(
-            id: NotifierID(high: 1, low: 1),
+            id: NotifierID(high: number << 16, low: 1),
             isEnabled: isEnabled,
             changes: changes,
             conditions: conditions
@@ -181,7 +182,7 @@ struct NotifierRuleTests {
 
     @Test("without conditions everything is told")
     func everything() {
-        #expect(rule().verdict(on: .opened, of: subject(.info, status: "Info")) == .told)
+        #expect(rule().verdict(on: .opened, by: subject(.info, status: "Info")) == .told)
     }
 
     @Test(
@@ -189,22 +190,50 @@ struct NotifierRuleTests {
     )
     func refusals() {
         let info = subject(.info, status: "Info")
-        #expect(rule(isEnabled: false).verdict(on: .opened, of: info) == .notifierDisabled)
-        #expect(rule(changes: [.recovered]).verdict(on: .opened, of: info) == .changeNotWanted)
-        #expect(rule(conditions: Self.critical).verdict(on: .opened, of: info) == .conditionsNotMet)
+        #expect(rule(isEnabled: false).verdict(on: .opened, by: info) == .notifierDisabled)
+        #expect(rule(changes: [.recovered]).verdict(on: .opened, by: info) == .changeNotWanted)
+        #expect(rule(conditions: Self.critical).verdict(on: .opened, by: info) == .conditionsNotMet)
     }
 
-    @Test("a recovery of what was critical is told to those who hear of critical alerts")
-    func recovery() {
-        let over = subject(.critical, status: "Ok")
-        #expect(rule(conditions: Self.critical).verdict(on: .recovered, of: over) == .told)
+    @Test("the status can be asked for: what is met while it fires, and once it is over")
+    func status() {
+        func met(_ value: Text) -> ConditionsMet {
+            rule(conditions: [[ConditionSource(key: "status", operator: "in", values: [value])]])
+                .conditionsMet(by: subject(.critical, status: "Critical"))
+        }
+        #expect(met("Ok") == .ended)
+        #expect(met("Critical") == .firing)
+        #expect(rule(conditions: Self.critical).conditionsMet(by: subject(.info, status: "Info")) == [])
+        #expect(rule().conditionsMet(by: subject(.info, status: "Info")) == .both)
     }
 
-    @Test("the status can be asked for", arguments: [("Ok", true), ("Critical", false)] as [(Text, Bool)])
-    func status(status: Text, isTold: Bool) {
-        let ok = [[ConditionSource(key: "status", operator: "in", values: ["Ok"])]]
-        let verdict = rule(conditions: ok).verdict(on: .recovered, of: subject(.critical, status: status))
-        #expect(verdict == (isTold ? .told : .conditionsNotMet))
+    @Test("who was told of a firing hears of the end, whatever the conditions say by then")
+    func hearing() {
+        let rules = [rule(conditions: Self.critical), rule(2)]
+        var hearing = Hearing.nobody
+        #expect(!hearing.includes(rules[0]))
+        #expect(hearing.includes(rules[1]))
+        hearing = hearing.after([.told, .told], of: rules, met: [.both, .both])
+        #expect(hearing.includes(rules[0]))
+        hearing = hearing.after([.conditionsNotMet, .told], of: rules, met: [[], .both])
+        #expect(hearing.includes(rules[0]))
+    }
+
+    @Test("who was not told hears of the end when the alert met the conditions as it last fired")
+    func hearingOfTheEndAlone() {
+        let rules = [rule(changes: [.recovered], conditions: Self.critical)]
+        let met = Hearing.nobody.after([.changeNotWanted], of: rules, met: [.both])
+        #expect(met.includes(rules[0]))
+        #expect(!met.after(nil, of: rules, met: [[]]).includes(rules[0]))
+        #expect(met.after(nil, of: rules, met: [.ended]).includes(rules[0]))
+    }
+
+    @Test("of an alert from before it was noted everybody hears the end")
+    func hearingUnknown() {
+        let rules = [rule(conditions: Self.critical)]
+        let unknown = Hearing(bytes: nil)
+        #expect(unknown.includes(rules[0]))
+        #expect(unknown.after([.conditionsNotMet], of: rules, met: [[]]).includes(rules[0]))
     }
 
     @Test("routes can't ask for the status")
@@ -230,5 +259,12 @@ struct NotifierRuleTests {
         #expect(Telling.decode(Array(bytes.dropLast())) == nil)
         #expect(Telling.decode([2] + bytes.dropFirst()) == nil)
         #expect(Telling.decode([]) == nil)
+    }
+}
+
+extension NotifierRule {
+    /// The verdict on a change that leaves an alert as `subject`, asked at once.
+    fileprivate func verdict(on change: AlertChange, by subject: ConditionSubject) -> Telling.Verdict {
+        verdict(on: change, isMet: conditionsMet(by: subject).contains(.firing))
     }
 }

@@ -240,7 +240,8 @@ struct ConfigurationFaultTests {
         _ fault: Comment
     ) async throws {
         for account in [scene.many.account, scene.small.account] {
-            let stored = try await test.database.read(.platform) { try SnapshotLoader.load(account, on: $0) }
+            let source = try await test.database.read(.platform) { try SnapshotLoader.read(account, on: $0) }
+            let stored = try source.map { try SnapshotLoader.compile($0).snapshot }
             let seen = try await test.store.snapshots.snapshot(of: account, now: test.now)
             #expect(seen?.revision == stored?.revision, fault)
             #expect(seen?.isActive == stored?.isActive, fault)
@@ -255,14 +256,16 @@ struct ConfigurationFaultTests {
         try await TestInstallation.with { test in
             let account = try await test.account()
             let (cache, loads) = (Lock<SnapshotCache?>(nil), Lock(0))
-            let made = SnapshotCache(database: test.database, capacity: 10) { account, connection in
-                let snapshot = try SnapshotLoader.load(account, on: connection)
+            let made = SnapshotCache(database: test.database, work: test.store.work, capacity: 10) {
+                account,
+                connection in
+                let source = try SnapshotLoader.read(account, on: connection)
                 let count = loads.withLock { count in
                     count += 1
                     return count
                 }
                 if count == 1 { cache.withLock { $0 }?.doubt(account) }
-                return snapshot
+                return source
             }
             cache.withLock { $0 = made }
             #expect(try await made.snapshot(of: account, now: test.now) != nil)

@@ -128,8 +128,7 @@ struct FaultScene: Sendable {
         var bounds = GroupCommit.Bounds()
         bounds.work = patience
         let commit = GroupCommit(
-            database: test.database,
-            identifiers: test.store.identifiers,
+            store: test.store,
             bounds: bounds,
             metrics: NOOPMetricsHandler.instance,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

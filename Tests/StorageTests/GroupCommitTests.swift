@@ -26,8 +26,7 @@ struct GroupCommitTests {
             integration = made.id
             pushURL = made.first.pushURL.pushURL.id
             commit = GroupCommit(
-                database: test.database,
-                identifiers: test.store.identifiers,
+                store: test.store,
                 metrics: NOOPMetricsHandler.instance,
                 logger: Logger(label: "test")
             ) { _ in }

@@ -31,9 +31,7 @@ struct NotificationScene: Sendable {
 
     private static func commit(_ test: TestInstallation) -> GroupCommit {
         GroupCommit(
-            database: test.database,
-            identifiers: test.store.identifiers,
-            outboxSignal: test.store.outboxSignal,
+            store: test.store,
             metrics: NOOPMetricsHandler.instance,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { _ in }

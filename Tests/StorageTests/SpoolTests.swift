@@ -28,8 +28,7 @@ struct SpoolTests {
             let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             usage = UsageTracker(database: scene.test.database, logger: logger)
             commit = GroupCommit(
-                database: scene.test.database,
-                identifiers: scene.test.store.identifiers,
+                store: scene.test.store,
                 spooling: SpoolLane(
                     spool,
                     store: scene.test.store,

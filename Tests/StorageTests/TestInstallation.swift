@@ -95,9 +95,11 @@ struct TestInstallation: Sendable {
         }
         self.place = place
         self.time = time
+        let work = WorkPool()
         store = Store(
             database: database,
-            snapshots: SnapshotCache(database: database, capacity: 10, load: SnapshotLoader.load),
+            work: work,
+            snapshots: SnapshotCache(database: database, work: work, capacity: 10),
             identifiers: IdentifierSource(clock: WallClock { time.withLock { $0 } }, after: start),
             formats: [TestFormat()],
             pushTokenKeys: PushTokenKeys(

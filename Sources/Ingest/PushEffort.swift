@@ -1,0 +1,39 @@
+import Domain
+import Storage
+
+/// What decoding a body and deciding on it may take at most, found without decoding it.
+enum PushEffort {
+    /// What may be done on an event loop, in nanoseconds: others wait for it.
+    private static let most = 100_000
+    /// Of each alert, however small it is.
+    private static let perAlert = 10_000
+    /// Of each byte: parsing, copying, hashing.
+    private static let perByte = 8
+
+    /// Whether it is a matter of microseconds. An alert is an object, so there are no more of them than braces that open.
+    static func isSmall(
+        _ body: [UInt8],
+        _ integration: IntegrationSnapshot,
+        _ account: AccountSnapshot
+    ) -> Bool {
+        var left = most - body.count * perByte
+        guard left > 0 else { return false }
+        let cost = perAlert + price(body.count, integration, account)
+        // The outermost object is none.
+        left += cost
+        for byte in body where byte == UInt8(ascii: "{") {
+            left -= cost
+            if left < 0 { return false }
+        }
+        return true
+    }
+
+    /// What the account's routes and notifiers may cost for an alert of a body of so many bytes.
+    private static func price(
+        _ bytes: Int,
+        _ integration: IntegrationSnapshot,
+        _ account: AccountSnapshot
+    ) -> Int {
+        0
+    }
+}
