@@ -56,7 +56,7 @@ extension MatchPrice {
     /// A group that is tried.
     static let group = MatchPrice(fixed: 40)
     /// A comparison with a value of so many bytes.
-    static func exact(bytes: Int) -> MatchPrice { MatchPrice(fixed: 8 + bytes / 8) }
+    static func exact(bytes: Int) -> MatchPrice { MatchPrice(fixed: 10 + bytes) }
     /// A wildcard, and each part between two `*`, which is searched for.
     static let wildcard = MatchPrice(fixed: 40, perByte: 2_500)
     static let wildcardPart = 40

@@ -168,6 +168,19 @@ extension Store {
         )
     }
 
+    /// A list for a trial may have by itself what the account may have in all. Throws `invalid` where it goes beyond.
+    private static func checkCost(of entries: [RouteStore.Entry], within limits: AccountLimits) throws {
+        var meter = ConditionMeter()
+        meter.add(entries.map(\.draft.cost), of: "/routes")
+        do throws(StoreError) {
+            try meter.check(before: ConditionCost(), after: meter.added, within: limits)
+        } catch {
+            guard case .costLimitReached(let kind, let limit, _, let pointers) = error else { throw error }
+            let detail = "goes beyond \(limit), the account's limits.\(kind.name)"
+            throw StoreError.invalid(ValidationErrors(pointers.map { FieldError($0, detail) }))
+        }
+    }
+
     /// The routes of the draft, checked as if they were to be stored.
     private func trialRoutes(
         _ draft: Simulation.Draft,
@@ -188,6 +201,7 @@ extension Store {
                 on: connection
             )
             try RouteStore.check(entries, against: Set(present.map(\.route.id)), in: account, on: connection)
+            try Self.checkCost(of: entries, within: try AccountLimits.of(account, on: connection))
         }
         return try await work.run(.calls, of: account) {
             RouteTable(

@@ -269,6 +269,53 @@ struct LimitTests {
         }
     }
 
+    @Test(
+        "a plan says what a document costs, and is refused beyond the limits; so is a list of routes for a trial"
+    )
+    func price() async throws {
+        try await withPeople(["patterns": 2]) { people, server, path in
+            func document(_ values: [JSON]) -> JSON {
+                let condition: JSON = ["key": "title", "operator": "in", "values": .array(values)]
+                let route: JSON = ["conditions": [[condition]], "channels": ["c"]]
+                let integration: JSON = ["type": "prometheus", "mode": "shared", "routes": [route]]
+                return ["channels": ["c": [:]], "integrations": ["i/j": integration], "severity_tables": [:]]
+            }
+            func plan(_ values: [JSON]) async throws -> SpecAnswer {
+                try await server.call("planConfiguration", path, body: document(values), key: people.alice)
+            }
+            let planned = try await plan(["a*", "/^b[0-9]+/"])
+            let price = planned.json["price"]
+            #expect(price?["patterns"] == 2 && price?["pattern_bytes"] == 10, "\(planned.text)")
+            #expect(price?["unindexed_conditions"] == 0 && price?["limits"]?["patterns"] == 2)
+            let size = price?["program_size"]?.integer ?? 0
+            let nanoseconds = price?["nanoseconds_per_alert"]?.integer ?? 0
+            #expect(size > 0 && nanoseconds > 0)
+            let refused = try await plan(["a*", "b*", "c*"])
+            #expect(refused.status == 409 && refused.json["bucket"] == "patterns", "\(refused.text)")
+            #expect(pointers(refused) == ["/integrations/i~1j/routes/0/conditions"])
+            let put = try await server.call(
+                "putConfiguration",
+                path,
+                body: document(["a*", "b*", "c*"]),
+                key: people.alice
+            )
+            #expect(put.status == 409 && put.json["bucket"] == "patterns")
+            let channel = try await people.channel("d")
+            let integration = try await people.shared("k", defaults: [channel])
+            let condition: JSON = ["key": "title", "operator": "in", "values": ["a*", "b*", "c*"]]
+            let trial = try await server.call(
+                "simulate",
+                path.merging(["integration_id": integration.id]) { $1 },
+                body: [
+                    "body": "{}",
+                    "routes": [["conditions": [[condition]], "channel_ids": [.string(channel)]]],
+                ],
+                key: people.alice
+            )
+            #expect(trial.status == 422 && pointers(trial) == ["/routes/0/conditions"], "\(trial.text)")
+        }
+    }
+
     @Test("a single pattern or list of conditions that is too large is 422 at its place")
     func largeConditions() async throws {
         try await withPeople { people, server, path in
