@@ -59,12 +59,18 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson")]
         ),
         .target(name: "CCrash", path: "CSupport/CCrash"),
+        // Yams brings libyaml, whose header is in reach of what depends on it.
+        .target(
+            name: "CYAMLEvents",
+            dependencies: [.product(name: "Yams", package: "Yams")],
+            path: "CSupport/CYAMLEvents"
+        ),
         .target(name: "COpenAPI", path: "CSupport/COpenAPI"),
         .target(name: "CRE2", path: "CSupport/CRE2", linkerSettings: [.linkedLibrary("re2")]),
 
         .target(
             name: "Native",
-            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CCrash", "COpenAPI"],
+            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CCrash", "COpenAPI", "CYAMLEvents"],
             swiftSettings: base
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),
@@ -113,7 +119,6 @@ let package = Package(
             name: "API",
             dependencies: [
                 "Domain", "Formats", "Native", "Outbound", "Storage", "Web", hummingbird, nioCore,
-                .product(name: "Yams", package: "Yams"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: safe

@@ -94,8 +94,8 @@ struct AuditEndpoints {
     private static func filter(_ query: Query) -> AuditStore.Filter {
         var filter = AuditStore.Filter()
         filter.actorID = query.identifier("actor_id")
-        filter.action = query.one("action")
-        filter.resource = query.one("resource")
+        filter.action = query.one("action").map { Text($0) }
+        filter.resource = query.one("resource").map { Text($0) }
         filter.revision = query.revision("revision")
         filter.since = query.time("since")
         filter.until = query.time("until")

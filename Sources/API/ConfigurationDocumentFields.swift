@@ -84,7 +84,7 @@ struct ConfigurationDocumentFields {
         for (name, value) in field.json.members {
             let pointer = field.pointer + "/" + Fields.escaped(name.text)
             let entry = Field(json: value, pointer: pointer, errors: field.errors)
-            guard let format = store.format(of: IntegrationType(name.text)) else {
+            guard let format = store.format(of: IntegrationType(Text(repairing: name.bytes))) else {
                 entry.errors.add(pointer, "is not an integration type")
                 continue
             }

@@ -46,33 +46,56 @@ struct ConfigurationEndpoints {
         let note = query.note()
         let mutation = try await MutationRequest(request, context, query)
         let document = try await document(mutation)
-        return try await mutation.perform(store) { change in
-            change.explain(note)
-            let applied = try store.configuration.apply(document, if: mutation.precondition, change)
-            return answer(applied)
-        }
+        return try await put(document, mutation, note, context)
     }
 
-    /// The way of `putConfiguration`, undone at its end.
+    /// The way of `putConfiguration`, without its end.
     @Sendable
     func planConfiguration(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let document = try await document(mutation)
-        let plan = Call(actor: context.actor, isDryRun: true)
-        let planned = try await store.perform(plan, on: context.account.number) { change in
-            answer(try store.configuration.apply(document, if: mutation.precondition, change))
+        let planned = try await plan(document, mutation, nil, context)
+        let account = context.account.number
+        return Answer.response(try await store.work.run(.calls, of: account) { answer(planned.result) })
+    }
+
+    private func put(
+        _ document: ConfigurationDocument,
+        _ mutation: MutationRequest,
+        _ note: Text?,
+        _ context: AccountContext
+    ) async throws -> Response {
+        try await mutation.perform(store) {
+            try await plan(document, mutation, note, context)
+        } _: {
+            answer($0)
         }
-        return Answer.response(planned)
+    }
+
+    private func plan(
+        _ document: ConfigurationDocument,
+        _ mutation: MutationRequest,
+        _ note: Text?,
+        _ context: AccountContext
+    ) async throws -> Planned<ConfigurationStore.Changed> {
+        try await store.configuration.plan(
+            document,
+            if: mutation.precondition,
+            of: context.account.number,
+            by: context.actor,
+            note: note
+        )
     }
 
     private func document(_ mutation: MutationRequest) async throws -> ConfigurationDocument {
         let fields = ConfigurationDocumentFields(store: store)
-        guard ["application/yaml", "application/x-yaml", "text/yaml"].contains(mutation.contentType) else {
+        let types: [Text] = ["application/yaml", "application/x-yaml", "text/yaml"]
+        guard types.contains(mutation.contentType) else {
             return try await mutation.decode(store, fields.document)
         }
         let bytes = mutation.bytes
         return try await store.work.run(.calls, of: mutation.account, bytes: bytes.count) {
-            try JSONBody.decode(try DocumentText.json(fromYAML: bytes), fields.document)
+            try JSONBody.decode(try YAMLDocument.json(bytes), fields.document)
         }
     }
 
@@ -99,7 +122,7 @@ struct ConfigurationEndpoints {
         )
     }
 
-    private func answer(_ applied: (changes: [AuditEntry], revision: Revision)) -> RecordedAnswer {
+    private func answer(_ applied: ConfigurationStore.Changed) -> RecordedAnswer {
         Answer.change(version: Version(applied.revision.value)) { object in
             object.field("revision", applied.revision.value)
             let shown = object.cutArray("changes", applied.changes, limit: 4 << 20) { $1.change($0) }
@@ -124,7 +147,7 @@ struct ConfigurationEndpoints {
             limit: limit
         )
         let next = page.next.map { Self.cursor($0) }
-        return Answer.list(page.items, next: next, cursor: Self.cursor) { $1.revision($0) }
+        return Answer.list(page.items, next: next, cursor: Self.cursor) { $1.revision($0, context) }
     }
 
     private static func cursor(
@@ -147,10 +170,10 @@ struct ConfigurationEndpoints {
         let revision = try context.revision()
         let found = try await store.configuration.find(revision, after: after, of: context.account.number)
         return Answer.object { object in
-            object.revision(found.head)
+            object.revision(found.head, context)
             let shown = object.cutArray("diff", found.diff) { $1.change($0) }
             let isWhole = shown == found.diff.count && !found.hasMore
-            object.field("diff_next", isWhole ? nil : Cursor.encode(found.diff[shown - 1].id))
+            object.field("diff_next", isWhole ? nil : found.diff.prefix(shown).last.map { Cursor.encode($0.id) })
         }
     }
 
@@ -160,13 +183,12 @@ struct ConfigurationEndpoints {
         let note = query.note()
         let mutation = try await MutationRequest(request, context, query)
         let revision = try context.revision()
-        return try await mutation.perform(store) { change in
-            change.explain(note ?? Text("restore of revision \(revision.value)"))
-            let earlier = try store.configuration.document(at: revision, change)
-            let fields = ConfigurationDocumentFields(store: store)
-            let document = try JSONBody.decode(earlier, fields.document)
-            return answer(try store.configuration.apply(document, if: mutation.precondition, change))
-        }
+        let account = context.account.number
+        let earlier = try await store.configuration.export(of: account, at: revision)
+        let fields = ConfigurationDocumentFields(store: store)
+        let document = try await JSONBody.decode(earlier, store, account, fields.document)
+        let reason = note ?? Text("restore of revision \(revision.value)")
+        return try await put(document, mutation, reason, context)
     }
 }
 
@@ -183,19 +205,20 @@ extension AccountContext {
 extension Query {
     /// Why it is done, in the words of who does it: 1 to 500 scalars.
     fileprivate func note() -> Text? {
-        read("note", "must have 1 to 500 characters") { text in
+        read("note", "must have 1 to 500 characters", bytes: 2_000) { text in
             (1...500).contains(text.unicodeScalars.count) ? Text(text) : nil
         }
     }
 }
 
 extension JSONWriter {
-    fileprivate mutating func revision(_ head: ConfigurationStore.RevisionHead) {
+    /// From where it was made is for those who manage keys.
+    fileprivate mutating func revision(_ head: ConfigurationStore.RevisionHead, _ context: AccountContext) {
         field("revision", head.revision.value)
         field("at", head.first.at)
         field("actor_id", head.first.actorID)
         field("actor_role", head.first.actorRole)
-        field("address", head.first.address)
+        field("address", context.caller.isAdmin ? head.first.address : nil)
         field("request_id", head.first.requestID)
         field("note", head.first.note)
         field("change_count", head.changes)

@@ -1,7 +1,6 @@
 import Domain
 import Native
 import Web
-import Yams
 
 /// Configuration documents as text that people keep in git: JSON or YAML, one line a value, always the same for the same document.
 enum DocumentText {
@@ -20,9 +19,6 @@ enum DocumentText {
     }
 
     private static let parsers = JSONParserPool()
-    private static let mostBytes = JSONBody.limit
-    /// Values that a YAML document may have, each alias counted as what it stands for.
-    private static let mostValues = 1_000_000
 
     /// `document`: JSON.
     static func text(_ document: [UInt8], as form: Form) -> [UInt8] {
@@ -39,80 +35,6 @@ enum DocumentText {
             }
         }
         return (try? lines.get()) ?? document
-    }
-
-    /// The JSON of a document in YAML. Throws 400 when it is none, and 413 when what its aliases stand for is too much.
-    static func json(fromYAML bytes: [UInt8]) throws -> [UInt8] {
-        guard let text = String(validating: bytes, as: UTF8.self) else {
-            throw Problem(.invalidRequest, "The body is not UTF-8.")
-        }
-        let node: Node?
-        do {
-            node = try Yams.compose(yaml: text)
-        } catch {
-            throw Problem(.invalidRequest, "The body is not valid YAML: \(String("\(error)".prefix(200)))")
-        }
-        guard let node else { throw Problem(.invalidRequest, "The body is empty.") }
-        var (writer, count) = (JSONWriter(), 0)
-        try write(node, depth: 0, &count, to: &writer)
-        return writer.bytes
-    }
-
-    private static func write(
-        _ node: Node,
-        depth: Int,
-        _ count: inout Int,
-        to writer: inout JSONWriter
-    ) throws {
-        count += 1
-        guard depth < Limits.jsonDepth, count <= mostValues, writer.bytes.count <= mostBytes else {
-            throw Problem(
-                .tooLarge,
-                "The document is deeper or, with its aliases, larger than this operation takes."
-            )
-        }
-        // `JSONWriter`'s closures do not throw.
-        var failure: (any Error)?
-        switch node {
-        case .mapping(let mapping):
-            writer.object { object in
-                for (key, value) in mapping where failure == nil {
-                    object.key(text: key.string ?? "")
-                    do { try write(value, depth: depth + 1, &count, to: &object) } catch { failure = error }
-                }
-            }
-        case .sequence(let sequence):
-            writer.array { list in
-                for value in sequence where failure == nil {
-                    do { try write(value, depth: depth + 1, &count, to: &list) } catch { failure = error }
-                }
-            }
-        case .scalar(let scalar): write(scalar, to: &writer)
-        case .alias: throw Problem(.invalidRequest, "The document has an alias without its anchor.")
-        }
-        if let failure { throw failure }
-    }
-
-    /// By the core schema of YAML 1.2: what is quoted is a text, and so are `yes` and `off`.
-    private static func write(_ scalar: Node.Scalar, to writer: inout JSONWriter) {
-        let text = scalar.string
-        guard scalar.style == .plain else { return writer.value(text) }
-        switch text {
-        case "", "~", "null", "Null", "NULL": writer.null()
-        case "true", "True", "TRUE": writer.value(true)
-        case "false", "False", "FALSE": writer.value(false)
-        default:
-            let isNumber = text.utf8.first.map {
-                (0x30...0x39).contains($0) || [0x2B, 0x2D, 0x2E].contains($0)
-            }
-            if isNumber == true, let number = Int64(text) {
-                writer.value(number)
-            } else if isNumber == true, let number = Double(text) {
-                writer.value(number)
-            } else {
-                writer.value(text)
-            }
-        }
     }
 }
 

@@ -28,6 +28,8 @@ struct IntegrationEndpoints {
     func createIntegration(_ request: Request, _ context: AccountContext) async throws -> Response {
         let mutation = try await MutationRequest(request, context)
         let draft = try await mutation.decode(store, draft)
+        // A push URL is a secret of another kind: who may not ask for one is not handed one.
+        let isShown = !mutation.isDryRun && context.caller.key.scopes.admit(.pushURLs)
         return try await mutation.perform(store) { change in
             let (report, first) = try store.integrations.insert(
                 draft,
@@ -38,7 +40,7 @@ struct IntegrationEndpoints {
             return Answer.change(.created, version: integration.metadata.version, location: location) {
                 object in
                 write(report, of: context.account.id, &object)
-                write(first, isDryRun: mutation.isDryRun, &object)
+                write(first, isShown: isShown, &object)
             }
         }
     }
@@ -168,10 +170,10 @@ struct IntegrationEndpoints {
         return fields.required("channel_id") { $0.identifier(ChannelKind.self) }.map { .dedicated($0) }
     }
 
-    /// The first push URL; in a dry run without its token.
-    func write(_ first: IssuedPushURL, isDryRun: Bool, _ object: inout JSONWriter) {
+    /// The first push URL; in a dry run, and for a key that may not see it, without its token.
+    func write(_ first: IssuedPushURL, isShown: Bool, _ object: inout JSONWriter) {
         object.field("push_url_id", first.pushURL.pushURL.id)
-        if isDryRun { return }
+        guard isShown else { return }
         object.field("push_url", first.addresses.url)
         object.field("compatible_url", first.addresses.compatibleURL)
         object.field("compatible_url_note", first.addresses.compatibleURLNote)

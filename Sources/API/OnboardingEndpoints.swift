@@ -41,7 +41,7 @@ struct OnboardingEndpoints {
                 object.object("integration") {
                     let fields = IntegrationEndpoints(store: store)
                     fields.write(report, of: account.id, &$0)
-                    fields.write(first, isDryRun: mutation.isDryRun, &$0)
+                    fields.write(first, isShown: !mutation.isDryRun, &$0)
                 }
             }
         }

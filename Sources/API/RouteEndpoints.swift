@@ -81,14 +81,16 @@ struct RouteEndpoints {
                 list.array(count: 0...Limits.routes) { RouteFields.entry($0) }
             }
         }
-        return try await mutation.perform(store) { change in
-            let list = try store.routes.replace(
-                with: entries,
+        return try await mutation.perform(store) {
+            try await store.routes.plan(
+                entries,
                 if: mutation.precondition,
                 of: integration,
-                change
+                in: context.account.number,
+                by: context.actor
             )
-            return Answer.change(version: list.version) { object in
+        } _: { list in
+            Answer.change(version: list.version) { object in
                 let shown = object.cutArray("items", list.items) { write($0, of: integration, context, &$1) }
                 let following = list.items.dropFirst(shown).first?.position
                 object.field("next_cursor", following.map(RoutePlace.encode))

@@ -198,12 +198,19 @@ package protocol PushFormat: Sendable {
 
 /// The wire name of an integration type: lower-case letters, digits and hyphens.
 package struct IntegrationType: Hashable, Sendable, CustomStringConvertible {
-    package let name: String
+    /// Its bytes: a type may come from outside.
+    package let text: Text
 
     package init(_ name: String) {
-        self.name = name
+        text = Text(name)
     }
 
+    package init(_ text: Text) {
+        self.text = text
+    }
+
+    /// For showing.
+    package var name: String { text.string }
     package var description: String { name }
 }
 

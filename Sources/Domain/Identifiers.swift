@@ -219,6 +219,8 @@ package struct Revision: Hashable, Comparable, Sendable {
     }
 
     package static func < (left: Revision, right: Revision) -> Bool { left.value < right.value }
+
+    package var next: Revision { Revision(value + 1) }
 }
 
 /// Version of one configuration resource, from 1: its ETag is the number in quotes.

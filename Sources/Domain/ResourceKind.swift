@@ -58,10 +58,18 @@ package struct Scopes: Sendable, Equatable {
     /// Of a key that is limited by its role alone.
     package static let all = Scopes(nil)
 
-    /// Whether a call about `kind` is within them. One about no kind always is.
-    package func admit(_ kind: ResourceKind?) -> Bool {
-        guard let kinds, let kind else { return true }
-        return kinds.contains(kind)
+    /// The operations that are about no kind: who calls.
+    private static let ofNoKind: Set<Substring> = ["/v1/me"]
+
+    /// Whether a call about `kind` is within them.
+    package func admit(_ kind: ResourceKind) -> Bool {
+        kinds?.contains(kind) ?? true
+    }
+
+    /// Whether the operations on a path of openapi.yaml are within them. Those of which nobody said what they are about are not.
+    package func admit(pathTemplate: String) -> Bool {
+        guard kinds != nil, !Self.ofNoKind.contains(pathTemplate[...]) else { return true }
+        return ResourceKind(pathTemplate: pathTemplate).map(admit) ?? false
     }
 
     /// Whether everything that is within `other` is within these.

@@ -48,7 +48,7 @@ struct PushTarget: Sendable {
         let query = end < uri.count ? Array(uri[(end + 1)...]) : []
         return PushTarget(
             carried: keys(in: query),
-            type: IntegrationType(String(decoding: uri[parts[3]], as: UTF8.self))
+            type: IntegrationType(Text(repairing: Array(uri[parts[3]])))
         )
     }
 

@@ -129,6 +129,9 @@ extension JSONWriter {
         if let text { value(text) } else { null() }
     }
 
+    /// Writes the name of a field from valid UTF-8; its value comes next.
+    package mutating func key(utf8 name: [UInt8]) { key(utf8: name.span.bytes) }
+
     /// Writes a string from bytes that the caller knows to be valid UTF-8.
     package mutating func value(utf8 text: [UInt8]) { value(utf8: text.span.bytes) }
 

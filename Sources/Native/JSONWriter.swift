@@ -49,6 +49,20 @@ package struct JSONWriter {
         close(UInt8(ascii: "]"))
     }
 
+    // For what comes piece by piece, and not from a closure.
+
+    /// Begins an object as a value: its fields follow, and `closeObject`.
+    package mutating func openObject() { open(UInt8(ascii: "{")) }
+
+    /// Ends the innermost object.
+    package mutating func closeObject() { close(UInt8(ascii: "}")) }
+
+    /// Begins an array as a value: its elements follow, and `closeArray`.
+    package mutating func openArray() { open(UInt8(ascii: "[")) }
+
+    /// Ends the innermost array.
+    package mutating func closeArray() { close(UInt8(ascii: "]")) }
+
     // MARK: Names
 
     /// Writes the name of a field; its value comes next.

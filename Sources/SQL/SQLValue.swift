@@ -48,6 +48,11 @@ package struct SQLRows: Sendable {
     package var count: Int { values.count / columns }
     package var isEmpty: Bool { values.isEmpty }
 
+    /// Appends a row of as many values as there are columns.
+    package mutating func append(_ row: [SQLValue]) {
+        values += row
+    }
+
     /// Appends a value; the row is complete after as many as there are columns.
     package mutating func append(_ value: SQLValue) {
         values.append(value)

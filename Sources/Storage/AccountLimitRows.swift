@@ -23,7 +23,12 @@ extension AccountLimits {
 
     /// Of the account that `write` changes. Throws `notFound`.
     static func of(_ write: Mutation) throws -> AccountLimits {
-        let row = try write.connection.row(find, [.account(write.account)]) { row throws(SQLError) in
+        try of(write.account, on: write.connection)
+    }
+
+    /// Of an account. Throws `notFound`.
+    static func of(_ account: AccountNumber, on connection: any SQLConnection) throws -> AccountLimits {
+        let row = try connection.row(find, [.account(account)]) { row throws(SQLError) in
             row.limits(0)
         }
         guard let row else { throw StoreError.notFound }
@@ -41,8 +46,12 @@ extension AccountLimits {
 
     /// Throws `limitReached` when the account has as many as it may. `counted` is how many there are.
     static func checkRoom(for kind: Kind, having counted: Int, _ write: Mutation) throws {
-        let limit = try of(write)[kind]
-        guard counted < limit else { throw StoreError.limitReached(kind, limit) }
+        try of(write).checkRoom(for: kind, having: counted)
+    }
+
+    /// The same.
+    func checkRoom(for kind: Kind, having counted: Int) throws {
+        guard counted < self[kind] else { throw StoreError.limitReached(kind, self[kind]) }
     }
 
     /// The same, counting them.
@@ -55,14 +64,19 @@ extension AccountLimits {
 
     /// Throws `invalid` when an integration can't have this share.
     static func check(_ rate: RateLimit, _ write: Mutation) throws {
-        let ceiling = try of(write).pushes
+        try of(write).check(rate, at: "")
+    }
+
+    /// The same; `pointer` says where the integration is in the body.
+    func check(_ rate: RateLimit, at pointer: String) throws {
+        let ceiling = pushes
         var errors = ValidationErrors()
         if rate.pushesPerSecond > ceiling.pushesPerSecond {
             let detail = "must be at most \(ceiling.pushesPerSecond), the account's limit"
-            errors.add("/rate_limit/pushes_per_second", detail)
+            errors.add(pointer + "/rate_limit/pushes_per_second", detail)
         }
         if rate.burst > ceiling.burst {
-            errors.add("/rate_limit/burst", "must be at most \(ceiling.burst), the account's limit")
+            errors.add(pointer + "/rate_limit/burst", "must be at most \(ceiling.burst), the account's limit")
         }
         guard errors.isEmpty else { throw StoreError.invalid(errors) }
     }

@@ -65,8 +65,9 @@ package struct AuditStore: Sendable {
     /// Which entries a list shows; nil lets everything through.
     package struct Filter: Sendable {
         package var actorID: APIKeyID?
-        package var action: String?
-        package var resource: String?
+        /// A verb with its noun, or a noun.
+        package var action: Text?
+        package var resource: Text?
         package var revision: Revision?
         /// At or after.
         package var since: UnixTime?
@@ -83,8 +84,14 @@ package struct AuditStore: Sendable {
         /// An action may be asked for by its noun alone: `channel`.
         func matches(_ entry: AuditEntry) -> Bool {
             if let actorID, entry.actorID != actorID { return false }
-            if let action, entry.action != action, !entry.action.hasPrefix(action + ".") { return false }
-            if let resource, entry.resource != resource { return false }
+            if let action {
+                let own = entry.action.utf8
+                let isNoun = own.dropFirst(action.bytes.count).first == UInt8(ascii: ".")
+                guard own.starts(with: action.bytes), own.count == action.bytes.count || isNoun else {
+                    return false
+                }
+            }
+            if let resource, !entry.resource.utf8.elementsEqual(resource.bytes) { return false }
             if let revision, entry.revision != revision { return false }
             if let since, entry.at < since { return false }
             if let until, entry.at >= until { return false }

@@ -110,25 +110,11 @@ package struct ChannelStore: Sendable {
 
     /// Makes a channel. Throws `nameTaken`, `limitReached`.
     ///
-    /// `id` is one that was made for it already; nil: a new one. `hasRoom`: the caller has looked at the account's limit, because it deletes
-    /// others.
-    package func insert(
-        _ draft: Draft,
-        id: ChannelID? = nil,
-        hasRoom: Bool = false,
-        _ write: Mutation
-    ) throws -> Channel {
+    /// `id` is one that was made for it already; nil: a new one.
+    package func insert(_ draft: Draft, id: ChannelID? = nil, _ write: Mutation) throws -> Channel {
         let account = write.account
-        if !hasRoom {
-            try AccountLimits.checkRoom(for: .channels, counting: AccountLimits.countChannels, write)
-        }
-        let channel = Channel(
-            id: id ?? write.identifiers.next(),
-            name: draft.name,
-            description: draft.description,
-            status: draft.status,
-            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
-        )
+        try AccountLimits.checkRoom(for: .channels, counting: AccountLimits.countChannels, write)
+        let channel = draft.channel(id: id ?? write.identifiers.next(), at: write.now)
         try naming {
             try write.connection.run(Self.insert, Self.values(of: channel, account, keyFirst: true))
         }
@@ -166,17 +152,7 @@ package struct ChannelStore: Sendable {
         let account = write.account
         let old = try Self.find(id, in: account, on: write.connection)
         try precondition.check(old.metadata.version)
-        let new = Channel(
-            id: id,
-            name: patch.name ?? old.name,
-            description: patch.description ?? old.description,
-            status: patch.status ?? old.status,
-            metadata: old.metadata.changed(
-                externalID: patch.externalID,
-                labels: patch.labels,
-                at: write.now
-            )
-        )
+        let new = old.changed(patch, at: write.now)
         guard new.state.text != old.state.text else { return old }
         try naming {
             try write.connection.run(Self.update, Self.values(of: new, account, keyFirst: false))
@@ -258,7 +234,7 @@ package struct ChannelStore: Sendable {
         return references
     }
 
-    private static func values(of channel: Channel, _ account: AccountNumber, keyFirst: Bool) -> [SQLValue] {
+    static func values(of channel: Channel, _ account: AccountNumber, keyFirst: Bool) -> [SQLValue] {
         let key = SQLValue.text(channel.name.foldedKey)
         let head: [SQLValue] =
             keyFirst ? [.account(account), key, .id(channel.id)] : [.account(account), .id(channel.id), key]
@@ -273,6 +249,32 @@ package struct ChannelStore: Sendable {
             description: row.text(2),
             status: try row.word(3, as: Enablement.self),
             metadata: try row.metadata(4)
+        )
+    }
+}
+
+extension Channel {
+    /// After a change.
+    func changed(_ patch: ChannelStore.Patch, at now: UnixTime) -> Channel {
+        Channel(
+            id: id,
+            name: patch.name ?? name,
+            description: patch.description ?? description,
+            status: patch.status ?? status,
+            metadata: metadata.changed(externalID: patch.externalID, labels: patch.labels, at: now)
+        )
+    }
+}
+
+extension ChannelStore.Draft {
+    /// The channel that it describes.
+    func channel(id: ChannelID, at now: UnixTime) -> Channel {
+        Channel(
+            id: id,
+            name: name,
+            description: description,
+            status: status,
+            metadata: .new(externalID: externalID, labels: labels, at: now)
         )
     }
 }

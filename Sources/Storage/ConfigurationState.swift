@@ -4,14 +4,14 @@ import SQL
 
 /// The configuration of an account at one moment: each resource as the record of changes has it, so that changes can be undone on it one by
 /// one, from the newest.
-struct ConfigurationState {
+struct ConfigurationState: Sendable {
     private var channels: [String: Text] = [:]
     private var integrations: [String: Text] = [:]
     /// In order, by the id of the integration.
     private var routes: [String: [PlacedState]] = [:]
     private var tables: [String: Text] = [:]
 
-    private struct PlacedState {
+    private struct PlacedState: Sendable {
         let id: String
         let state: Text
     }

@@ -29,48 +29,67 @@ package struct ConfigurationStore: Sendable {
 
     /// The present configuration. Throws `notFound`.
     package func export(of account: AccountNumber) async throws -> Export {
-        try await store.database.read(.of(account)) { connection in
-            let found = try SteadyRead.of(account, on: connection) { () -> Export? in
+        let found = try await store.database.read(.of(account)) { connection in
+            try SteadyRead.of(account, on: connection) { () -> (ConfigurationState, Revision)? in
                 guard let revision = try SteadyRead.revision(of: account, on: connection) else { return nil }
-                let state = try ConfigurationState.load(of: account, on: connection)
-                return Export(document: state.document(), revision: revision)
+                return (try ConfigurationState.load(of: account, on: connection), revision)
             }
-            guard let found else { throw StoreError.notFound }
-            return found
+        }
+        guard let (state, revision) = found else { throw StoreError.notFound }
+        return try await store.work.run(.calls, of: account) {
+            Export(document: state.document(), revision: revision)
         }
     }
 
     /// The configuration as it was at `revision`. Throws `notFound` when the record does not know it.
     package func export(of account: AccountNumber, at revision: Revision) async throws -> [UInt8] {
-        try await store.database.read(.of(account)) { connection in
-            let found = try SteadyRead.of(account, on: connection) {
-                try Self.document(of: account, at: revision, on: connection)
+        let found = try await store.database.read(.of(account)) { connection in
+            try SteadyRead.of(account, on: connection) {
+                try Self.state(of: account, at: revision, on: connection)
             }
-            guard let found else { throw StoreError.notFound }
-            return found
         }
-    }
-
-    /// The same inside a change that goes back to it.
-    package func document(at revision: Revision, _ write: Mutation) throws -> [UInt8] {
-        let found = try Self.document(of: write.account, at: revision, on: write.connection)
         guard let found else { throw StoreError.notFound }
-        return found
+        return try await store.work.run(.calls, of: account) { found.document() }
     }
 
-    /// Makes the configuration what the document says. Answers the changes in their order and the revision after them; without a change it
-    /// stays the same. Throws `preconditionFailed` when the revision is none of those demanded, and `invalid`, `referenced`.
-    package func apply(
+    /// What a change of the configuration does.
+    package struct Changed: Sendable {
+        /// In their order.
+        package let changes: [AuditEntry]
+        /// The account's after it; without a change it stays the same.
+        package let revision: Revision
+    }
+
+    /// Works out how the configuration becomes what the document says: in the account's turn, and outside of any transaction. Throws
+    /// `preconditionFailed` when the revision is none of those demanded, and `invalid`, `limitReached`, `referenced`.
+    package func plan(
         _ document: ConfigurationDocument,
         if precondition: Precondition,
-        _ write: Mutation
-    ) throws -> (changes: [AuditEntry], revision: Revision) {
-        let present = try SteadyRead.revision(of: write.account, on: write.connection)
-        guard let present else { throw StoreError.notFound }
-        try precondition.check(Version(present.value))
-        var application = ConfigurationApplication(store: store, write)
-        try application.apply(document)
-        return (write.effects.entries, write.effects.revisions[write.account] ?? present)
+        of account: AccountNumber,
+        by actor: Actor,
+        note: Text?
+    ) async throws -> Planned<Changed> {
+        let found = try await store.database.read(.of(account)) { connection in
+            try SteadyRead.of(account, on: connection) {
+                try PresentConfiguration.load(of: account, on: connection)
+            }
+        }
+        guard let present = found else { throw StoreError.notFound }
+        try precondition.check(Version(present.revision.value))
+        let author = Author(
+            account: account,
+            actor: actor,
+            now: store.now,
+            identifiers: store.identifiers,
+            note: note
+        )
+        return try await store.work.run(.calls, of: account) { [store] in
+            var plan = ConfigurationPlan(store, from: present, author)
+            try plan.plan(document)
+            let entries = plan.change.entries
+            let revision = entries.isEmpty ? present.revision : plan.change.revision
+            return Planned(result: Changed(changes: entries, revision: revision), change: plan.change)
+        }
     }
 
     // MARK: History
@@ -134,11 +153,11 @@ package struct ConfigurationStore: Sendable {
     }
 
     /// nil when the record does not reach so far back, or there never was such a revision.
-    private static func document(
+    private static func state(
         of account: AccountNumber,
         at revision: Revision,
         on connection: any SQLConnection
-    ) throws -> [UInt8]? {
+    ) throws -> ConfigurationState? {
         guard try head(of: account, at: revision, on: connection) != nil else { return nil }
         var state = try ConfigurationState.load(of: account, on: connection)
         let key: [SQLValue] = [.account(account), .integer(revision.value)]
@@ -146,6 +165,6 @@ package struct ConfigurationStore: Sendable {
             state.undo(try AuditStore.decode(row))
             return true
         }
-        return state.document()
+        return state
     }
 }

@@ -93,16 +93,27 @@ package enum Idempotency {
 
     /// The answer that the same call got; nil: it is new. Throws `keyReused` when the key stands for another call, and `stillRunning`.
     static func answer(to claim: Claim, _ seal: AccountSeal, _ write: Mutation) throws -> RecordedAnswer? {
-        let key: [SQLValue] = [.account(write.account), .blob(claim.scope)]
-        let row = try write.connection.row(find, key) { row throws(SQLError) in
+        try answer(to: claim, seal, of: write.account, at: write.now, on: write.connection)
+    }
+
+    /// The same.
+    static func answer(
+        to claim: Claim,
+        _ seal: AccountSeal,
+        of account: AccountNumber,
+        at now: UnixTime,
+        on connection: any SQLConnection
+    ) throws -> RecordedAnswer? {
+        let key: [SQLValue] = [.account(account), .blob(claim.scope)]
+        let row = try connection.row(find, key) { row throws(SQLError) in
             (row.bytes(0), row.time(1), row.isNull(2) ? nil : row.bytes(2))
         }
         guard let (fingerprint, createdAt, sealed) = row,
-            createdAt > write.now.adding(seconds: -keptFor)
+            createdAt > now.adding(seconds: -keptFor)
         else { return nil }
         guard fingerprint == claim.fingerprint else { throw StoreError.keyReused }
         guard let sealed else {
-            guard createdAt > write.now.adding(seconds: -underWayFor) else { return nil }
+            guard createdAt > now.adding(seconds: -underWayFor) else { return nil }
             throw StoreError.stillRunning
         }
         let opened = seal.open(sealed, context: context(claim)).flatMap { PackedJSON.read($0, decode) }
@@ -175,6 +186,14 @@ extension Store {
             let answer = try body(write)
             try Idempotency.keep(answer, to: claim, seal, write)
             return answer
+        }
+    }
+
+    /// The answer that the same call got; nil: it seems to be new, which is for `perform` to say.
+    func answer(to claim: Idempotency.Claim, on account: AccountNumber) async throws -> RecordedAnswer? {
+        let (seal, now) = (AccountSeal(pushTokenKeys, account), identifiers.now)
+        return try await database.read(.of(account)) { connection in
+            try Idempotency.answer(to: claim, seal, of: account, at: now, on: connection)
         }
     }
 

@@ -41,6 +41,10 @@ extension IntegrationStore {
         ON CONFLICT (account_id, number) DO NOTHING RETURNING number
         """
     )
+    /// For a number that was seen to be free.
+    static let keepNumber = SQLStatement(
+        "INSERT INTO integration_numbers (account_id, number) VALUES ($1, $2)"
+    )
     static let insert = SQLStatement(
         """
         INSERT INTO integrations (
@@ -82,7 +86,9 @@ extension IntegrationStore {
 
     /// All statements, for the plan test.
     static let statements = [
-        find, list, loadAll, defaults, refusals, deliveringTo, allDefaultingTo, takeNumber, insert, update,
+        find, list, loadAll, defaults, refusals, deliveringTo, allDefaultingTo, takeNumber, keepNumber,
+        insert,
+        update,
         deleteDefaults,
         insertDefault, delete, deleteRefusals, deleteActivity,
     ]
@@ -139,14 +145,19 @@ extension IntegrationStore {
     static func writeDefaults(of integration: Integration, _ write: Mutation) throws {
         let key: [SQLValue] = [.account(write.account), .id(integration.id)]
         try write.connection.run(deleteDefaults, key)
-        guard case .shared(let defaults) = integration.mode else { return }
-        try write.connection.batch(insertDefault, defaults.enumerated().map { key + [.int($0), .id($1)] })
+        try write.connection.batch(insertDefault, defaultRows(of: integration, write.account))
+    }
+
+    /// Its default channels.
+    static func defaultRows(of integration: Integration, _ account: AccountNumber) -> [[SQLValue]] {
+        guard case .shared(let defaults) = integration.mode else { return [] }
+        return defaults.enumerated().map { [.account(account), .id(integration.id), .int($0), .id($1)] }
     }
 
     static func newRow(_ integration: Integration, _ account: AccountNumber) -> [SQLValue] {
         [
             .account(account), .id(integration.id), .integer(Int64(integration.number.value)),
-            .text(integration.type.name),
+            .text(integration.type.text),
         ] + values(of: integration)
     }
 
@@ -226,7 +237,7 @@ extension IntegrationStore {
         return Integration(
             id: try row.id(0),
             number: IntegrationNumber(UInt32(truncatingIfNeeded: row.integer(1))),
-            type: IntegrationType(row.text(2).string),
+            type: IntegrationType(row.text(2)),
             mode: channel.map { .dedicated($0) } ?? .shared(defaults: []),
             name: Name(trusted: row.text(4)),
             description: row.text(5),

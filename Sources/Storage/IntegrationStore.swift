@@ -156,17 +156,10 @@ package struct IntegrationStore: Sendable {
         guard errors.isEmpty else { throw StoreError.invalid(errors) }
         if let rate = draft.rateLimit { try AccountLimits.check(rate, write) }
         try AccountLimits.checkRoom(for: .integrations, counting: AccountLimits.countIntegrations, write)
-        let integration = Integration(
+        let integration = draft.integration(
             id: write.identifiers.next(),
             number: try Self.newNumber(write),
-            type: draft.type,
-            mode: draft.mode,
-            name: draft.name,
-            description: draft.description,
-            status: draft.status,
-            rateLimit: draft.rateLimit ?? .standard,
-            source: draft.source,
-            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+            at: write.now
         )
         try naming { try write.connection.run(Self.insert, Self.newRow(integration, account)) }
         try Self.writeDefaults(of: integration, write)
@@ -220,25 +213,7 @@ package struct IntegrationStore: Sendable {
         let old = report.integration
         try precondition.check(old.metadata.version)
         if let rate = patch.rateLimit, rate != old.rateLimit { try AccountLimits.check(rate, write) }
-        let new = Integration(
-            id: id,
-            number: old.number,
-            type: old.type,
-            mode: try Self.mode(of: old, after: patch, write),
-            name: patch.name ?? old.name,
-            description: patch.description ?? old.description,
-            status: patch.status ?? old.status,
-            rateLimit: patch.rateLimit ?? old.rateLimit,
-            source: SourceRules(
-                cidrs: patch.sourceCIDRs ?? old.source.cidrs,
-                pinnedLabels: patch.pinnedLabels ?? old.source.pinnedLabels
-            ),
-            metadata: old.metadata.changed(
-                externalID: patch.externalID,
-                labels: patch.labels,
-                at: write.now
-            )
-        )
+        let new = old.changed(patch, mode: try Self.mode(of: old, after: patch, write), at: write.now)
         guard new.state.text != old.state.text else { return report }
         try naming { try write.connection.run(Self.update, Self.changedRow(new, account)) }
         if new.mode != old.mode { try Self.writeDefaults(of: new, write) }
@@ -260,7 +235,7 @@ package struct IntegrationStore: Sendable {
         }
         try precondition.check(old.integration.metadata.version)
         let routes = try RouteStore.routes(0...Limits.routes, of: id, in: account, on: write.connection)
-        try RouteStore.record(from: routes, to: [], of: id, write)
+        try write.record(RouteStore.changes(from: routes, to: [], of: id))
         let isOwn = try HealthAlertStore.integration(of: account, on: write.connection) == id
         for statement in [Self.deleteRefusals, Self.deleteActivity, Self.delete] {
             try write.connection.run(statement, key)
@@ -362,5 +337,44 @@ package struct IntegrationStore: Sendable {
             let isFree = try write.connection.row(takeNumber, values) { _ throws(SQLError) in true }
             if isFree == true { return IntegrationNumber(number) }
         }
+    }
+}
+
+extension Integration {
+    /// After a change, whose channels were checked and are in `mode`.
+    func changed(_ patch: IntegrationStore.Patch, mode: Integration.Mode, at now: UnixTime) -> Integration {
+        Integration(
+            id: id,
+            number: number,
+            type: type,
+            mode: mode,
+            name: patch.name ?? name,
+            description: patch.description ?? description,
+            status: patch.status ?? status,
+            rateLimit: patch.rateLimit ?? rateLimit,
+            source: SourceRules(
+                cidrs: patch.sourceCIDRs ?? source.cidrs,
+                pinnedLabels: patch.pinnedLabels ?? source.pinnedLabels
+            ),
+            metadata: metadata.changed(externalID: patch.externalID, labels: patch.labels, at: now)
+        )
+    }
+}
+
+extension IntegrationStore.Draft {
+    /// The integration that it describes.
+    func integration(id: IntegrationID, number: IntegrationNumber, at now: UnixTime) -> Integration {
+        Integration(
+            id: id,
+            number: number,
+            type: type,
+            mode: mode,
+            name: name,
+            description: description,
+            status: status,
+            rateLimit: rateLimit ?? .standard,
+            source: source,
+            metadata: .new(externalID: externalID, labels: labels, at: now)
+        )
     }
 }

@@ -98,7 +98,7 @@ package struct Mutation {
     }
 
     /// One of several changes that are recorded together.
-    struct Change {
+    struct Change: Sendable {
         let action: String
         let resource: String
         let before: JSONState?
@@ -108,11 +108,22 @@ package struct Mutation {
     /// Records many changes of the configuration, in their order, as `record` does each.
     func record(_ changes: [Change]) throws {
         guard !changes.isEmpty else { return }
-        let raised = try revision()
-        let rows = changes.map { change in
-            row(change.action, change.resource, revision: raised, change.before, change.after) { _ in }
-        }
-        try connection.batch(Self.audit, rows)
+        var prepared = PreparedChange(author, making: try revision())
+        for change in changes { prepared.record(change) }
+        try write(prepared)
+    }
+
+    /// Writes what was prepared. Throws `PreparedChange.Outdated` when the configuration is no longer the one that it was prepared for.
+    func write(_ change: PreparedChange) throws {
+        guard !change.entries.isEmpty else { return }
+        guard try revision() == change.revision else { throw PreparedChange.Outdated() }
+        try change.write(on: connection)
+        effects.entries += change.entries
+    }
+
+    /// Who does all this, and when.
+    var author: Author {
+        Author(account: account, actor: actor, now: now, identifiers: identifiers, note: effects.note)
     }
 
     private func write(
@@ -123,19 +134,30 @@ package struct Mutation {
         _ after: JSONState?,
         _ detail: (inout JSONWriter) -> Void
     ) throws {
-        try connection.run(Self.audit, row(action, resource, revision: revision, before, after, detail))
+        let entry = author.entry(action, resource, revision: revision, before, after, detail)
+        effects.entries.append(entry)
+        try connection.run(Self.audit, entry.row(of: account))
     }
+}
 
-    /// The row of an entry, which is noted among the effects.
-    private func row(
+/// Who changes an account, when and why.
+struct Author: Sendable {
+    let account: AccountNumber
+    let actor: Actor
+    let now: UnixTime
+    let identifiers: IdentifierSource
+    let note: Text?
+
+    /// A new entry of the record of changes.
+    func entry(
         _ action: String,
         _ resource: String,
         revision: Revision?,
         _ before: JSONState?,
         _ after: JSONState?,
-        _ detail: (inout JSONWriter) -> Void
-    ) -> [SQLValue] {
-        let entry = AuditEntry(
+        _ detail: (inout JSONWriter) -> Void = { _ in }
+    ) -> AuditEntry {
+        AuditEntry(
             id: identifiers.next(),
             at: now,
             actorID: actor.key,
@@ -148,21 +170,26 @@ package struct Mutation {
             before: before?.text,
             after: after?.text,
             detail: Text(trusted: JSONWriter.encode { writer in writer.object { detail(&$0) } }),
-            note: effects.note
+            note: note
         )
-        effects.entries.append(entry)
-        return [
-            .account(account), .id(entry.id), .time(now), .id(actor.key), .text(actor.role), .text(action),
-            .text(resource), .text(actor.requestID), .text(entry.detail), .text(actor.address),
-            revision.map { .integer($0.value) } ?? .null, .text(entry.before), .text(entry.after),
-            .text(entry.note),
+    }
+}
+
+extension AuditEntry {
+    /// The values of `Mutation.audit`.
+    func row(of account: AccountNumber) -> [SQLValue] {
+        [
+            .account(account), .id(id), .time(at), .id(actorID), .text(actorRole), .text(action),
+            .text(resource),
+            .text(requestID), .text(detail), .text(address), revision.map { .integer($0.value) } ?? .null,
+            .text(before), .text(after), .text(note),
         ]
     }
 }
 
 /// What a resource is, as JSON with the field names of openapi.yaml, for the record of changes. Without secrets, and without what moves by
 /// itself.
-struct JSONState {
+struct JSONState: Sendable {
     /// One object.
     let text: Text
 

@@ -20,6 +20,15 @@ extension PushURLStore {
         ON CONFLICT (account_id, integration_id, tag) DO NOTHING RETURNING id
         """
     )
+    /// For an integration that has none.
+    static let add = SQLStatement(
+        """
+        INSERT INTO push_urls (
+            account_id, id, integration_id, description, kid, tag, expiry_day, token_digest, expires_at, created_by,
+            use_count, external_id, labels, version, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, $11, $12, $13, $14, $15)
+        """
+    )
     static let find = SQLStatement(
         "SELECT \(columns) FROM push_urls WHERE account_id = $1 AND id = $2 AND integration_id = $3"
     )
@@ -38,7 +47,7 @@ extension PushURLStore {
     )
 
     /// All statements, for the plan test.
-    static let statements = [parent, insert, find, digest, list, update]
+    static let statements = [parent, insert, add, find, digest, list, update]
 
     /// 2204-01-01T00:00:00Z: the day in a token has 16 bits.
     private static let latestExpiry = UnixTime(milliseconds: 7_384_348_800_000)
@@ -60,7 +69,7 @@ extension PushURLStore {
             Parent(
                 id: id,
                 number: IntegrationNumber(UInt32(truncatingIfNeeded: row.integer(0))),
-                type: IntegrationType(row.text(1).string)
+                type: IntegrationType(row.text(1))
             )
         }
         guard let parent else { throw StoreError.notFound }
@@ -74,23 +83,8 @@ extension PushURLStore {
         _ signer: PushURLSigner,
         _ write: Mutation
     ) throws -> IssuedPushURL {
-        let expiryDay = try expiryDay(of: draft.expiresAt, at: write.now)
         while true {
-            let pushURL = PushURL(
-                id: write.identifiers.next(),
-                integrationID: parent.id,
-                description: draft.description,
-                kid: signer.newestKid,
-                tag: .random(),
-                expiryDay: expiryDay,
-                expiresAt: draft.expiresAt,
-                revokedAt: nil,
-                createdBy: write.actor.key ?? APIKeyID(high: 0, low: 0),
-                lastUsedAt: nil,
-                lastUsedAddress: nil,
-                useCount: 0,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
-            )
+            let pushURL = try new(draft, for: parent, signer, write.author)
             let token = signer.token(of: pushURL, parent)
             guard try insert(pushURL, token, write) else { continue }
             try write.record("push_url.create", pushURL.id.description, after: pushURL.state)
@@ -101,21 +95,63 @@ extension PushURLStore {
         }
     }
 
+    /// Adds the first push URL of a new integration.
+    static func issueFirst(
+        for parent: Parent,
+        _ signer: PushURLSigner,
+        to change: inout PreparedChange
+    ) throws {
+        let pushURL = try new(.first, for: parent, signer, change.author)
+        change.run(add, values(of: pushURL, signer.token(of: pushURL, parent), change.author.account))
+        change.record("push_url.create", pushURL.id.description, after: pushURL.state)
+    }
+
+    /// A push URL with a tag of its own, most probably.
+    private static func new(
+        _ draft: Draft,
+        for parent: Parent,
+        _ signer: PushURLSigner,
+        _ author: Author
+    ) throws -> PushURL {
+        PushURL(
+            id: author.identifiers.next(),
+            integrationID: parent.id,
+            description: draft.description,
+            kid: signer.newestKid,
+            tag: .random(),
+            expiryDay: try expiryDay(of: draft.expiresAt, at: author.now),
+            expiresAt: draft.expiresAt,
+            revokedAt: nil,
+            createdBy: author.actor.key ?? APIKeyID(high: 0, low: 0),
+            lastUsedAt: nil,
+            lastUsedAddress: nil,
+            useCount: 0,
+            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: author.now)
+        )
+    }
+
     /// False when the tag is taken.
     private static func insert(
         _ pushURL: PushURL,
         _ token: [UInt8],
         _ write: Mutation
     ) throws -> Bool {
-        let values: [SQLValue] = [
-            .account(write.account), .id(pushURL.id), .id(pushURL.integrationID), .text(pushURL.description),
-            .int(Int(pushURL.kid)), .integer(Int64(pushURL.tag.value)), .int(Int(pushURL.expiryDay)),
-            .blob(Digest256.hash(of: token).bytes), .time(pushURL.expiresAt), .id(pushURL.createdBy),
-        ]
-        let isInserted = try write.connection.row(insert, values + pushURL.metadata.values) {
+        let isInserted = try write.connection.row(insert, values(of: pushURL, token, write.account)) {
             _ throws(SQLError) in true
         }
         return isInserted == true
+    }
+
+    private static func values(
+        of pushURL: PushURL,
+        _ token: [UInt8],
+        _ account: AccountNumber
+    ) -> [SQLValue] {
+        [
+            .account(account), .id(pushURL.id), .id(pushURL.integrationID), .text(pushURL.description),
+            .int(Int(pushURL.kid)), .integer(Int64(pushURL.tag.value)), .int(Int(pushURL.expiryDay)),
+            .blob(Digest256.hash(of: token).bytes), .time(pushURL.expiresAt), .id(pushURL.createdBy),
+        ] + pushURL.metadata.values
     }
 
     static func write(_ pushURL: PushURL, _ write: Mutation) throws {

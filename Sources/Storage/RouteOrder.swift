@@ -12,6 +12,10 @@ extension RouteStore {
         RETURNING routes_version
         """
     )
+    /// The same for a list whose new version nobody is told.
+    static let raiseVersions = SQLStatement(
+        "UPDATE integrations SET routes_version = routes_version + 1 WHERE account_id = $1 AND id = $2"
+    )
     static let nextPosition = SQLStatement(
         "SELECT COALESCE(MAX(position), -1) + 1 FROM routes WHERE account_id = $1 AND integration_id = $2"
     )
@@ -69,7 +73,8 @@ extension RouteStore {
 
     /// Statements of this file, for the plan test.
     static let orderStatements = [
-        headOfList, raiseVersion, nextPosition, shift, closeUp, integrationsRoutingTo, raiseRoutesNaming,
+        headOfList, raiseVersion, raiseVersions, nextPosition, shift, closeUp, integrationsRoutingTo,
+        raiseRoutesNaming,
         deleteRoutesOnlyTo, deleteChannelFromRoutes, raiseIntegrationsDefaultingTo, deleteChannelFromDefaults,
     ]
 
@@ -93,7 +98,8 @@ extension RouteStore {
         for (integration, before) in zip(integrations, old) {
             try connection.run(closeUp, [.account(write.account), .id(integration), .time(write.now)])
             try raiseListVersion(of: integration, write)
-            try record(from: before, to: try all(of: integration, write), of: integration, write)
+            let after = try all(of: integration, write)
+            try write.record(changes(from: before, to: after, of: integration))
         }
     }
 
@@ -101,14 +107,13 @@ extension RouteStore {
         try routes(0...Limits.routes, of: integration, in: write.account, on: write.connection)
     }
 
-    /// Records how one list became another, as deletions, moves and insertions one after the other: each place is the one in the list as
+    /// How one list became another, as deletions, moves and insertions one after the other: each place is the one in the list as
     /// it is after those before. So the record can be undone from its end.
-    static func record(
+    static func changes(
         from old: [PlacedRoute],
         to new: [PlacedRoute],
-        of integration: IntegrationID,
-        _ write: Mutation
-    ) throws {
+        of integration: IntegrationID
+    ) -> [Mutation.Change] {
         let stays = Set(new.map(\.route.id))
         var changes: [Mutation.Change] = []
         func note(_ action: String, _ id: RouteID, _ before: JSONState?, _ after: JSONState?) {
@@ -132,7 +137,7 @@ extension RouteStore {
             guard before.text != state.text else { continue }
             note("route.update", id, before, state)
         }
-        try write.record(changes)
+        return changes
     }
 
     /// The version of the list and whether the integration may have routes; nil when there is no such
@@ -153,7 +158,16 @@ extension RouteStore {
         of integration: IntegrationID,
         _ write: Mutation
     ) throws -> Version {
-        guard let head = try head(of: integration, in: write.account, on: write.connection) else {
+        try sharedListVersion(of: integration, in: write.account, on: write.connection)
+    }
+
+    /// The same.
+    static func sharedListVersion(
+        of integration: IntegrationID,
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> Version {
+        guard let head = try head(of: integration, in: account, on: connection) else {
             throw StoreError.notFound
         }
         guard head.isShared else {

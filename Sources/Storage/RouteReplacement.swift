@@ -25,45 +25,88 @@ extension RouteStore {
         of integration: IntegrationID,
         _ write: Mutation
     ) throws -> RouteList {
-        let account = write.account
-        try precondition.check(try Self.sharedListVersion(of: integration, write))
-        let present = try Self.routes(
-            0...Limits.routes,
-            of: integration,
-            in: account,
-            on: write.connection
+        let present = try Self.present(of: integration, in: write.account, on: write.connection)
+        let plan = try Self.plan(entries, instead: present, if: precondition, of: integration, write.author)
+        guard let next = plan.change else { return plan.list }
+        var change = PreparedChange(write.author, making: try write.revision())
+        next.prepare(&change)
+        try write.write(change)
+        return plan.list
+    }
+
+    /// Works out the same before the transaction that writes it, in the account's turn. Throws what `replace` throws.
+    package func plan(
+        _ entries: [Entry],
+        if precondition: Precondition,
+        of integration: IntegrationID,
+        in account: AccountNumber,
+        by actor: Actor
+    ) async throws -> Planned<RouteList> {
+        let found = try await store.database.read(.of(account)) { connection in
+            try SteadyRead.of(account, on: connection) { () -> (Revision, Present)? in
+                guard let revision = try SteadyRead.revision(of: account, on: connection) else { return nil }
+                return (revision, try Self.present(of: integration, in: account, on: connection))
+            }
+        }
+        guard let (revision, present) = found else { throw StoreError.notFound }
+        let author = Author(
+            account: account,
+            actor: actor,
+            now: store.now,
+            identifiers: store.identifiers,
+            note: nil
         )
-        if entries.count > present.count {
-            try AccountLimits.checkRoom(for: .routesPerIntegration, having: entries.count - 1, write)
+        return try await store.work.run(.calls, of: account) {
+            let plan = try Self.plan(entries, instead: present, if: precondition, of: integration, author)
+            var change = PreparedChange(author, making: revision.next)
+            plan.change?.prepare(&change)
+            return Planned(result: plan.list, change: change)
         }
-        let old = Dictionary(present.map { ($0.route.id, $0) }) { $1 }
-        try Self.check(entries, against: Set(old.keys), in: account, on: write.connection)
-        let new = entries.enumerated().map { position, entry in
-            Self.placed(entry.draft, at: position, instead: entry.id.flatMap { old[$0] }, write)
+    }
+
+    /// What a replacement has to know.
+    private struct Present: Sendable {
+        let version: Version
+        let routes: [PlacedRoute]
+        let channels: Set<ChannelID>
+        let limits: AccountLimits
+    }
+
+    private static func present(
+        of integration: IntegrationID,
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> Present {
+        let channels = try connection.rows(channelIDs, [.account(account)]) {
+            row throws(SQLError) -> ChannelID in
+            try row.id(0)
         }
-        let isSame = present.elementsEqual(new) {
-            $0.route.id == $1.route.id && $0.metadata.version == $1.metadata.version
-        }
-        if isSame {
-            let version = try Self.sharedListVersion(of: integration, write)
-            return RouteList(items: present, next: nil, version: version)
-        }
-        let kept = Set(new.map(\.route.id))
-        let deleted = present.filter { !kept.contains($0.route.id) }
-        try write.connection.batch(Self.delete, deleted.map { [.account(account), .id($0.route.id)] })
-        try Self.rewrite(new.compactMap { route in old[route.route.id].map { ($0, route) } }, write)
-        let added = new.filter { old[$0.route.id] == nil }
-        try write.connection.batch(Self.insert, added.map { Self.newRow($0, of: integration, account) })
-        try write.connection.batch(
-            Self.insertChannel,
-            added.flatMap { Self.channelRows($0.route, account) }
+        return Present(
+            version: try sharedListVersion(of: integration, in: account, on: connection),
+            routes: try routes(0...Limits.routes, of: integration, in: account, on: connection),
+            channels: Set(channels),
+            limits: try AccountLimits.of(account, on: connection)
         )
-        try Self.record(from: present, to: new, of: integration, write)
-        return RouteList(
-            items: new,
-            next: nil,
-            version: try Self.raiseListVersion(of: integration, write)
-        )
+    }
+
+    /// The list as it will be; without a change when it is that already.
+    private static func plan(
+        _ entries: [Entry],
+        instead present: Present,
+        if precondition: Precondition,
+        of integration: IntegrationID,
+        _ author: Author
+    ) throws -> (list: RouteList, change: RouteListChange?) {
+        try precondition.check(present.version)
+        if entries.count > present.routes.count {
+            try present.limits.checkRoom(for: .routesPerIntegration, having: entries.count - 1)
+        }
+        try check(entries, against: Set(present.routes.map(\.route.id)), channels: present.channels)
+        let change = RouteListChange(from: present.routes, to: entries, of: integration, author)
+        guard let change else {
+            return (RouteList(items: present.routes, next: nil, version: present.version), nil)
+        }
+        return (RouteList(items: change.new, next: nil, version: present.version.next), change)
     }
 
     /// All that is wrong with the references, at once.
@@ -73,12 +116,18 @@ extension RouteStore {
         in account: AccountNumber,
         on connection: any SQLConnection
     ) throws {
-        let channels = Set(
-            try connection.rows(channelIDs, [.account(account)]) {
-                row throws(SQLError) -> ChannelID in
-                try row.id(0)
-            }
-        )
+        let channels = try connection.rows(channelIDs, [.account(account)]) {
+            row throws(SQLError) -> ChannelID in
+            try row.id(0)
+        }
+        try check(entries, against: present, channels: Set(channels))
+    }
+
+    private static func check(
+        _ entries: [Entry],
+        against present: Set<RouteID>,
+        channels: Set<ChannelID>
+    ) throws {
         var errors = ValidationErrors()
         var seen: Set<RouteID> = []
         for (index, entry) in entries.enumerated() {
@@ -96,30 +145,6 @@ extension RouteStore {
             }
         }
         guard errors.isEmpty else { throw StoreError.invalid(errors) }
-    }
-
-    private static func placed(
-        _ draft: Draft,
-        at position: Int,
-        instead old: PlacedRoute?,
-        _ write: Mutation
-    ) -> PlacedRoute {
-        guard let old else {
-            return PlacedRoute(
-                route: draft.route(id: write.identifiers.next()),
-                name: draft.name,
-                position: position,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
-            )
-        }
-        if old.position == position, draft.isSame(as: old) { return old }
-        let externalID: Change<Text> = draft.externalID.map { .set($0) } ?? .clear
-        return PlacedRoute(
-            route: draft.route(id: old.route.id),
-            name: draft.name,
-            position: position,
-            metadata: old.metadata.changed(externalID: externalID, labels: draft.labels, at: write.now)
-        )
     }
 
     /// Writes what changed of routes that stay.
@@ -144,5 +169,84 @@ extension RouteStore.Draft {
         name == placed.name && target == placed.route.target && onMatch == placed.route.onMatch
             && conditions == placed.route.conditions && externalID == placed.metadata.externalID
             && labels == placed.metadata.labels
+    }
+}
+
+/// How a list of routes becomes another one.
+struct RouteListChange: Sendable {
+    let integration: IntegrationID
+    let old: [PlacedRoute]
+    let new: [PlacedRoute]
+
+    /// nil when the list stays the same. `entries` name routes of `old` alone, each once.
+    init?(
+        from old: [PlacedRoute],
+        to entries: [RouteStore.Entry],
+        of integration: IntegrationID,
+        _ author: Author
+    ) {
+        let known = Dictionary(old.map { ($0.route.id, $0) }) { $1 }
+        let new = entries.enumerated().map { position, entry in
+            Self.placed(entry.draft, at: position, instead: entry.id.flatMap { known[$0] }, author)
+        }
+        let isSame = old.elementsEqual(new) {
+            $0.route.id == $1.route.id && $0.metadata.version == $1.metadata.version
+        }
+        guard !isSame else { return nil }
+        (self.integration, self.old, self.new) = (integration, old, new)
+    }
+
+    /// Adds its rows and its record.
+    func prepare(_ change: inout PreparedChange) {
+        let account = change.author.account
+        let known = Dictionary(old.map { ($0.route.id, $0) }) { $1 }
+        let kept = Set(new.map(\.route.id))
+        for route in old where !kept.contains(route.route.id) {
+            change.run(RouteStore.delete, [.account(account), .id(route.route.id)])
+        }
+        for route in new {
+            guard let before = known[route.route.id] else {
+                change.run(RouteStore.insert, RouteStore.newRow(route, of: integration, account))
+                addChannels(of: route, &change)
+                continue
+            }
+            guard before.metadata.version != route.metadata.version else { continue }
+            change.run(RouteStore.update, RouteStore.changedRow(route, account))
+            guard before.route.target != route.route.target else { continue }
+            change.run(RouteStore.deleteChannels, [.account(account), .id(route.route.id)])
+            addChannels(of: route, &change)
+        }
+        change.run(RouteStore.raiseVersions, [.account(account), .id(integration)])
+        for entry in RouteStore.changes(from: old, to: new, of: integration) { change.record(entry) }
+    }
+
+    private func addChannels(of route: PlacedRoute, _ change: inout PreparedChange) {
+        for row in RouteStore.channelRows(route.route, change.author.account) {
+            change.run(RouteStore.insertChannel, row)
+        }
+    }
+
+    private static func placed(
+        _ draft: RouteStore.Draft,
+        at position: Int,
+        instead old: PlacedRoute?,
+        _ author: Author
+    ) -> PlacedRoute {
+        guard let old else {
+            return PlacedRoute(
+                route: draft.route(id: author.identifiers.next()),
+                name: draft.name,
+                position: position,
+                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: author.now)
+            )
+        }
+        if old.position == position, draft.isSame(as: old) { return old }
+        let externalID: Change<Text> = draft.externalID.map { .set($0) } ?? .clear
+        return PlacedRoute(
+            route: draft.route(id: old.route.id),
+            name: draft.name,
+            position: position,
+            metadata: old.metadata.changed(externalID: externalID, labels: draft.labels, at: author.now)
+        )
     }
 }

@@ -44,8 +44,13 @@ package struct SeverityTableStore: Sendable {
         """
     )
 
+    /// Those that were reset, too.
+    static let loadStates = SQLStatement(
+        "SELECT integration_type, version, entries, fallback FROM severity_tables WHERE account_id = $1"
+    )
+
     /// All statements, for the plan test.
-    static let statements = [find, loadAll, put]
+    static let statements = [find, loadAll, loadStates, put]
 
     /// A row of a PATCH: its level gets `severity`; nil removes it.
     package struct EntryChange: Sendable {
@@ -129,7 +134,7 @@ package struct SeverityTableStore: Sendable {
                 entries: try row.severityEntries(1),
                 fallback: try row.code(2, as: Severity.self)
             )
-            tables[IntegrationType(row.text(0).string)] = table
+            tables[IntegrationType(row.text(0))] = table
             return true
         }
         return tables
@@ -155,7 +160,7 @@ package struct SeverityTableStore: Sendable {
         on connection: any SQLConnection
     ) throws -> State {
         let initial = AccountSeverityTable(type: type, table: builtIn, version: Version(0))
-        let key: [SQLValue] = [.account(account), .text(type.name)]
+        let key: [SQLValue] = [.account(account), .text(type.text)]
         let state = try connection.row(find, key) { row throws(SQLError) in
             let version = Version(row.integer(0))
             if row.isNull(1) { return State(table: initial, newestVersion: version) }
@@ -181,15 +186,7 @@ package struct SeverityTableStore: Sendable {
     ) throws -> AccountSeverityTable {
         // The reset itself takes no version: what comes after it does.
         let version = table == nil ? state.newestVersion : state.newestVersion.next
-        try write.connection.run(
-            put,
-            [
-                .account(write.account), .text(type.name),
-                .text(table.map { PackedConfiguration.encode($0.entries) }),
-                table.map { .integer(Int64($0.fallback.rawValue)) } ?? .null, .integer(version.value),
-                .time(write.now),
-            ]
-        )
+        try write.connection.run(put, row(table, of: type, version, write.author))
         try write.record(
             action,
             type.name,
@@ -197,6 +194,64 @@ package struct SeverityTableStore: Sendable {
             after: table?.state
         )
         return AccountSeverityTable(type: type, table: table ?? state.table.table, version: version)
+    }
+
+    private static func row(
+        _ table: SeverityTable?,
+        of type: IntegrationType,
+        _ version: Version,
+        _ author: Author
+    ) -> [SQLValue] {
+        [
+            .account(author.account), .text(type.text),
+            .text(table.map { PackedConfiguration.encode($0.entries) }),
+            table.map { .integer(Int64($0.fallback.rawValue)) } ?? .null, .integer(version.value),
+            .time(author.now),
+        ]
+    }
+
+    // MARK: Prepared
+
+    /// A table of the account's own, or one that was reset, and the newest version that was given to one of its type.
+    struct Kept: Sendable {
+        /// nil: it was reset.
+        let table: SeverityTable?
+        let newestVersion: Version
+    }
+
+    /// All that the account has or had.
+    static func kept(
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws -> [IntegrationType: Kept] {
+        var found: [IntegrationType: Kept] = [:]
+        try connection.forEachRow(loadStates, [.account(account)]) { row throws(SQLError) in
+            var table: SeverityTable?
+            if !row.isNull(2) {
+                table = SeverityTable(
+                    entries: try row.severityEntries(2),
+                    fallback: try row.code(3, as: Severity.self)
+                )
+            }
+            found[IntegrationType(row.text(0))] = Kept(table: table, newestVersion: Version(row.integer(1)))
+            return true
+        }
+        return found
+    }
+
+    /// Replaces a table that differs; nil resets it.
+    static func put(
+        _ table: SeverityTable?,
+        for type: IntegrationType,
+        instead kept: Kept?,
+        in change: inout PreparedChange
+    ) {
+        let (before, after) = (kept?.table?.state, table?.state)
+        guard before?.text != after?.text else { return }
+        let newest = kept?.newestVersion ?? Version(0)
+        change.run(put, row(table, of: type, table == nil ? newest : newest.next, change.author))
+        let action = table == nil ? "severity_table.reset" : "severity_table.replace"
+        change.record(action, type.name, before: before, after: after)
     }
 
     /// A row that is there keeps its place; a new one comes last.

@@ -113,6 +113,34 @@ package final class WorkPool: Sendable {
         }
     }
 
+    /// How long one piece of a longer work may take.
+    private static let slice = Duration.milliseconds(50)
+
+    /// Runs `body` for each number from 0 to `count - 1`, in order, in as many turns as it takes: none is much longer than a slice. Returns the
+    /// state that `body` leaves; throws `Full`, and what `body` throws.
+    package func forEach<State: Sendable>(
+        _ lane: Lane,
+        of account: AccountNumber,
+        count: Int,
+        from state: State,
+        _ body: @escaping @Sendable (Int, inout State) throws -> Void
+    ) async throws -> State {
+        var (next, state) = (0, state)
+        while next < count {
+            let (first, before) = (next, state)
+            (next, state) = try await run(lane, of: account) {
+                var (number, state) = (first, before)
+                let start = ContinuousClock.now
+                repeat {
+                    try body(number, &state)
+                    number += 1
+                } while number < count && start.duration(to: .now) < Self.slice
+                return (number, state)
+            }
+        }
+        return state
+    }
+
     /// Pieces of work that were done since the start, and those that wait now.
     package var status: (completed: UInt64, waiting: Int) {
         state.withLock { ($0.completed, $0.turns.count) }

@@ -131,19 +131,19 @@ package enum ETag {
     package static func precondition(of request: Request) throws -> Precondition {
         guard let text = request.headers[.ifMatch] else {
             guard let text = request.headers[.ifNoneMatch] else { return .none }
-            guard text == "*" else {
+            guard Text(text) == "*" else {
                 throw Problem(.invalidRequest, "If-None-Match of a change can only be *: there is none yet.")
             }
             return .absent
         }
-        guard text != "*" else { return .none }
+        guard Text(text) != "*" else { return .none }
         return .oneOf(try versions(text, "If-Match"))
     }
 
     /// Whether the caller has this version already (`If-None-Match`).
     package static func isCurrent(_ version: Version, for request: Request) -> Bool {
         guard let text = request.headers[.ifNoneMatch] else { return false }
-        return text == "*" || ((try? versions(text, "If-None-Match")) ?? []).contains(version)
+        return Text(text) == "*" || ((try? versions(text, "If-None-Match")) ?? []).contains(version)
     }
 
     /// 304.
@@ -152,16 +152,17 @@ package enum ETag {
     }
 
     private static func versions(_ text: String, _ header: String) throws -> [Version] {
-        try text.split(separator: ",", omittingEmptySubsequences: false).map { part in
-            var tag = Text(String(part)).trimmed.string
-            if tag.hasPrefix("W/") { tag.removeFirst(2) }
-            guard tag.hasPrefix("\""), tag.hasSuffix("\""), tag.utf8.count > 2 else {
+        try text.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false).map { part in
+            let quote = UInt8(ascii: "\"")
+            var tag = Text(trusted: Array(part)).trimmed.bytes[...]
+            if tag.starts(with: "W/".utf8) { tag.removeFirst(2) }
+            guard tag.first == quote, tag.last == quote, tag.count > 2 else {
                 throw Problem(
                     .invalidRequest,
                     "\(header) must hold entity tags as ETag gave them, in quotes."
                 )
             }
-            return Version(Int64(tag.dropFirst().dropLast()) ?? -1)
+            return Version(Int64(String(decoding: tag.dropFirst().dropLast(), as: UTF8.self)) ?? -1)
         }
     }
 }

@@ -60,7 +60,7 @@ package struct Authentication: RouterMiddleware {
         if let status = context.account?.status, status == .suspended, !caller.isOperator {
             throw Problem.unauthorized
         }
-        try caller.check(ResourceKind(pathTemplate: context.endpointPath ?? ""))
+        if let path = context.endpointPath { try caller.check(path) }
         return context
     }
 
@@ -144,13 +144,13 @@ package struct Requirement: Sendable {
 }
 
 extension Caller {
-    /// Throws 403 unless calls about `kind` are within the key's scopes. Its role is another matter: `Requirement`.
-    fileprivate func check(_ kind: ResourceKind?) throws {
-        guard let kind, !key.scopes.admit(kind) else { return }
-        throw Problem(
-            .forbidden,
-            "This needs a key with the scope \(kind.rawValue), which yours does not have."
-        )
+    /// Throws 403 unless the operations on a path of openapi.yaml are within the key's scopes. Its role is another matter: `Requirement`.
+    fileprivate func check(_ pathTemplate: String) throws {
+        guard !key.scopes.admit(pathTemplate: pathTemplate) else { return }
+        let scope = ResourceKind(pathTemplate: pathTemplate).map {
+            "the scope \($0.rawValue), which yours does not have"
+        }
+        throw Problem(.forbidden, "This needs a key with \(scope ?? "every scope").")
     }
 }
 

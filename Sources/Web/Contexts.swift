@@ -80,6 +80,14 @@ package struct Caller: Sendable {
         }
     }
 
+    /// Whether it manages the keys of an account.
+    package var isAdmin: Bool {
+        switch key.owner {
+        case .operator: true
+        case .account(_, let role): role >= .admin
+        }
+    }
+
     /// For the audit.
     package func actor(in context: AppContext) -> Actor {
         actor(requestID: context.requestID, address: context.address)

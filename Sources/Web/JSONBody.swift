@@ -65,8 +65,8 @@ package enum JSONBody {
 
     /// Throws 415 unless the body is said to be JSON, as it is.
     package static func checkType(_ headers: HTTPFields) throws {
-        let type = headers[.contentType].map { Text($0).folded.string } ?? ""
-        guard type == "application/json" || type.hasPrefix("application/json;") else {
+        let type = headers[.contentType].map { Text($0).folded.bytes } ?? []
+        guard type.prefix(while: { $0 != UInt8(ascii: ";") }).elementsEqual("application/json".utf8) else {
             throw Problem(.unsupportedMediaType, "Send the body as \"Content-Type: application/json\".")
         }
         guard headers[.contentEncoding] == nil else {

@@ -93,9 +93,9 @@ package struct MutationRequest: Sendable {
     package var bytes: [UInt8] { body }
 
     /// What the body is said to be, in lower case and without parameters.
-    package var contentType: String {
-        let type = headers[.contentType].map { Text($0).folded.string } ?? ""
-        return String(type.prefix { $0 != ";" })
+    package var contentType: Text {
+        let type = headers[.contentType].map { Text($0).folded.bytes } ?? []
+        return Text(trusted: Array(type.prefix { $0 != UInt8(ascii: ";") }))
     }
 
     /// Runs `body` in one transaction of the account and answers what it answers; a dry run is undone.
@@ -105,6 +105,15 @@ package struct MutationRequest: Sendable {
         _ body: @escaping @Sendable (Mutation) throws -> RecordedAnswer
     ) async throws -> Response {
         Answer.response(try await store.perform(call, on: account, holding: hold, body))
+    }
+
+    /// Works a change out before the transaction that writes it, and answers `answer` of its result.
+    package func perform<Result: Sendable>(
+        _ store: Store,
+        planning plan: @Sendable () async throws -> Planned<Result>,
+        _ answer: @escaping @Sendable (Result) -> RecordedAnswer
+    ) async throws -> Response {
+        Answer.response(try await store.perform(call, on: account, planning: plan, answer))
     }
 
     /// The same for what takes effect outside of the store, or in transactions of its own.

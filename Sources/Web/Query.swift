@@ -4,17 +4,26 @@ import Hummingbird
 import Storage
 
 /// The query of a request, read once. Each parameter is asked for by name; what was not asked for is refused.
+///
+/// Names are compared as bytes, and a value that is to be one of some words is bounded before it is compared.
 package final class Query {
-    private let values: [(name: String, value: String)]
+    private let values: [(name: Text, value: String)]
     private let errors = FieldErrors()
-    private var known: Set<String> = []
+    private var known: Set<Text> = []
 
     package init(_ request: Request) {
-        values = request.uri.queryParameters.map { (String($0.key), String($0.value)) }
+        let query = Array((request.uri.query ?? "").utf8)
+        values = query.split(separator: UInt8(ascii: "&")).map { pair in
+            let end = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            let value = pair[end...].dropFirst()
+            let decoded = PercentEncoding.decode(value) ?? String(decoding: value, as: UTF8.self)
+            return (Text(repairing: Array(pair[..<end])), decoded)
+        }
     }
 
     /// All values of a parameter.
     package func all(_ name: String) -> [String] {
+        let name = Text(name)
         known.insert(name)
         return values.filter { $0.name == name }.map(\.value)
     }
@@ -26,10 +35,15 @@ package final class Query {
         return all.first
     }
 
-    /// A parameter read by `read`; nil when it is absent, or bad, which is noted as `detail`.
-    package func read<Value>(_ name: String, _ detail: String, _ read: (String) -> Value?) -> Value? {
+    /// A parameter of at most `limit` bytes, read by `read`; nil when it is absent, or bad, which is noted as `detail`.
+    package func read<Value>(
+        _ name: String,
+        _ detail: String,
+        bytes limit: Int = 64,
+        _ read: (String) -> Value?
+    ) -> Value? {
         guard let text = one(name) else { return nil }
-        guard let value = read(text) else {
+        guard text.utf8.count <= limit, let value = read(text) else {
             refuse(name, detail)
             return nil
         }
@@ -109,9 +123,39 @@ package final class Query {
     /// what was read.
     package func finish() throws {
         for (name, _) in values where !known.contains(name) {
-            refuse(Fields.escaped(name), "is not a parameter of this operation")
+            refuse(Fields.escaped(name.string), "is not a parameter of this operation")
         }
         guard errors.isEmpty else { throw errors.thrown }
+    }
+}
+
+/// The escapes of URLs.
+enum PercentEncoding {
+    /// nil when an escape is none, or what they stand for is not UTF-8.
+    static func decode(_ bytes: ArraySlice<UInt8>) -> String? {
+        var decoded: [UInt8] = []
+        decoded.reserveCapacity(bytes.count)
+        var rest = bytes
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                decoded.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit) else {
+                return nil
+            }
+            decoded.append(high << 4 | low)
+        }
+        return String(validating: decoded, as: UTF8.self)
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46: byte - 0x37
+        case 0x61...0x66: byte - 0x57
+        default: nil
+        }
     }
 }
 

@@ -36,9 +36,10 @@ package struct StaticDocument: Sendable {
     /// By the weak comparison, as RFC 9110, 13.1.2 has it. Commas are in no tag of ours.
     private func isKnown(to request: Request) -> Bool {
         guard let text = request.headers[.ifNoneMatch] else { return false }
-        return text.split(separator: ",").contains { part in
-            let name = part.filter { $0 != " " && $0 != "\t" }
-            return name == "*" || name == tag || name == "W/" + tag
+        let own = Array(tag.utf8)
+        return text.utf8.split(separator: UInt8(ascii: ",")).contains { part in
+            let name = part.filter { $0 != 0x20 && $0 != 0x09 }
+            return name == [UInt8(ascii: "*")] || name == own || name == Array("W/".utf8) + own
         }
     }
 }

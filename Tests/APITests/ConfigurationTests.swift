@@ -286,31 +286,4 @@ struct ConfigurationTests {
             #expect(list.json["items"] == [])
         }
     }
-
-    @Test(
-        "YAML that stands for too much is refused, and so is what is none",
-        arguments: [
-            (
-                "a: &a [x,x,x,x,x,x,x,x,x]\n"
-                    + "b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n"
-                    + "d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\n"
-                    + "f: &f [*e,*e,*e,*e,*e,*e,*e,*e,*e]\ng: &g [*f,*f,*f,*f,*f,*f,*f,*f,*f]\n"
-                    + "h: [*g,*g,*g,*g,*g,*g,*g,*g,*g]\n", 413
-            ),
-            ("channels: [", 400), ("", 400), ("just text", 422),
-        ]
-    )
-    func badYAML(text: String, status: Int) async throws {
-        try await TestServer.with { server in
-            let people = try await People(server)
-            let answer = try await server.callRaw(
-                try server.spec.operation("planConfiguration"),
-                ["account_id": people.account],
-                headers: [("Content-Type", "application/yaml")],
-                body: Array(text.utf8),
-                key: people.erin
-            )
-            #expect(answer.status == status, "\(answer.text)")
-        }
-    }
 }

@@ -36,10 +36,18 @@ struct ResourceKindTests {
         }
     }
 
-    @Test("scopes admit their own kinds, and what is of no kind")
+    @Test(
+        "scopes admit their own kinds and the caller's own look at itself, and nothing of which no kind is known"
+    )
     func admission() {
         let some = Scopes([.channels, .routes])
-        #expect(some.admit(.channels) && some.admit(.routes) && some.admit(nil))
+        #expect(some.admit(.channels) && some.admit(.routes) && some.admit(pathTemplate: "/v1/me"))
+        let new = "/v1/accounts/{account_id}/new-things"
+        #expect(
+            !some.admit(pathTemplate: new) && !some.admit(pathTemplate: "")
+                && Scopes.all.admit(pathTemplate: new)
+        )
+        #expect(some.admit(pathTemplate: "/v1/accounts/{account_id}/channels/{channel_id}"))
         #expect(!some.admit(.apiKeys) && !some.admit(.notifiers))
         #expect(ResourceKind.allCases.allSatisfy { Scopes.all.admit($0) })
         #expect(some.names == ["channels", "routes"] && Scopes.all.names == nil)
