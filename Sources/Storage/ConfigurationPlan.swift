@@ -293,7 +293,8 @@ private struct FreeRoutes {
             route: draft.route(id: none),
             name: draft.name,
             position: 0,
-            metadata: metadata
+            metadata: metadata,
+            cost: nil
         )
         let key = placed.rule
         while let place = same[key]?.popLast() {
