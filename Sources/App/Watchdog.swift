@@ -15,14 +15,18 @@ package struct Watchdog: Service {
     package struct Part: Sendable {
         let name: String
         let ask: @Sendable (_ answer: @escaping @Sendable () -> Void) -> Void
+        let completed: @Sendable () -> UInt64
 
-        /// `ask` gives the part a piece of work that calls `answer`, and returns at once.
+        /// `ask` gives the part a piece of work that calls `answer`, and returns at once. `completed`: pieces of work that the part has done,
+        /// where the answer may have to wait for many others.
         package init(
             _ name: String,
+            completed: @escaping @Sendable () -> UInt64 = { 0 },
             ask: @escaping @Sendable (_ answer: @escaping @Sendable () -> Void) -> Void
         ) {
             self.name = name
             self.ask = ask
+            self.completed = completed
         }
     }
 
@@ -30,6 +34,8 @@ package struct Watchdog: Service {
         var round = 0
         /// The parts that have not answered in this round, by their places.
         var silent: Set<Int> = []
+        /// What each part had done when it was asked.
+        var completed: [UInt64] = []
     }
 
     private let manager: ServiceManager
@@ -48,15 +54,21 @@ package struct Watchdog: Service {
     package static func parts(of store: Store) -> [Part] {
         var parts = [
             Part("tasks") { answer in Task { answer() } },
-            Part("work") { answer in
+            Part("work", completed: Self.completed(store.work)) { answer in
                 _ = store.work.submit(.background, of: .installation, answer)
             },
         ]
         for loop in MultiThreadedEventLoopGroup.singleton.makeIterator() {
             parts.append(Part("event loop") { answer in loop.execute(answer) })
         }
-        for ask in store.database.threads { parts.append(Part("database", ask: ask)) }
+        for thread in store.database.threads {
+            parts.append(Part("database", completed: { thread.completed }, ask: thread.ask))
+        }
         return parts
+    }
+
+    private static func completed(_ work: WorkPool) -> @Sendable () -> UInt64 {
+        { work.status.completed }
     }
 
     /// Reports until the process is told to stop, which it says, too.
@@ -77,10 +89,13 @@ package struct Watchdog: Service {
 
     /// Reports when all parts have answered, and asks them again.
     private func look() {
+        let completed = parts.map { $0.completed() }
         let (round, silent) = state.withLock { state -> (Int, Set<Int>) in
-            guard state.silent.isEmpty else { return (state.round, state.silent) }
+            let silent = state.silent.filter { state.completed[$0] == completed[$0] }
+            guard silent.isEmpty else { return (state.round, silent) }
             state.round += 1
             state.silent = Set(parts.indices)
+            state.completed = completed
             return (state.round, [])
         }
         guard silent.isEmpty else {

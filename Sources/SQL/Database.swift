@@ -154,12 +154,9 @@ package final class Database: Sendable {
         pushes.enqueue(body)
     }
 
-    /// For each connection, a way to have something done on its thread after what it is at, without waiting for it. Nothing of it touches
-    /// the database, so it is done also when that is away.
-    package var threads: [@Sendable (_ body: @escaping @Sendable () -> Void) -> Void] {
-        ([pushes, lookUps] + writers + readers.threads).map { thread in
-            { body in thread.submit { _ in body() } }
-        }
+    /// How far the thread of each connection has come.
+    package var threads: [ThreadProgress] {
+        ([pushes, lookUps] + writers + readers.threads).map { ThreadProgress(thread: $0) }
     }
 
     /// Finishes what is queued, then closes the readers and last the writers.

@@ -3,6 +3,7 @@ import FoundationEssentials
 import Logging
 import NIOPosix
 import Native
+import SQL
 import ServiceLifecycle
 import Storage
 import Testing
