@@ -80,11 +80,28 @@ struct RouteEndpoints {
                 in: context.account.number,
                 by: context.actor
             )
-        } _: { list in
-            Answer.change(version: list.version) { object in
-                object.array("items") { items in
-                    for route in list.items { items.object { write(route, of: integration, context, &$0) } }
-                }
+        } again: { _ in
+            let list = try await store.routes.list(
+                from: 0,
+                limit: Limits.routes,
+                filter: ConfigurationFilter(),
+                of: integration,
+                in: context.account.number
+            )
+            return answer(list, of: integration, context)
+        } _: {
+            answer($0, of: integration, context)
+        }
+    }
+
+    private func answer(
+        _ list: RouteList,
+        of integration: IntegrationID,
+        _ context: AccountContext
+    ) -> RecordedAnswer {
+        Answer.change(version: list.version) { object in
+            object.array("items") { items in
+                for route in list.items { items.object { write(route, of: integration, context, &$0) } }
             }
         }
     }

@@ -23,6 +23,10 @@ package struct Mutation {
         var told: Set<OutboxSignal.Key> = []
         /// What was recorded in the account of each, in order.
         var entries: [AuditEntry] = []
+        /// By how much what the record of changes and kept answers take up has grown, of each account.
+        var bytes: [AccountNumber: Int64] = [:]
+        /// Whether the account's limit of stored bytes does not stop it.
+        var isUnlimited = false
         /// Why it is done, in the words of who does it.
         var note: Text?
     }
@@ -36,8 +40,8 @@ package struct Mutation {
         """
         INSERT INTO audit (
             account_id, id, at, actor_id, actor_role, action, resource, request_id, detail, address, revision, state_before,
-            state_after, note)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            state_after, note, bytes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         """
     )
 
@@ -119,6 +123,7 @@ package struct Mutation {
         guard try revision() == change.revision else { throw PreparedChange.Outdated() }
         try change.write(on: connection)
         effects.entries += change.entries
+        effects.bytes[account, default: 0] += change.bytes
     }
 
     /// Who does all this, and when.
@@ -136,6 +141,7 @@ package struct Mutation {
     ) throws {
         let entry = author.entry(action, resource, revision: revision, before, after, detail)
         effects.entries.append(entry)
+        effects.bytes[account, default: 0] += entry.bytes
         try connection.run(Self.audit, entry.row(of: account))
     }
 }
@@ -182,8 +188,15 @@ extension AuditEntry {
             .account(account), .id(id), .time(at), .id(actorID), .text(actorRole), .text(action),
             .text(resource),
             .text(requestID), .text(detail), .text(address), revision.map { .integer($0.value) } ?? .null,
-            .text(before), .text(after), .text(note),
+            .text(before), .text(after), .text(note), .integer(bytes),
         ]
+    }
+
+    /// What it takes up, about.
+    var bytes: Int64 {
+        let texts = [address, before, after, detail, note].reduce(0) { $0 + ($1?.bytes.count ?? 0) }
+        let words = [actorRole, action, resource, requestID].reduce(0) { $0 + $1.utf8.count }
+        return Int64(StoredRecord.rowBytes + texts + words)
     }
 }
 
@@ -242,6 +255,7 @@ extension Store {
                     effects: Mutation.Effects()
                 )
                 let result = try body(mutation)
+                try StoredRecord.charge(mutation, holding: hold)
                 if isDryRun { throw Undone(result: result) }
                 return (result, mutation.effects.revisions, mutation.effects.told)
             }

@@ -210,6 +210,9 @@ package struct NotifierStore: Sendable {
             )
         }
         let new = old.changed(by: patch, at: write.now)
+        guard new.state.text != old.state.text || new.settings != old.settings else {
+            return Report(notifier: old, health: try Self.health(of: id, in: account, on: write.connection))
+        }
         try naming {
             try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
         }

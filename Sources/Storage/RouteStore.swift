@@ -137,6 +137,7 @@ package struct RouteStore: Sendable {
                 at: write.now
             )
         )
+        guard old.state(of: integration).text != new.state(of: integration).text else { return old }
         try Self.makeRoom(moving: old.position, to: new.position, of: integration, write)
         try Self.rewrite([(old, new)], write)
         try Self.raiseListVersion(of: integration, write)

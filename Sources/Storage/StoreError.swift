@@ -24,6 +24,8 @@ package enum StoreError: Error, Sendable, Equatable {
     case stillRunning
     /// The account has as many as it may; so many are allowed.
     case limitReached(AccountLimits.Kind, Int)
+    /// What the account stores would be more than its limit, in bytes.
+    case storageFull(Int64)
     /// It goes beyond what the caller's own key may; the text says how.
     case beyondCaller(String)
     /// It can't be done in the present state; the text says why.
