@@ -227,6 +227,8 @@ let package = Package(
             name: "APITests",
             dependencies: [
                 "TestSupport", "TestDatabases", "SQL", "Domain", "Native", "Storage", "Web", "App", "Ingest",
+                hummingbird, nioCore,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: safe
         ),

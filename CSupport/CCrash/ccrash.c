@@ -36,6 +36,8 @@ int ccrash_open(const char *path) {
     return 0;
 }
 
-void ccrash_enter(uint64_t mark) { at_work = mark; }
-
-void ccrash_leave(void) { at_work = 0; }
+uint64_t ccrash_enter(uint64_t mark) {
+    uint64_t before = at_work;
+    at_work = mark;
+    return before;
+}

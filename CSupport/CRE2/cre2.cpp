@@ -81,6 +81,8 @@ int cre2_matches(const cre2_pattern *pattern, const uint8_t *text, size_t length
     }
 }
 
+int cre2_program_size(const cre2_pattern *pattern) { return pattern->expression.ProgramSize(); }
+
 size_t cre2_escape(const uint8_t *literal, size_t length, uint8_t *out, size_t capacity) {
     try {
         const std::string escaped = re2::RE2::QuoteMeta(piece(literal, length));

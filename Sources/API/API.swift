@@ -5,14 +5,29 @@ import Web
 
 /// The management API: every operation under `/v1`. Reads like a table of contents.
 package enum API {
-    /// Mounts it on `router`, which has `ErrorMiddleware` already.
+    /// What calls may take: a body of 1 MiB, but where lists of 10,000 routes or whole bodies of pushes come.
+    private static let bounds: CallAdmission.Bounds = {
+        let integration = "/v1/accounts/{account_id}/integrations/{integration_id}"
+        var bounds = CallAdmission.Bounds()
+        bounds.largerBodies = [
+            "PUT /v1/accounts/{account_id}/config": JSONBody.limit,
+            "POST /v1/accounts/{account_id}/config/plan": JSONBody.limit,
+            "PUT \(integration)/routes": JSONBody.limit,
+            "POST \(integration)/simulate": JSONBody.limit,
+            "POST \(integration)/backtest": JSONBody.limit,
+        ]
+        return bounds
+    }()
+
+    /// `version`: of this program. Mounts it on `router`, which has `ErrorMiddleware` already.
     package static func mount(
         on router: Router<AppContext>,
         store: Store,
         commit: GroupCommit,
         sender: Sender,
         usage: UsageTracker,
-        clientAddress: ClientAddress
+        clientAddress: ClientAddress,
+        version: String
     ) {
         CredentialEndpoints(store: store, clientAddress: clientAddress).add(to: router.group("v1"))
         let base = router.group("v1")
@@ -24,6 +39,7 @@ package enum API {
                     clientAddress: clientAddress
                 )
             )
+            .add(middleware: CallAdmission(store: store, bounds: bounds, version: version))
         MeEndpoints(store: store).add(to: base)
         OperatorKeyEndpoints(store: store).add(to: base)
         AccountEndpoints(store: store).add(to: base)

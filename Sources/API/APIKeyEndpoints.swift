@@ -46,7 +46,9 @@ struct APIKeyEndpoints {
         try query.finish()
         let keys = try await store.apiKeys.list(page, filter: filter, in: context.account.number)
         let now = store.now
-        return Answer.page(keys) { APIKeyFields.write($0, account: context.account.id, at: now, &$1) }
+        return Answer.page(keys, id: \.id) {
+            APIKeyFields.write($0, account: context.account.id, at: now, &$1)
+        }
     }
 
     @Sendable

@@ -47,7 +47,7 @@ struct AccountEndpoints {
         let query = Query(request)
         let (page, filter) = (query.page(AccountKind.self), query.configurationFilter())
         try query.finish()
-        return Answer.page(try await store.accounts.list(page, filter: filter)) { write($0, &$1) }
+        return Answer.page(try await store.accounts.list(page, filter: filter), id: \.id) { write($0, &$1) }
     }
 
     @Sendable

@@ -32,7 +32,7 @@ struct AlertEndpoints {
         filter.until = query.time("until")
         try query.finish()
         let alerts = try await store.alerts.list(page, filter: filter, in: context.account.number)
-        return Answer.page(alerts) { write($0, context, &$1) }
+        return Answer.page(alerts, id: \.alert.id) { write($0, context, &$1) }
     }
 
     @Sendable

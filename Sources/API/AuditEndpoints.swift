@@ -10,6 +10,9 @@ import Web
 struct AuditEndpoints {
     let store: Store
 
+    /// What an export holds at a time.
+    private static let exportBytes = 4 << 20
+
     func add(to base: RouterGroup<AppContext>) {
         base.group("audit").get(use: listInstallationAudit)
         base.group("audit/export").get(use: exportInstallationAudit)
@@ -27,7 +30,7 @@ struct AuditEndpoints {
 
     @Sendable
     func exportAudit(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try export(request, of: context.account.number, context.account.id)
+        try export(request, of: context.account.number, context.account.id, context.memory)
     }
 
     @Sendable
@@ -39,7 +42,7 @@ struct AuditEndpoints {
     @Sendable
     func exportInstallationAudit(_ request: Request, _ context: AppContext) async throws -> Response {
         _ = try context.requireOperator()
-        return try export(request, of: .installation, nil)
+        return try export(request, of: .installation, nil, context.memory)
     }
 
     private func list(
@@ -52,11 +55,17 @@ struct AuditEndpoints {
         let filter = Self.filter(query)
         try query.finish()
         let entries = try await store.audit.list(page, filter: filter, in: account)
-        return Answer.page(entries) { $1.entry($0, of: id) }
+        return Answer.page(entries, id: \.id) { $1.entry($0, of: id) }
     }
 
-    /// All of it, newest first, one JSON object a line.
-    private func export(_ request: Request, of account: AccountNumber, _ id: AccountID?) throws -> Response {
+    /// All of it, newest first, one JSON object a line: a page at a time, of which the room is held until the end.
+    private func export(
+        _ request: Request,
+        of account: AccountNumber,
+        _ id: AccountID?,
+        _ memory: CallMemory
+    ) throws -> Response {
+        try memory.take(Self.exportBytes)
         let query = Query(request)
         let filter = Self.filter(query)
         try query.finish()

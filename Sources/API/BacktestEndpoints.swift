@@ -23,7 +23,7 @@ struct BacktestEndpoints {
     func backtest(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
         let id = try context.id("integration_id", IntegrationKind.self)
-        let order = try await JSONBody.decode(request, store, context.account.number, order)
+        let order = try await JSONBody.decode(request, context, store, order)
         let result = try await store.backtest(
             order.draft,
             integration: id,

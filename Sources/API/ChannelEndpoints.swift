@@ -40,7 +40,7 @@ struct ChannelEndpoints {
         let (page, filter) = (query.page(ChannelKind.self), query.configurationFilter())
         try query.finish()
         let channels = try await store.channels.list(page, filter: filter, in: context.account.number)
-        return Answer.page(channels) { ChannelFields.write($0, of: context.account.id, &$1) }
+        return Answer.page(channels, id: \.id) { ChannelFields.write($0, of: context.account.id, &$1) }
     }
 
     @Sendable

@@ -32,12 +32,12 @@ struct ConfigurationEndpoints {
         let account = context.account.number
         if let revision {
             let document = try await store.configuration.export(of: account, at: revision)
-            return try await answer(document, revision, form, account)
+            return try await answer(document, revision, form, context)
         }
         let export = try await store.configuration.export(of: account)
         let version = Version(export.revision.value)
         if ETag.isCurrent(version, for: request) { return ETag.notModified(version) }
-        return try await answer(export.document, export.revision, form, account)
+        return try await answer(export.document, export.revision, form, context)
     }
 
     @Sendable
@@ -56,7 +56,10 @@ struct ConfigurationEndpoints {
         let document = try await document(mutation)
         let planned = try await plan(document, mutation, nil, context)
         let account = context.account.number
-        return Answer.response(try await store.work.run(.calls, of: account) { answer(planned.result) })
+        let price = try await store.configuration.price(of: document, in: account)
+        return Answer.response(
+            try await store.work.run(.calls, of: account) { answer(planned.result, price) }
+        )
     }
 
     private func put(
@@ -103,14 +106,19 @@ struct ConfigurationEndpoints {
         }
     }
 
+    /// Written in the account's turn; throws 413 when it is more than an answer may be.
     private func answer(
         _ document: [UInt8],
         _ revision: Revision,
         _ form: DocumentText.Form?,
-        _ account: AccountNumber
+        _ context: AccountContext
     ) async throws -> Response {
         let form = form ?? .json
-        let text = try await store.work.run(.calls, of: account) { DocumentText.text(document, as: form) }
+        try context.memory.take(document.count)
+        guard document.count <= Answer.mostBytes else { throw Problem.answerTooLarge }
+        let text = try await store.work.run(.calls, of: context.account.number, bytes: document.count) {
+            DocumentText.text(document, as: form)
+        }
         return Response(
             status: .ok,
             headers: [
@@ -121,10 +129,15 @@ struct ConfigurationEndpoints {
         )
     }
 
-    private func answer(_ applied: ConfigurationStore.Changed) -> RecordedAnswer {
+    private func answer(
+        _ applied: ConfigurationStore.Changed,
+        _ price: ConfigurationPrice? = nil
+    ) -> RecordedAnswer {
         Answer.change(version: Version(applied.revision.value)) { object in
             object.field("revision", applied.revision.value)
-            object.changes("changes", applied.changes)
+            let shown = object.cutArray("changes", applied.changes, limit: 4 << 20) { $1.change($0) }
+            object.field("changes_omitted", applied.changes.count - shown)
+            if let price { object.object("price") { $0.price(price) } }
         }
     }
 
@@ -144,17 +157,37 @@ struct ConfigurationEndpoints {
             before: before,
             limit: limit
         )
-        let next = page.next.map { Cursor.encode(AuditID(high: 0, low: UInt64($0.value))) }
-        return Answer.list(page.items, next: next) { $1.revision($0, context) }
+        let next = page.next.map { Self.cursor($0) }
+        return Answer.list(page.items, next: next, cursor: Self.cursor) { $1.revision($0, context) }
+    }
+
+    private static func cursor(
+        _ last: ConfigurationStore.RevisionHead,
+        _: ConfigurationStore.RevisionHead
+    ) -> String {
+        cursor(last.revision)
+    }
+
+    private static func cursor(_ revision: Revision) -> String {
+        Cursor.encode(AuditID(high: 0, low: UInt64(clamping: revision.value)))
     }
 
     @Sendable
     func getRevision(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let found = try await store.configuration.find(try context.revision(), of: context.account.number)
+        let query = Query(request)
+        let wrong = "is not a cursor of this revision: take diff_next of the answer before"
+        let after = query.read("diff_cursor", wrong) { Cursor.decode($0, AuditKind.self) }
+        try query.finish()
+        let revision = try context.revision()
+        let found = try await store.configuration.find(revision, after: after, of: context.account.number)
         return Answer.object { object in
             object.revision(found.head, context)
-            object.changes("diff", found.diff)
+            let shown = object.cutArray("diff", found.diff) { $1.change($0) }
+            let isWhole = shown == found.diff.count && !found.hasMore
+            object.field(
+                "diff_next",
+                isWhole ? nil : found.diff.prefix(shown).last.map { Cursor.encode($0.id) }
+            )
         }
     }
 
@@ -193,6 +226,15 @@ extension Query {
 }
 
 extension JSONWriter {
+    /// What it would have of each limit, and what is allowed.
+    fileprivate mutating func price(_ price: ConfigurationPrice) {
+        for kind in AccountLimits.Kind.ofConditions { field(kind.name, price.cost[kind] ?? 0) }
+        field("nanoseconds_per_alert", price.nanosecondsPerAlert)
+        object("limits") { object in
+            for kind in AccountLimits.Kind.ofConditions { object.field(kind.name, price.limits[kind]) }
+        }
+    }
+
     /// From where it was made is for those who manage keys.
     fileprivate mutating func revision(_ head: ConfigurationStore.RevisionHead, _ context: AccountContext) {
         field("revision", head.revision.value)
@@ -203,9 +245,5 @@ extension JSONWriter {
         field("request_id", head.first.requestID)
         field("note", head.first.note)
         field("change_count", head.changes)
-    }
-
-    fileprivate mutating func changes(_ name: StaticString, _ entries: [AuditEntry]) {
-        array(name) { list in for entry in entries { list.object { $0.change(entry) } } }
     }
 }

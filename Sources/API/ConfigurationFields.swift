@@ -71,11 +71,19 @@ extension Field {
             ? level : refuse("is in the list already; letter case does not count")
     }
 
-    /// OR groups of conditions, checked: they compile. Only notifiers may ask for the status.
+    /// OR groups of conditions, checked: they compile, and can be read back when they are stored. Only notifiers may ask for the status.
     func conditions(allowsStatus: Bool = false) -> [[ConditionSource]]? {
-        array(count: 0...20) { group in
+        let groups = array(count: 0...20) { group in
             group.array(count: 1...20) { $0.condition(allowsStatus: allowsStatus) }
         }
+        guard let groups else { return nil }
+        let bytes = ConditionSource.storedBytes(of: groups)
+        guard bytes <= ConditionSource.storedLimit else {
+            return refuse(
+                "must take at most \(ConditionSource.storedLimit) bytes when stored, and take \(bytes)"
+            )
+        }
+        return groups
     }
 
     private func condition(allowsStatus: Bool) -> ConditionSource? {
@@ -90,8 +98,13 @@ extension Field {
         }
         guard let source else { return nil }
         var found = ValidationErrors()
-        _ = source.compiled(at: pointer, allowsStatus: allowsStatus, errors: &found)
+        let compiled = source.compiled(
+            at: pointer,
+            allowsStatus: allowsStatus,
+            within: errors.compileBudget,
+            errors: &found
+        )
         errors.add(found)
-        return found.isEmpty ? source : nil
+        return compiled == nil ? nil : source
     }
 }

@@ -20,7 +20,9 @@ struct DeletionEndpoints {
         let page = query.page(AccountKind.self)
         let status = query.read("status", "must be running or finished", Deletion.Status.init(rawValue:))
         try query.finish()
-        return Answer.page(try await store.deletions.list(page, status: status)) { Self.write($0, &$1) }
+        return Answer.page(try await store.deletions.list(page, status: status), id: \.account) {
+            Self.write($0, &$1)
+        }
     }
 
     @Sendable

@@ -32,13 +32,20 @@ struct DeliveryEndpoints {
         filter.until = query.time("until")
         try query.finish()
         let deliveries = try await store.deliveries.list(page, filter: filter, in: context.account.number)
-        return Answer.page(deliveries) { write($0, context, &$1) }
+        return Answer.page(deliveries, id: \.id) { write($0, context, &$1) }
     }
 
     @Sendable
     func getDelivery(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
-        let detail = try await store.deliveries.find(context.id("delivery_id"), in: context.account.number)
+        let query = Query(request)
+        let page = query.results()
+        try query.finish()
+        let detail = try await store.deliveries.find(
+            context.id("delivery_id"),
+            in: context.account.number,
+            from: page.range.lowerBound,
+            limit: page.range.count
+        )
         return Answer.object { write(detail, context, &$0) }
     }
 
@@ -54,12 +61,13 @@ struct DeliveryEndpoints {
         object.field("content_type", delivery.contentType)
         object.field("remote_address", delivery.remoteAddress)
         object.field("replayed_at", delivery.replayedAt)
+        object.field("pending_event_count", delivery.appliedTo.map { max(0, delivery.eventCount - $0) } ?? 0)
     }
 
     func write(_ detail: DeliveryStore.Detail, _ context: AccountContext, _ object: inout JSONWriter) {
         write(detail.delivery, context, &object)
         if let body = detail.body {
-            let isText = UTF8Scan.isValidUTF8(body)
+            let isText = UTF8Scan.isValidUTF8(body) && Self.isShortAsText(body)
             if isText {
                 object.field("body", utf8: body)
             } else {
@@ -70,8 +78,20 @@ struct DeliveryEndpoints {
             object.null("body")
             object.null("body_encoding")
         }
-        object.array("results") { list in
-            for result in detail.results { list.object { $0.result(result) } }
+        // A replay has all of them.
+        let results = detail.results.prefix(ResultPage.most)
+        object.results(results, first: detail.first, total: detail.total)
+    }
+
+    /// Whether a text is no longer as a JSON string than the largest body in base64: one of control characters can be six times as long as
+    /// it was.
+    private static func isShortAsText(_ body: [UInt8]) -> Bool {
+        let most = Limits.pushBytes / 3 * 4 + 4
+        guard body.count > most / 6 else { return true }
+        var count = body.count
+        for byte in body {
+            if byte < 0x20 { count += 5 } else if byte == 0x22 || byte == 0x5C { count += 1 }
         }
+        return count <= most
     }
 }

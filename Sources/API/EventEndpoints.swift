@@ -30,7 +30,7 @@ struct EventEndpoints {
         filter.until = query.time("until")
         try query.finish()
         let events = try await store.events.list(page, filter: filter, in: context.account.number)
-        return Answer.page(events) { write($0, context, &$1) }
+        return Answer.page(events, id: \.id) { write($0, context, &$1) }
     }
 
     @Sendable

@@ -26,6 +26,13 @@ extension JSONWriter {
         trace(result.trace)
     }
 
+    /// Results from the place `first` on, of `total`: they end early when they are large.
+    mutating func results(_ results: some RandomAccessCollection<EventResult>, first: Int, total: Int) {
+        let shown = cutArray("results", results) { $1.result($0) }
+        let next = first + shown
+        field("results_next", next < total && shown > 0 ? ResultPage.cursor(next) : nil)
+    }
+
     /// The steps of a decision.
     mutating func trace(_ steps: [TraceStep]) {
         array("trace") { list in
@@ -45,7 +52,43 @@ extension JSONWriter {
     }
 }
 
+/// Which results of a delivery are shown.
+struct ResultPage: Sendable {
+    /// Results that are shown at once, unless less are asked for.
+    static let most = 1_000
+
+    /// Their places among all.
+    let range: Range<Int>
+
+    /// From the place `first` on.
+    init(first: Int = 0, limit: Int = most) {
+        range = first..<first + limit
+    }
+
+    /// Those of `results`, which are all.
+    func of(_ results: [EventResult]) -> ArraySlice<EventResult> {
+        results[range.clamped(to: 0..<results.count)]
+    }
+
+    /// The text of a place.
+    static func cursor(_ place: Int) -> String { Cursor.encode(EventID(high: 0, low: UInt64(place))) }
+}
+
 extension Query {
+    /// `results_limit` and `results_cursor`.
+    func results() -> ResultPage {
+        let limit = read("results_limit", "must be a whole number from 1 to \(ResultPage.most)") { text in
+            Int(text).flatMap { (1...ResultPage.most).contains($0) ? $0 : nil }
+        }
+        let wrong = "is not a cursor of results: take results_next of the answer before"
+        let first = read("results_cursor", wrong) { text in
+            Cursor.decode(text, EventKind.self).flatMap { id in
+                id.high == 0 && id.low <= Limits.alertsPerPush ? Int(id.low) : nil
+            }
+        }
+        return ResultPage(first: first ?? 0, limit: limit ?? ResultPage.most)
+    }
+
     /// `severity`: Critical, Warning or Info.
     func severity() -> Severity? {
         read("severity", "must be Critical, Warning or Info") { Severity(name: $0) }

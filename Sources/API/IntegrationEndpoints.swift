@@ -56,7 +56,7 @@ struct IntegrationEndpoints {
         )
         try query.finish()
         let reports = try await store.integrations.list(page, filter: filter, in: context.account.number)
-        return Answer.page(reports) { write($0, of: context.account.id, &$1) }
+        return Answer.page(reports, id: \.integration.id) { write($0, of: context.account.id, &$1) }
     }
 
     @Sendable

@@ -42,7 +42,7 @@ struct NotificationEndpoints {
         filter.until = query.time("until")
         try query.finish()
         let found = try await store.notifications.list(page, filter: filter, in: context.account.number)
-        return Answer.page(found) { $1.notification($0, of: context.account.id) }
+        return Answer.page(found, id: \.id) { $1.notification($0, of: context.account.id) }
     }
 
     @Sendable

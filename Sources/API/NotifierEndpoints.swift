@@ -59,7 +59,7 @@ struct NotifierEndpoints {
             in: context.account.number
         )
         let now = store.now
-        return Answer.page(reports) { $1.notifier($0, of: context.account.id, at: now) }
+        return Answer.page(reports, id: \.notifier.id) { $1.notifier($0, of: context.account.id, at: now) }
     }
 
     @Sendable

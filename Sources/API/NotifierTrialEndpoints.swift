@@ -63,7 +63,7 @@ struct NotifierTrialEndpoints {
         let channel = try context.id("channel_id", ChannelKind.self)
         let account = context.account.number
         _ = try await store.channels.find(channel, in: account)
-        let trial = try await JSONBody.decode(request, store, context.account.number, trial)
+        let trial = try await JSONBody.decode(request, context, store, trial)
         if let alert = trial.alert { try await check(alert, in: channel, of: account) }
         let sample = try await store.notifications.sample(
             trial.change,

@@ -53,7 +53,7 @@ struct OnboardingEndpoints {
             return try body()
         } catch StoreError.invalid(let errors) {
             let placed = errors.items.map { FieldError(pointer + $0.pointer, $0.detail) }
-            throw StoreError.invalid(ValidationErrors(placed))
+            throw StoreError.invalid(ValidationErrors(placed, omitted: errors.omitted))
         }
     }
 

@@ -43,7 +43,7 @@ struct OperatorKeyEndpoints {
         try query.finish()
         let keys = try await store.apiKeys.list(page, filter: filter, in: .installation)
         let now = store.now
-        return Answer.page(keys) { APIKeyFields.write($0, account: nil, at: now, &$1) }
+        return Answer.page(keys, id: \.id) { APIKeyFields.write($0, account: nil, at: now, &$1) }
     }
 
     @Sendable

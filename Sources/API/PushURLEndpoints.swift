@@ -67,7 +67,7 @@ struct PushURLEndpoints {
             in: context.account.number
         )
         let now = store.now
-        return Answer.page(pushURLs) { write($0, context, at: now, &$1) }
+        return Answer.page(pushURLs, id: \.pushURL.id) { write($0, context, at: now, &$1) }
     }
 
     @Sendable

@@ -58,9 +58,18 @@ struct RouteEndpoints {
             in: context.account.number
         )
         if ETag.isCurrent(list.version, for: request) { return ETag.notModified(list.version) }
-        return Answer.list(list.items, next: list.next.map(RoutePlace.encode), version: list.version) {
+        return Answer.list(
+            list.items,
+            next: list.next.map(RoutePlace.encode),
+            cursor: Self.cursor,
+            version: list.version
+        ) {
             write($0, of: integration, context, &$1)
         }
+    }
+
+    private static func cursor(_: PlacedRoute, _ following: PlacedRoute) -> String {
+        RoutePlace.encode(following.position)
     }
 
     @Sendable
@@ -100,9 +109,9 @@ struct RouteEndpoints {
         _ context: AccountContext
     ) -> RecordedAnswer {
         Answer.change(version: list.version) { object in
-            object.array("items") { items in
-                for route in list.items { items.object { write(route, of: integration, context, &$0) } }
-            }
+            let shown = object.cutArray("items", list.items) { write($0, of: integration, context, &$1) }
+            let following = list.items.dropFirst(shown).first?.position
+            object.field("next_cursor", following.map(RoutePlace.encode))
         }
     }
 

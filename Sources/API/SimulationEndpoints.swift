@@ -17,9 +17,12 @@ struct SimulationEndpoints {
 
     @Sendable
     func simulate(_ request: Request, _ context: AccountContext) async throws -> Response {
-        try Query(request).finish()
+        let query = Query(request)
+        let page = query.results()
+        try query.finish()
         let id = try context.id("integration_id", IntegrationKind.self)
-        let (body, draft) = try await JSONBody.decode(request, store, context.account.number) { fields -> ([UInt8], Simulation.Draft)? in
+        let (body, draft) = try await JSONBody.decode(request, context, store) {
+            fields -> ([UInt8], Simulation.Draft)? in
             let encoding = fields.optional("body_encoding", or: Encoding.utf8) { $0.word(Encoding.self) }
             let body = fields.required("body") { $0.pushBody(encoding ?? .utf8) }
             let routes = fields.optional("routes") { $0.array(count: 0...Limits.routes, RouteFields.entry) }
@@ -36,9 +39,11 @@ struct SimulationEndpoints {
         return Answer.object { object in
             object.field("outcome", simulation.disposition.name)
             object.field("reason", simulation.reason)
-            object.array("results") { list in
-                for result in simulation.results { list.object { $0.result(result) } }
-            }
+            object.results(
+                page.of(simulation.results),
+                first: page.range.lowerBound,
+                total: simulation.results.count
+            )
         }
     }
 }

@@ -25,53 +25,49 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
 
     private let connection: Connection
     private let place: Place
-    private let maximum: Int
-    private let bounds: OpenConnections.Bounds
+    private let connections: OpenConnections
     private let onRunning: @Sendable (Int) async -> Void
     private let logger: Logger
 
     private static var backlog: Int32 { 4_096 }
 
-    /// `connection` sets accepted connections up, at most `maximum` at a time; `onRunning` gets the port.
+    /// `connection` sets accepted connections up; `limits` says how many there may be, and `onLoss` is told of those that are closed for
+    /// others. `onRunning` gets the port.
     package init(
         _ connection: Connection,
         at place: Place,
-        maximum: Int = 4_096,
+        limits: OpenConnections.Limits = OpenConnections.Limits(),
         bounds: OpenConnections.Bounds = OpenConnections.Bounds(),
         logger: Logger,
+        onLoss: @escaping @Sendable (OpenConnections.Loss) -> Void = { _ in },
         onRunning: @escaping @Sendable (Int) async -> Void
     ) {
         self.connection = connection
         self.place = place
-        self.maximum = maximum
-        self.bounds = bounds
+        connections = OpenConnections(bounds: bounds, limits: limits, onLoss: onLoss)
         self.onRunning = onRunning
         self.logger = logger
     }
 
     /// Serves until it is told to stop and every connection has ended.
     package func run() async throws {
-        let connections = OpenConnections(bounds: bounds)
         let handling = Handling()
-        let channel = try await listen(connections, handling)
+        let channel = try await listen(handling)
         await withGracefulShutdownHandler {
             await onRunning(channel.localAddress?.port ?? 0)
             await withTaskCancellationHandler {
                 try? await channel.closeFuture.get()
             } onCancel: {
-                stop(channel, connections)
+                stop(channel)
             }
         } onGracefulShutdown: {
-            stop(channel, connections)
+            stop(channel)
         }
         await handling.end()
     }
 
-    private func listen(
-        _ connections: OpenConnections,
-        _ handling: Handling
-    ) async throws -> any NIOCore.Channel {
-        let (maximum, connection, place, logger) = (maximum, connection, place, logger)
+    private func listen(_ handling: Handling) async throws -> any NIOCore.Channel {
+        let (connections, connection, place, logger) = (connections, connection, place, logger)
         let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -81,11 +77,6 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
                     // The library has just set it to 128, and more may be waiting; what does not fit comes again a second later.
                     if case .socket(let socket) = place { socket.setBacklog(Self.backlog) }
                     let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(
-                        AvailableConnectionsChannelHandler(
-                            delegate: MaximumAvailableConnections(maximum, logger: logger)
-                        )
-                    )
                     try pipeline.addHandler(AcceptedConnections(connections))
                 }
             }
@@ -105,7 +96,7 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
     }
 
     /// Ends it in good order. Closing the socket is what makes `run` return.
-    private func stop(_ channel: any NIOCore.Channel, _ connections: OpenConnections) {
+    private func stop(_ channel: any NIOCore.Channel) {
         let loop = channel.eventLoop
         switch place {
         case .socket:

@@ -55,6 +55,12 @@ package struct Installation: Sendable {
                 isInUse: true
             )
         }
+        if let mode = settings.weakDatabaseMode {
+            logger.warning(
+                "the database is on another machine, and whoever is on the way can pass for it: set sslmode=verify-full",
+                metadata: ["sslmode": "\(mode)"]
+            )
+        }
         let opened = try openStore(settings, clock, logger, failStop)
         let store = try store(over: opened, settings, clock)
         let spool = settings.databaseURL == nil ? nil : try openSpool(settings)

@@ -16,6 +16,7 @@ extension HTTPResponder where Context == AppContext {
         return { request, writer, channel in
             let source = ApplicationRequestContextSource(channel: channel, logger: logger)
             let context = AppContext(source: source)
+            defer { context.memory.release() }
             var response: Response
             do {
                 response = try await respond(to: WrongMethod.known(request), context: context)

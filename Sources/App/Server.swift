@@ -32,14 +32,16 @@ package struct Server {
     private let health: Health
     private let sender: Sender
     private let reachability = Reachability()
+    private let manager: ServiceManager?
     private let logger: Logger
 
     /// Builds it over an opened installation. Throws when `outbound-trust` can't be read.
     ///
-    /// `socket`: to serve on instead of the address of the settings. `failStop` ends the process when the disk can't be trusted any more.
+    /// `socket`: to serve on instead of the address of the settings. `manager`: who wants to hear that it serves, and lives. `failStop` ends the process when the disk can't be trusted any more.
     package init(
         _ installation: Installation,
         on socket: ListeningSocket? = nil,
+        for manager: ServiceManager? = nil,
         logger: Logger,
         bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
         failStop: @escaping @Sendable (String) -> Void
@@ -48,6 +50,7 @@ package struct Server {
         sender = try Self.sender(installation.settings)
         self.installation = installation
         self.socket = socket
+        self.manager = manager
         self.logger = logger
         if installation.prepareLater != nil { reachability.note(isAway: true) }
         metrics = PrometheusMetrics()
@@ -118,7 +121,8 @@ package struct Server {
                 commit: commit,
                 sender: sender,
                 usage: usage,
-                clientAddress: ClientAddress(trusted: installation.settings.trustedProxies)
+                clientAddress: ClientAddress(trusted: installation.settings.trustedProxies),
+                version: Build.identity
             )
         }
         return router
@@ -139,7 +143,17 @@ package struct Server {
             services.append(DamageCheck(installation: installation, logger: logger))
         }
         if let address = installation.settings.metricsListen { services.append(metricsServer(address)) }
-        services.append(try httpServer(onRunning: onRunning))
+        let manager = manager
+        services.append(
+            try httpServer { port in
+                await onRunning(port)
+                manager?.say("READY=1")
+            }
+        )
+        if let manager {
+            let parts = Watchdog.parts(of: installation.store)
+            services.append(Watchdog(manager, parts: parts, logger: logger))
+        }
         var configuration = ServiceGroupConfiguration(
             services: services,
             gracefulShutdownSignals: [.sigterm, .sigint],
@@ -219,7 +233,9 @@ package struct Server {
         return HTTPListener(
             connection,
             at: socket.map { .socket($0) } ?? .address(host: listen.host, port: listen.port),
+            limits: installation.settings.connections,
             logger: logger,
+            onLoss: ConnectionMetrics(metrics).count,
             onRunning: onRunning
         )
     }

@@ -1,8 +1,10 @@
 import Configuration
 import Domain
+import FoundationEssentials
 import Logging
 import Native
 import SystemPackage
+import Web
 
 /// All settings of `tocsin serve`, read once. Each is an option (`--data-dir`), an environment variable (`TOCSIN_DATA_DIR`) and a key of
 /// the YAML file (`data-dir`); an option wins over the environment, the environment over the file.
@@ -17,6 +19,7 @@ import SystemPackage
 ///     tls-certificate    PEM file, with tls-key                                    none
 ///     tls-key            PEM file                                                  none
 ///     trusted-proxies    CIDRs whose X-Forwarded-For is believed                   none
+///     max-connections-per-address   open at a time from one IPv4 address or IPv6 /64, 1 to 4096   64
 ///     metrics-listen     HOST:PORT of /metrics and nothing else                    on listen
 ///     root-secret-file   lines of `kid hex`                                        data-dir/root.secret
 ///     outbound-allow     CIDRs that notifiers may reach though private, by any port   none
@@ -27,6 +30,10 @@ package struct Settings: Sendable {
     package let dataDirectory: String
     /// A connection string of libpq, with a password maybe: never to be shown. nil: the embedded store.
     package let databaseURL: String?
+    /// The `sslmode` with which whoever is on the way to the database can pass for it; nil: nobody can.
+    package var weakDatabaseMode: String? {
+        databaseURL.flatMap { DatabasePlace($0, environment: ProcessInfo.processInfo.environment).weakMode }
+    }
     package let role: NodeRole
     /// Bytes; only with a database server.
     package let spoolBytes: Int
@@ -34,6 +41,8 @@ package struct Settings: Sendable {
     package let publicURL: PublicURL
     package let tls: TLSFiles?
     package let trustedProxies: [Network]
+    /// Which connections may be open at a time.
+    package let connections: OpenConnections.Limits
     package let metricsListen: HostPort?
     package let rootSecretFile: String
     package let outboundAllow: [Network]
@@ -114,7 +123,7 @@ package struct Settings: Sendable {
         switch key {
         case "trusted-proxies", "outbound-allow": .stringArray(text.split(separator: ",").map(String.init))
         case "insecure-http": .bool(text == "true")
-        case "spool-bytes": Int(text).map { .int($0) } ?? .string(text)
+        case "spool-bytes", "max-connections-per-address": Int(text).map { .int($0) } ?? .string(text)
         default: .string(text)
         }
     }
@@ -136,6 +145,7 @@ package struct Settings: Sendable {
         tls = if let certificate, let key { TLSFiles(certificate: certificate, key: key) } else { nil }
         if (certificate == nil) != (key == nil) { problems.append("tls-certificate and tls-key go together") }
         trustedProxies = Self.networks("trusted-proxies", config, &problems)
+        connections = Self.connections(config, proxies: trustedProxies, &problems)
         outboundAllow = Self.networks("outbound-allow", config, &problems)
         outboundTrust = config.string(forKey: "outbound-trust")
         let level = config.string(forKey: "log-level", default: "info")
@@ -157,6 +167,21 @@ package struct Settings: Sendable {
             )
         }
         guard problems.isEmpty else { throw Problems(lines: problems) }
+    }
+
+    private static func connections(
+        _ config: ConfigReader,
+        proxies: [Network],
+        _ problems: inout [String]
+    ) -> OpenConnections.Limits {
+        var limits = OpenConnections.Limits()
+        limits.proxies = proxies
+        let key = "max-connections-per-address"
+        limits.address = config.int(forKey: ConfigKey(key), default: limits.address)
+        if !(1...limits.total).contains(limits.address) {
+            problems.append("\(key): \(limits.address) is not a number from 1 to \(limits.total)")
+        }
+        return limits
     }
 
     private static func role(
@@ -193,6 +218,8 @@ package struct Settings: Sendable {
         if !url.hasPrefix("postgres://"), !url.hasPrefix("postgresql://") {
             problems.append("database-url: must begin with postgres://")
         }
+        let place = DatabasePlace(url, environment: ProcessInfo.processInfo.environment)
+        if let problem = place.problem { problems.append("database-url: \(problem)") }
         #if !PostgreSQL
         problems.append("database-url: this program was built without PostgreSQL")
         #endif

@@ -12,6 +12,15 @@ package struct AccountLimits: Sendable, Equatable {
         case channels
         case integrations
         case routesPerIntegration
+        /// Wildcards and regular expressions in the conditions of all routes and notifiers.
+        case patterns
+        case patternBytes
+        /// Instructions of the compiled regular expressions.
+        case programSize
+        /// Conditions that each alert is held against, because no index finds them.
+        case unindexedConditions
+        /// Bytes of all conditions as they are stored.
+        case conditionBytes
 
         /// The wire spelling.
         package var name: StaticString {
@@ -23,6 +32,11 @@ package struct AccountLimits: Sendable, Equatable {
             case .channels: "channels"
             case .integrations: "integrations"
             case .routesPerIntegration: "routes_per_integration"
+            case .patterns: "patterns"
+            case .patternBytes: "pattern_bytes"
+            case .programSize: "program_size"
+            case .unindexedConditions: "unindexed_conditions"
+            case .conditionBytes: "condition_bytes"
             }
         }
 
@@ -34,6 +48,10 @@ package struct AccountLimits: Sendable, Equatable {
             case .pushesPerSecond, .pushBurst: 1...1_000_000
             case .channels, .integrations: 0...100_000
             case .routesPerIntegration: 0...Int64(Limits.routes)
+            case .patterns, .unindexedConditions: 0...100_000
+            case .patternBytes: 0...10_000_000
+            case .programSize: 0...Int64(CompileBudget.instructions)
+            case .conditionBytes: 0...1_000_000_000
             }
         }
 
@@ -45,8 +63,18 @@ package struct AccountLimits: Sendable, Equatable {
             case .pushesPerSecond, .pushBurst: 1_000_000
             case .channels, .integrations: 10_000
             case .routesPerIntegration: Limits.routes
+            case .patterns: 10_000
+            case .patternBytes: 256 << 10
+            case .programSize: 20_000
+            case .unindexedConditions: 2_000
+            case .conditionBytes: 8 << 20
             }
         }
+
+        /// Those that the conditions of routes and notifiers count against.
+        package static let ofConditions: [Kind] = [
+            .patterns, .patternBytes, .programSize, .unindexedConditions, .conditionBytes,
+        ]
     }
 
     /// In the order of `Kind`.

@@ -107,11 +107,11 @@ package enum ConditionValue: Sendable {
         let bytes = text.bytes
         if let rest = text.after("literal:") {
             self = .exact(rest)
-        } else if bytes.count >= 2, bytes.first == UInt8(ascii: "/"), bytes.last == UInt8(ascii: "/") {
+        } else if text.isPattern {
             do {
-                self = .pattern(try Pattern(Array(bytes[1..<bytes.count - 1])))
+                self = .pattern(try Pattern.tenants(Array(bytes[1..<bytes.count - 1])))
             } catch {
-                throw FieldError("", "is not a valid regular expression (RE2): \(error.message)")
+                throw FieldError("", ConditionValue.detail(of: error))
             }
         } else if let rest = text.after("cidr:") {
             guard let network = Network(rest) else {
@@ -125,10 +125,17 @@ package enum ConditionValue: Sendable {
             self = .number(test)
         } else if bytes == [UInt8(ascii: "*")] {
             self = .present
-        } else if bytes.contains(where: { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") }) {
+        } else if text.isWildcard {
             self = .wildcard(Wildcard(text))
         } else {
             self = .exact(text)
+        }
+    }
+
+    private static func detail(of error: PatternError) -> String {
+        switch error {
+        case .tooLarge(let message): "is too large a regular expression: \(message)"
+        case .syntax(let message): "is not a valid regular expression (RE2): \(message)"
         }
     }
 
@@ -172,6 +179,22 @@ package struct Condition: Sendable {
     }
 }
 
+extension Condition {
+    /// The values, when it asks for one of several exact ones; nil otherwise.
+    var exactValues: [Text]? {
+        guard `operator` == .anyOf else { return nil }
+        var texts: [Text] = []
+        for value in values {
+            guard case .exact(let text) = value else { return nil }
+            texts.append(text)
+        }
+        return texts
+    }
+
+    /// Whether a route that asks for it is found without being tried for each alert.
+    var isFoundByIndex: Bool { exactValues != nil || isFoundByLiterals }
+}
+
 /// A condition as its owner wrote it; `compiled(at:)` checks it.
 package struct ConditionSource: Sendable, Equatable {
     package let key: Text
@@ -185,13 +208,14 @@ package struct ConditionSource: Sendable, Equatable {
     }
 
     /// The compiled condition; nil when it has errors, which are added with pointers below `pointer`. Only notifiers may ask for the
-    /// status: routes decide firing events.
+    /// status: routes decide firing events. A body that holds many of them is read with a `budget`.
     package func compiled(
         at pointer: String,
         allowsStatus: Bool = false,
+        within budget: CompileBudget? = nil,
         errors: inout ValidationErrors
     ) -> Condition? {
-        let before = errors.items.count
+        let before = errors.count
         let found = ConditionKey(key)
         let compiledKey = found == .status && !allowsStatus ? nil : found
         if compiledKey == nil {
@@ -203,23 +227,37 @@ package struct ConditionSource: Sendable, Equatable {
         }
         let compiledOperator = Condition.Operator(rawValue: `operator`.string)
         if compiledOperator == nil { errors.add(pointer + "/operator", "must be in or not_in") }
-        var compiledValues: [ConditionValue] = []
+        let compiledValues = values(of: compiledKey, at: pointer, budget, &errors)
+        guard errors.count == before, compiledValues.count == values.count, let compiledKey,
+            let compiledOperator
+        else { return nil }
+        return Condition(key: compiledKey, operator: compiledOperator, values: compiledValues)
+    }
+
+    /// The values that compile; of those that don't it is noted why.
+    private func values(
+        of key: ConditionKey?,
+        at pointer: String,
+        _ budget: CompileBudget?,
+        _ errors: inout ValidationErrors
+    ) -> [ConditionValue] {
+        var compiled: [ConditionValue] = []
         for (index, value) in values.enumerated() {
             let place = pointer + "/values/\(index)"
+            if value.isPattern, let budget, !budget.hasRoom(at: place, errors: &errors) { break }
             do {
-                let compiled = try ConditionValue(value)
-                if case (.severity?, .exact(let text)) = (compiledKey, compiled),
-                    Severity(name: text.string) == nil
-                {
+                let found = try ConditionValue(value)
+                if case .pattern(let pattern) = found { budget?.spend(pattern.programSize) }
+                if case (.severity?, .exact(let text)) = (key, found), Severity(name: text.string) == nil {
                     errors.add(place, "is not a severity: use Critical, Warning or Info")
                 }
-                compiledValues.append(compiled)
+                compiled.append(found)
             } catch {
+                if value.isPattern { budget?.spend(CompileBudget.refused) }
                 errors.add(place, error.detail)
             }
         }
-        guard errors.items.count == before, let compiledKey, let compiledOperator else { return nil }
-        return Condition(key: compiledKey, operator: compiledOperator, values: compiledValues)
+        return compiled
     }
 }
 
@@ -228,5 +266,19 @@ extension Text {
     fileprivate func after(_ prefix: String) -> Text? {
         let start = Array(prefix.utf8)
         return bytes.starts(with: start) ? Text(trusted: Array(bytes[start.count...])) : nil
+    }
+
+    /// Whether it is written as a regular expression.
+    var isPattern: Bool {
+        let slash = UInt8(ascii: "/")
+        return bytes.count >= 2 && bytes.first == slash && bytes.last == slash
+    }
+
+    /// Whether it is written as a wildcard, and not as a lone `*`.
+    var isWildcard: Bool {
+        guard !isPattern, bytes != [UInt8(ascii: "*")],
+            bytes.contains(where: { $0 == UInt8(ascii: "*") || $0 == UInt8(ascii: "?") })
+        else { return false }
+        return !["literal:", "cidr:", "num:"].contains { bytes.starts(with: $0.utf8) }
     }
 }

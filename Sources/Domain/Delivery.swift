@@ -277,4 +277,10 @@ package struct AlertContent: Sendable, Equatable {
         self.labels = labels
         self.annotations = annotations
     }
+
+    /// About how many bytes of memory it takes.
+    package var byteCount: Int {
+        let texts = title.bytes.count + description.bytes.count + (link?.bytes.count ?? 0)
+        return 512 + texts + labels.byteCount + annotations.byteCount
+    }
 }

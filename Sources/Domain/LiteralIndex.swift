@@ -9,7 +9,7 @@ struct LiteralIndex: Sendable {
         case suffix([UInt8])
     }
 
-    private struct Table {
+    fileprivate struct Table {
         var groups: [Text: [Int]] = [:]
         /// Of the literals, each once.
         var lengths: Set<Int> = []
@@ -41,6 +41,23 @@ struct LiteralIndex: Sendable {
             found += suffixes.groups[Text(trusted: Array(value.bytes[(value.bytes.count - length)...]))] ?? []
         }
         return found
+    }
+
+    /// What it takes to find the groups of one value and to try them, each at its price.
+    func price(of groups: [MatchPrice]) -> MatchPrice {
+        [prefixes, suffixes].map { $0.price(of: groups) }.total
+    }
+}
+
+extension LiteralIndex.Table {
+    /// A value has at most one literal of each length.
+    fileprivate func price(of prices: [MatchPrice]) -> MatchPrice {
+        var fullest: [Int: MatchPrice] = [:]
+        for (literal, members) in groups {
+            let price = members.lazy.map { prices[$0] }.total
+            fullest[literal.bytes.count] = .worse(fullest[literal.bytes.count] ?? MatchPrice(), price)
+        }
+        return fullest.values.map { $0 + .lookup }.total
     }
 }
 

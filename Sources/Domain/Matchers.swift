@@ -1,98 +1,3 @@
-import Native
-
-/// A text with `*` (any run, also empty) and `?` (one character) that must match the whole value.
-///
-/// Worst case O(pattern x value), without recursion; values are at most 2 kB.
-package struct Wildcard: Sendable {
-    private enum Piece: Equatable {
-        case anyRun
-        case anyOne
-        case one(UInt8)
-
-        /// nil for a sign that stands for something else.
-        var byte: UInt8? {
-            if case .one(let byte) = self { byte } else { nil }
-        }
-    }
-
-    private let pieces: [Piece]
-
-    package init(_ text: Text) {
-        var pieces: [Piece] = []
-        for byte in text.bytes {
-            switch byte {
-            case UInt8(ascii: "*"): if pieces.last != .anyRun { pieces.append(.anyRun) }
-            case UInt8(ascii: "?"): pieces.append(.anyOne)
-            default: pieces.append(.one(byte))
-            }
-        }
-        self.pieces = pieces
-    }
-
-    /// The same as a regular expression in RE2's syntax.
-    package var expression: [UInt8] {
-        var literal: [UInt8] = []
-        var expression = Array("(?s)^".utf8)
-        for piece in pieces {
-            if case .one(let byte) = piece {
-                literal.append(byte)
-                continue
-            }
-            expression += Pattern.literal(escaping: literal)
-            literal = []
-            expression += piece == .anyRun ? Array(".*".utf8) : Array(".".utf8)
-        }
-        return expression + Pattern.literal(escaping: literal) + Array("$".utf8)
-    }
-
-    /// What every text that matches begins with, else what it ends in; nil when it begins and ends with a sign of its own.
-    var literal: LiteralIndex.Literal? {
-        let prefix = pieces.prefix { $0.byte != nil }.compactMap(\.byte)
-        if !prefix.isEmpty { return .prefix(prefix) }
-        let suffix = pieces.reversed().prefix { $0.byte != nil }.compactMap(\.byte).reversed()
-        return suffix.isEmpty ? nil : .suffix(Array(suffix))
-    }
-
-    /// Whether the whole of `value` matches. On a mismatch only the last `*` takes one character more.
-    package func matches(_ value: Text) -> Bool {
-        let bytes = value.bytes
-        var piece = 0
-        var position = 0
-        var retry: (piece: Int, position: Int)?
-        while position < bytes.count {
-            if piece < pieces.count, pieces[piece] == .anyRun {
-                piece += 1
-                retry = (piece, position)
-            } else if piece < pieces.count, let length = length(of: pieces[piece], in: bytes, at: position) {
-                piece += 1
-                position += length
-            } else if let last = retry {
-                let next = last.position + Wildcard.scalarLength(bytes, at: last.position)
-                retry = (last.piece, next)
-                piece = last.piece
-                position = next
-            } else {
-                return false
-            }
-        }
-        return pieces[piece...].allSatisfy { $0 == .anyRun }
-    }
-
-    private func length(of piece: Piece, in bytes: [UInt8], at position: Int) -> Int? {
-        switch piece {
-        case .anyRun: nil
-        case .anyOne: Wildcard.scalarLength(bytes, at: position)
-        case .one(let byte): bytes[position] == byte ? 1 : nil
-        }
-    }
-
-    private static func scalarLength(_ bytes: [UInt8], at position: Int) -> Int {
-        var end = position + 1
-        while end < bytes.count, bytes[end] & 0xC0 == 0x80 { end += 1 }
-        return end - position
-    }
-}
-
 /// A block of IP addresses: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 ///
 /// An IPv4 address mapped into IPv6 (`::ffff:10.0.0.1`) counts as the IPv4 address.
@@ -100,6 +5,8 @@ package struct Network: Sendable, Equatable {
     private let base: UInt128
     private let mask: UInt128
     private let isIPv4: Bool
+    /// Bytes of the longest address with brackets and a port, with room.
+    private static let longest = 64
 
     /// Reads the text form; bits beyond the prefix length are ignored.
     package init?(_ text: Text) {
@@ -126,6 +33,7 @@ package struct Network: Sendable, Equatable {
     /// Whether `value` is an address in it; surrounding white space and a port (`10.0.0.1:80`, `[2001:db8::1]:80`) are allowed.
     package func contains(_ value: Text) -> Bool {
         let bytes = value.trimmed.bytes
+        guard bytes.count <= Network.longest else { return false }
         if let address = IPAddress(bytes) { return contains(address) }
         guard let colon = bytes.lastIndex(of: UInt8(ascii: ":")),
             UInt16(String(decoding: bytes[(colon + 1)...], as: UTF8.self)) != nil

@@ -23,6 +23,10 @@ package struct NotifierRule: Sendable {
     /// OR groups of AND conditions; empty: everything. A group whose conditions no longer compile matches nothing.
     private let groups: [[Condition]]
     private let asksForStatus: Bool
+    /// What its word on an alert takes at worst: all its conditions are tried, twice when it asks for the status.
+    package let price: MatchPrice
+    /// Whether a group of its conditions does not compile.
+    package let isBroken: Bool
 
     /// Compiles `conditions`, which were checked when they were written.
     package init(
@@ -41,6 +45,9 @@ package struct NotifierRule: Sendable {
             return errors.isEmpty ? compiled : nil
         }
         asksForStatus = groups.contains { $0.contains { $0.key == .status } }
+        isBroken = groups.count < conditions.count
+        let once = groups.lazy.map(\.groupPrice).total
+        price = .group + once + (asksForStatus ? once : MatchPrice())
     }
 
     /// One whose conditions are not asked any more.
@@ -51,6 +58,8 @@ package struct NotifierRule: Sendable {
         self.isUnconditional = isUnconditional
         groups = []
         asksForStatus = false
+        isBroken = false
+        price = .group
     }
 
     /// What its conditions say of an alert that a firing event leaves as `subject`.
@@ -78,10 +87,22 @@ package struct NotifierRule: Sendable {
 /// The notifiers of an account, by channel.
 package struct NotifierDirectory: Sendable {
     private let byChannel: [ChannelID: [NotifierRule]]
+    /// What the verdicts on one event take at worst: those of the notifiers of the `most` channels where they take longest.
+    package let price: MatchPrice
+
+    /// Channels that one event goes to, at most.
+    private static let most = 64
 
     package init(_ rules: [ChannelID: [NotifierRule]] = [:]) {
         byChannel = rules
+        let prices = rules.values.map { $0.lazy.map(\.price).total }
+        let fixed = prices.map(\.fixed).sorted(by: >).prefix(Self.most)
+        let perByte = prices.map(\.perByte).sorted(by: >).prefix(Self.most)
+        price = fixed.map { MatchPrice(fixed: $0) }.total + perByte.map { MatchPrice(perByte: $0) }.total
     }
+
+    /// Those with a group of conditions that does not compile.
+    package var broken: [NotifierID] { byChannel.values.joined().filter(\.isBroken).map(\.id) }
 
     package var isEmpty: Bool { byChannel.isEmpty }
 

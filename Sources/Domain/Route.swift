@@ -80,6 +80,10 @@ package struct RouteTable: Sendable {
     private let byExactValue: [ConditionKey: [Text: [Int]]]
     private let byPattern: [PatternIndex]
     private let unindexed: [Int]
+    /// What it takes at worst to find the routes of one alert.
+    package let price: MatchPrice
+    /// Routes with a group of conditions that does not compile, which matches nothing.
+    package let broken: [RouteID]
 
     /// How many routes there are.
     package var count: Int { routes.count }
@@ -89,18 +93,42 @@ package struct RouteTable: Sendable {
     package init(_ routes: [Route]) {
         self.routes = routes.map { Match(route: $0.id, target: $0.target, onMatch: $0.onMatch) }
         var groups: [Group] = []
+        var broken: [RouteID] = []
         for (position, route) in routes.enumerated() {
             if route.conditions.isEmpty { groups.append(Group(route: position, conditions: [])) }
             for group in route.conditions {
                 var errors = ValidationErrors()
                 let compiled = group.compactMap { $0.compiled(at: "", errors: &errors) }
-                if errors.isEmpty { groups.append(Group(route: position, conditions: compiled)) }
+                if errors.isEmpty {
+                    groups.append(Group(route: position, conditions: compiled))
+                } else if broken.last != route.id {
+                    broken.append(route.id)
+                }
             }
         }
         self.groups = groups
+        self.broken = broken
         let (byExactValue, rest) = RouteTable.index(groups)
         self.byExactValue = byExactValue
         (byPattern, unindexed) = PatternIndex.make(of: rest, conditions: groups.map(\.conditions))
+        let prices = groups.map(\.conditions.groupPrice)
+        price = RouteTable.price(byExactValue, byPattern, unindexed, prices)
+    }
+
+    /// A look-up for each key and the dearest of what it can find, and all that no index has.
+    private static func price(
+        _ byExactValue: [ConditionKey: [Text: [Int]]],
+        _ byPattern: [PatternIndex],
+        _ unindexed: [Int],
+        _ groups: [MatchPrice]
+    ) -> MatchPrice {
+        var price = MatchPrice.group
+        for buckets in byExactValue.values {
+            let fullest = buckets.values.lazy.map { bucket in bucket.lazy.map { groups[$0] }.total }.worst
+            price += .value + .lookup + fullest
+        }
+        for index in byPattern { price += index.price(of: groups) }
+        return price + unindexed.lazy.map { groups[$0] }.total
     }
 
     /// The routes that `subject` satisfies, in order, up to and with the first that stops.
@@ -155,18 +183,5 @@ package struct RouteTable: Sendable {
             for value in best.values { table[best.key, default: [:]][value, default: []].append(index) }
         }
         return (table, rest)
-    }
-}
-
-extension Condition {
-    /// The values, when it asks for one of several exact ones; nil otherwise.
-    fileprivate var exactValues: [Text]? {
-        guard `operator` == .anyOf else { return nil }
-        var texts: [Text] = []
-        for value in values {
-            guard case .exact(let text) = value else { return nil }
-            texts.append(text)
-        }
-        return texts
     }
 }

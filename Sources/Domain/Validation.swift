@@ -11,19 +11,38 @@ package struct FieldError: Error, Hashable, Sendable {
     }
 }
 
-/// Every bad field of a request, in the order in which they were found. Never empty when thrown.
+/// The bad fields of a request, in the order in which they were found. Never empty when thrown.
+///
+/// - Rule: only the first `Limits.errors` are kept, and no text is made for the others. Why: a body of 16 MiB can hold a million bad fields.
+///   Otherwise: refusing it would cost more than taking it.
 package struct ValidationErrors: Error, Sendable, Equatable {
+    /// At most `Limits.errors`.
     package private(set) var items: [FieldError]
+    /// How many more there are.
+    package private(set) var omitted: Int
 
-    package init(_ items: [FieldError] = []) {
-        self.items = items
+    package init(_ items: [FieldError] = [], omitted: Int = 0) {
+        self.items = Array(items.prefix(Limits.errors))
+        self.omitted = omitted + items.count - self.items.count
     }
 
     package var isEmpty: Bool { items.isEmpty }
+    /// How many there are, those without a text included.
+    package var count: Int { items.count + omitted }
 
-    /// Adds one more.
-    package mutating func add(_ pointer: String, _ detail: String) {
-        items.append(FieldError(pointer, detail))
+    /// Adds one more. Its texts are made only while there is room for them.
+    package mutating func add(_ pointer: @autoclosure () -> String, _ detail: @autoclosure () -> String) {
+        guard items.count < Limits.errors else {
+            omitted += 1
+            return
+        }
+        items.append(FieldError(pointer(), detail()))
+    }
+
+    /// Adds all of `other`.
+    package mutating func add(_ other: ValidationErrors) {
+        for error in other.items { add(error.pointer, error.detail) }
+        omitted += other.omitted
     }
 }
 
@@ -72,6 +91,8 @@ package enum Limits {
     package static let alertsPerPush = 10_000
     /// Bytes of a push body.
     package static let pushBytes = 4 << 20
+    /// Bad fields that an answer tells of; the number of the others is said.
+    package static let errors = 100
     /// Depth of JSON.
     package static let jsonDepth = 32
     /// Bytes that an account may keep unless the operator says otherwise: 10 GiB.

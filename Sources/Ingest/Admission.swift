@@ -1,5 +1,6 @@
 import Domain
 import Storage
+import Web
 
 /// Knows which integrations send more than their fair share.
 final class ShareMeter: Sendable {
@@ -62,44 +63,7 @@ final class ShareMeter: Sendable {
     }
 }
 
-/// Bounds the memory of the large bodies that are being read at one time, as their bytes come: of all together, and of one account, so that
-/// a tenant who holds many back leaves room for the others. Bodies up to `freeBytes` are bounded by the number of connections.
-final class BodyBudget: Sendable {
-    private struct State {
-        var free: Int
-        var taken: [AccountNumber: Int] = [:]
-    }
-
-    /// Bytes of a body that are not counted.
+extension ByteBudget {
+    /// Bytes of a push's body that are not counted: bodies up to it are bounded by the number of connections.
     static let freeBytes = 64 << 10
-
-    private let state: Lock<State>
-    private let share: Int
-
-    /// `bytes` in all; an account may have a quarter of them.
-    init(bytes: Int) {
-        state = Lock(State(free: bytes))
-        share = bytes / 4
-    }
-
-    /// Takes room for so many more bytes; false when there is none.
-    func take(_ bytes: Int, for account: AccountNumber) -> Bool {
-        state.withLock { state in
-            let taken = state.taken[account, default: 0] + bytes
-            guard bytes <= state.free, taken <= share else { return false }
-            state.free -= bytes
-            state.taken[account] = taken
-            return true
-        }
-    }
-
-    /// Gives back what was taken.
-    func giveBack(_ bytes: Int, of account: AccountNumber) {
-        guard bytes > 0 else { return }
-        state.withLock { state in
-            state.free += bytes
-            let left = (state.taken[account] ?? 0) - bytes
-            state.taken[account] = left > 0 ? left : nil
-        }
-    }
 }

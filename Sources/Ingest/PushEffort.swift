@@ -28,12 +28,18 @@ enum PushEffort {
         return true
     }
 
-    /// What the account's routes and notifiers may cost for an alert of a body of so many bytes.
+    /// What the account's routes and notifiers may cost for an alert of a body of so many bytes, in nanoseconds.
     private static func price(
         _ bytes: Int,
         _ integration: IntegrationSnapshot,
         _ account: AccountSnapshot
     ) -> Int {
-        0
+        let price: MatchPrice
+        switch integration.routing {
+        case .dedicated(let channel):
+            price = account.notifiers.rules(of: channel).lazy.map(\.price).total
+        case .shared(let routes, _): price = routes.price + account.notifiers.price
+        }
+        return min(most, price.nanoseconds(forBytes: min(bytes, Labels.Limits.valueBytes)))
     }
 }

@@ -1,6 +1,7 @@
 import Domain
 import Native
 import Storage
+import Web
 
 /// Steps 1 to 8 of a push, from its token to the disk.
 ///
@@ -19,7 +20,7 @@ package struct PushIntake: Sendable {
     private let commit: GroupCommit
     private let usage: UsageTracker
     private let shares: ShareMeter
-    let bodies: BodyBudget
+    let bodies: ByteBudget
 
     package init(keys: PushTokenKeys, store: Store, commit: GroupCommit, usage: UsageTracker) {
         self.keys = keys
@@ -27,7 +28,7 @@ package struct PushIntake: Sendable {
         self.commit = commit
         self.usage = usage
         shares = ShareMeter()
-        bodies = BodyBudget(bytes: 256 << 20)
+        bodies = ByteBudget(bytes: 256 << 20, share: 64 << 20)
     }
 
     /// Whose push it is.
@@ -137,7 +138,7 @@ package struct PushIntake: Sendable {
     /// `bodies` when it was read.
     func admitBody(of count: Int, taken: Int, _ admission: Admission) throws(PushRefusal) -> Int {
         if count > Limits.pushBytes { throw tooLarge(admission) }
-        let needed = max(0, count - BodyBudget.freeBytes)
+        let needed = max(0, count - ByteBudget.freeBytes)
         guard needed > taken else { return taken }
         guard bodies.take(needed - taken, for: admission.token.account) else {
             throw refuse(

@@ -1,7 +1,7 @@
 private import CCrash
 
-/// Remembers which bodies crashed the process while they were worked on, and says which did so twice: those are to be kept and never
-/// touched again, so that one body can't hold all tenants down.
+/// Remembers which work crashed the process, be it a body of a push or a management call, and says which did so twice: that is to be left
+/// alone, so that one body or one call can't hold all tenants down.
 ///
 /// The notes are 8 bytes a crash in one file; a process that is killed from outside leaves none. One guard may be armed in a process.
 package struct CrashGuard: Sendable {
@@ -32,18 +32,28 @@ package struct CrashGuard: Sendable {
         max(1, Digest256.hash(of: body).prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     }
 
-    /// Whether the body with this mark crashed the process twice.
+    /// Whether the work with this mark crashed the process twice.
     package func isPoisonous(_ mark: UInt64) -> Bool {
         poisonous.contains(mark)
     }
 
-    /// Runs `work`, which must stay on its thread; a crash inside is noted under `mark`.
+    /// Says that the calling thread is at the work with this mark until `leave`.
+    package static func enter(_ mark: UInt64) {
+        _ = ccrash_enter(mark)
+    }
+
+    /// Says that the calling thread is at no work.
+    package static func leave() {
+        _ = ccrash_enter(0)
+    }
+
+    /// Runs `work`, which must stay on its thread; a crash inside is noted under `mark`, and one after it under what the thread was at before.
     package static func during<Result, Failure: Error>(
         _ mark: UInt64,
         _ work: () throws(Failure) -> Result
     ) throws(Failure) -> Result {
-        ccrash_enter(mark)
-        defer { ccrash_leave() }
+        let before = ccrash_enter(mark)
+        defer { _ = ccrash_enter(before) }
         return try work()
     }
 }

@@ -11,6 +11,9 @@ private import CRE2
     private let expression: OpaquePointer
     /// The expression as it was given, in UTF-8.
     package let source: [UInt8]
+    /// Instructions of the compiled program, above 0. A match takes at worst a time proportional to them and to the bytes of the text:
+    /// RE2's automaton has no more states than its memory holds, and what it can't keep it works out again for each byte.
+    package let programSize: Int
 
     /// Compiles an expression.
     ///
@@ -22,6 +25,7 @@ private import CRE2
         precondition(maximumMemory > 0, "a pattern needs memory")
         self.source = source
         expression = try Self.compile(source, maximumMemory: maximumMemory)
+        programSize = max(1, Int(cre2_program_size(expression)))
     }
 
     /// Compiles an expression given as text.

@@ -42,3 +42,10 @@ package func lowerThreadPriority() {
     _ = setpriority(__priority_which_t(0), 0, 5)
     #endif
 }
+
+/// Size and time of change of the file that this process runs; nil where the system does not tell.
+package func executableStamp() -> String? {
+    var status = stat()
+    guard stat("/proc/self/exe", &status) == 0 else { return nil }
+    return "\(status.st_size)-\(status.st_mtim.tv_sec)-\(status.st_mtim.tv_nsec)"
+}

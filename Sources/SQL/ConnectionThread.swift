@@ -8,6 +8,10 @@ import Synchronization
 final class ConnectionThread: @unchecked Sendable {
     private let pool = NIOThreadPool(numberOfThreads: 1)
     private var connection: (any SQLConnection)?
+    private let done = Atomic<UInt64>(0)
+
+    /// Pieces of work that it has done.
+    var completed: UInt64 { done.load(ordering: .relaxed) }
 
     init(_ connection: any SQLConnection) {
         self.connection = connection
@@ -18,9 +22,11 @@ final class ConnectionThread: @unchecked Sendable {
     func run<Result: Sendable>(
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await pool.runIfActive { [self] in
+        let note = WorkNote.current
+        return try await pool.runIfActive { [self] in
+            defer { done.wrappingAdd(1, ordering: .relaxed) }
             guard let connection else { throw SQLError(.other, code: 0, message: "the database is closed") }
-            return try body(connection)
+            return try WorkNote.under(note) { try body(connection) }
         }
     }
 
@@ -28,6 +34,7 @@ final class ConnectionThread: @unchecked Sendable {
     func enqueue(_ body: @escaping @Sendable (any SQLConnection) -> Void) {
         pool.submit { [self] state in
             if case .active = state, let connection { body(connection) }
+            done.wrappingAdd(1, ordering: .relaxed)
         }
     }
 
@@ -35,6 +42,7 @@ final class ConnectionThread: @unchecked Sendable {
     func submit(_ body: @escaping @Sendable ((any SQLConnection)?) -> Void) {
         pool.submit { [self] state in
             if case .active = state { body(connection) } else { body(nil) }
+            done.wrappingAdd(1, ordering: .relaxed)
         }
     }
 
@@ -43,6 +51,19 @@ final class ConnectionThread: @unchecked Sendable {
         try await pool.runIfActive { [self] in connection = nil }
         try await pool.shutdownGracefully()
     }
+}
+
+/// How far the thread of a connection has come, whatever the database does.
+package struct ThreadProgress: Sendable {
+    let thread: ConnectionThread
+
+    /// Has `body` run on the thread, after all that waits for it. Returns at once.
+    package func ask(_ body: @escaping @Sendable () -> Void) {
+        thread.submit { _ in body() }
+    }
+
+    /// Pieces of work that it has done, those that failed among them.
+    package var completed: UInt64 { thread.completed }
 }
 
 /// Counts up, from many threads.

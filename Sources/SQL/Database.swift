@@ -154,6 +154,11 @@ package final class Database: Sendable {
         pushes.enqueue(body)
     }
 
+    /// How far the thread of each connection has come.
+    package var threads: [ThreadProgress] {
+        ([pushes, lookUps] + writers + readers.threads).map { ThreadProgress(thread: $0) }
+    }
+
     /// Finishes what is queued, then closes the readers and last the writers.
     package func close() async throws {
         for thread in readers.threads + [lookUps] + writers { try await thread.close() }

@@ -25,14 +25,15 @@ final class FairReaders: Sendable {
         _ scope: SQLScope,
         _ body: @escaping @Sendable (any SQLConnection) throws -> Result
     ) async throws -> Result {
-        try await withCheckedThrowingContinuation { caller in
+        let note = WorkNote.current
+        return try await withCheckedThrowingContinuation { caller in
             let work: @Sendable ((any SQLConnection)?) -> Void = { connection in
                 guard let connection else {
                     return caller.resume(
                         throwing: SQLError(.other, code: 0, message: "the database is closed")
                     )
                 }
-                caller.resume(with: Swift.Result { try body(connection) })
+                caller.resume(with: Swift.Result { try WorkNote.under(note) { try body(connection) } })
             }
             state.withLock { $0.turns.append(work, of: scope) }
             begin()

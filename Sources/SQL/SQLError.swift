@@ -22,6 +22,8 @@ package struct SQLError: Error, Sendable {
         case conflict
         /// The file is no database, or a damaged one.
         case corrupt
+        /// The database works, but a row holds what this program could not have written: only what needs the row fails.
+        case unreadable
         /// Anything else: a bug of ours or a broken installation.
         case other
     }
@@ -45,7 +47,7 @@ package struct SQLError: Error, Sendable {
     package var isDisk: Bool {
         switch kind {
         case .full, .busy, .syncFailed, .inputOutput, .corrupt, .unavailable, .inDoubt, .conflict: true
-        case .uniqueViolation, .foreignKeyViolation, .other: false
+        case .uniqueViolation, .foreignKeyViolation, .unreadable, .other: false
         }
     }
 

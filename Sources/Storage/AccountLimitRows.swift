@@ -5,13 +5,15 @@ import SQL
 extension AccountLimits {
     /// In the order of `Kind`.
     static let columns = """
-        calls_per_second, call_burst, pushes_per_second, push_burst, channel_limit, integration_limit, route_limit
+        calls_per_second, call_burst, pushes_per_second, push_burst, channel_limit, integration_limit, route_limit,
+        pattern_limit, pattern_bytes_limit, program_size_limit, unindexed_limit, condition_bytes_limit
         """
     static let find = SQLStatement("SELECT \(columns) FROM accounts WHERE account_id = $1")
     static let write = SQLStatement(
         """
         UPDATE accounts SET calls_per_second = $2, call_burst = $3, pushes_per_second = $4, push_burst = $5,
-            channel_limit = $6, integration_limit = $7, route_limit = $8
+            channel_limit = $6, integration_limit = $7, route_limit = $8, pattern_limit = $9, pattern_bytes_limit = $10,
+            program_size_limit = $11, unindexed_limit = $12, condition_bytes_limit = $13
         WHERE account_id = $1
         """
     )

@@ -92,6 +92,7 @@ package struct AlertStore: Sendable {
             isFiltered: !filter.isEmpty,
             id: { $0.alert.id },
             oldest: oldest,
+            weight: { $0.content.byteCount },
             in: account,
             of: store.database
         ) { connection, before, limit in
@@ -144,10 +145,18 @@ package struct AlertStore: Sendable {
         of identities: [AlertFold.Identity],
         in account: AccountNumber
     ) async throws -> [Alert] {
-        try await store.database.read(.of(account)) {
-            try AlertRows.newest(of: identities, in: account, on: $0)
+        var alerts: [Alert] = []
+        for start in stride(from: 0, to: identities.count, by: Self.chunk) {
+            let some = Array(identities[start..<min(start + Self.chunk, identities.count)])
+            alerts += try await store.database.read(.of(account)) {
+                try AlertRows.newest(of: some, in: account, on: $0)
+            }
         }
+        return alerts
     }
+
+    /// Identities that one read looks up: each may be in many channels.
+    private static let chunk = 128
 
     private static func find(
         _ id: AlertID,

@@ -23,6 +23,11 @@ package struct AuditEntry: Sendable {
     /// A JSON object.
     package let detail: Text
     package let note: Text?
+
+    /// About how many bytes of memory it takes.
+    var byteCount: Int {
+        [before, after, detail, note].reduce(512) { $0 + ($1?.bytes.count ?? 0) }
+    }
 }
 
 /// The record of changes: written by `Mutation`, and never changed.
@@ -43,6 +48,9 @@ package struct AuditStore: Sendable {
     static let ofRevision = SQLStatement(
         "SELECT \(columns) FROM audit WHERE account_id = $1 AND revision = $2 ORDER BY id LIMIT $3"
     )
+    static let ofRevisionAfter = SQLStatement(
+        "SELECT \(columns) FROM audit WHERE account_id = $1 AND revision = $2 AND id > $3 ORDER BY id LIMIT $4"
+    )
     static let count = SQLStatement(
         "SELECT COUNT(*) FROM audit WHERE account_id = $1 AND revision = $2"
     )
@@ -52,7 +60,7 @@ package struct AuditStore: Sendable {
         """
     )
 
-    static let statements = [list, after, ofRevision, count, revisions]
+    static let statements = [list, after, ofRevision, ofRevisionAfter, count, revisions]
 
     /// Which entries a list shows; nil lets everything through.
     package struct Filter: Sendable {
@@ -104,6 +112,7 @@ package struct AuditStore: Sendable {
             isFiltered: !filter.isEmpty,
             id: { $0.id },
             oldest: oldest,
+            weight: { $0.byteCount },
             in: account,
             of: store.database
         ) { connection, before, limit in

@@ -129,8 +129,10 @@ extension Store {
                     continue
                 }
                 result.include(delivery)
-                for event in events where !event.isRecovery {
-                    result.add(
+                result = try await work.forEach(.calls, of: account, count: events.count, from: result) {
+                    let event = events[$0]
+                    guard !event.isRecovery else { return }
+                    $1.add(
                         event,
                         of: delivery,
                         before: Backtest.Side(trial.presentDecision(on: event)),
@@ -150,10 +152,15 @@ extension Store {
         as format: any PushFormat,
         in account: AccountNumber
     ) async throws -> [DecodedEvent]? {
-        guard !delivery.isKeptOut, let body = try await deliveries.find(delivery.id, in: account).body,
-            case .events(let events)? = try? decode(body, as: format)
+        guard !delivery.isKeptOut,
+            let body = try await deliveries.find(delivery.id, in: account, limit: 0).body
         else { return nil }
-        return events
+        do {
+            guard case .events(let events) = try await decode(body, as: format, in: account) else { return nil }
+            return events
+        } catch is DecodeError {
+            return nil
+        }
     }
 }
 

@@ -39,11 +39,12 @@ extension SQLRow {
         isNull(column) ? nil : try id(column)
     }
 
-    /// The five metadata columns, from `column` on.
+    /// The five metadata columns, from `column` on. Labels that can't be read are shown as none: they decide nothing, and the owner can
+    /// write new ones.
     func metadata(_ column: Int) throws(SQLError) -> Metadata {
         Metadata(
             externalID: optionalText(column),
-            labels: try labels(column + 1),
+            labels: PackedJSON.labels(bytes(column + 1)) ?? Labels(),
             version: Version(integer(column + 2)),
             createdAt: time(column + 3),
             updatedAt: time(column + 4)
@@ -84,11 +85,7 @@ extension SQLRow {
 
     /// Says that the database holds what can't have come from here.
     func damaged(_ what: String) -> SQLError {
-        SQLError(
-            .corrupt,
-            code: 0,
-            message: "the database holds \(what) that this program could not have written"
-        )
+        .damaged(what)
     }
 }
 

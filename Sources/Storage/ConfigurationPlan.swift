@@ -6,6 +6,8 @@ import SQL
 struct PresentConfiguration: Sendable {
     let revision: Revision
     let limits: AccountLimits
+    /// Of the conditions of all its routes and notifiers.
+    let cost: ConditionCost
     let channels: [Channel]
     /// In the order of ids, the one of Tocsin's own troubles among them.
     let integrations: [Integration]
@@ -35,6 +37,7 @@ struct PresentConfiguration: Sendable {
         return PresentConfiguration(
             revision: revision,
             limits: try AccountLimits.of(account, on: connection),
+            cost: try ConditionCost.sum(of: account, on: connection),
             channels: try ChannelStore.all(in: account, on: connection),
             integrations: integrations.sorted { $0.id < $1.id },
             own: try HealthAlertStore.integration(of: account, on: connection),
@@ -80,6 +83,7 @@ struct ConfigurationPlan {
         putTables(document.severityTables)
         let wanted = Set(document.channels.map(\.draft.name.foldedKey))
         for channel in present.channels where !wanted.contains(channel.name.foldedKey) { try delete(channel) }
+        try change.checkCost(after: present.cost, within: present.limits)
     }
 
     // MARK: Channels
@@ -154,6 +158,7 @@ struct ConfigurationPlan {
     private mutating func delete(_ integration: Integration) {
         let routes = present.routes[integration.id] ?? []
         for entry in RouteStore.changes(from: routes, to: [], of: integration.id) { change.record(entry) }
+        change.meter(routes.map(\.cost), to: [], of: "")
         let key: [SQLValue] = [.account(author.account), .id(integration.id)]
         for statement in [
             IntegrationStore.deleteRefusals, IntegrationStore.deleteActivity, IntegrationStore.delete,
@@ -177,7 +182,8 @@ struct ConfigurationPlan {
         }
         let drafts = entry.routes.map { $0.with(target: target($0.target)) }
         let entries = Self.entries(drafts, keeping: routes)
-        RouteListChange(from: routes, to: entries, of: id, author)?.prepare(&change)
+        RouteListChange(from: routes, to: entries, of: id, author)?
+            .prepare(&change, at: Self.pointer(to: entry) + "/routes")
     }
 
     private mutating func update(_ old: Integration, _ draft: IntegrationStore.Draft) -> IntegrationID {
@@ -287,7 +293,8 @@ private struct FreeRoutes {
             route: draft.route(id: none),
             name: draft.name,
             position: 0,
-            metadata: metadata
+            metadata: metadata,
+            cost: nil
         )
         let key = placed.rule
         while let place = same[key]?.popLast() {

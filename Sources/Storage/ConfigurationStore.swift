@@ -9,6 +9,9 @@ import SQL
 package struct ConfigurationStore: Sendable {
     let store: Store
 
+    /// Changes of a revision that are read at once.
+    private static let mostChanges = 1_000
+
     /// A revision and who made it.
     package struct RevisionHead: Sendable {
         package let revision: Revision
@@ -116,19 +119,30 @@ package struct ConfigurationStore: Sendable {
         }
     }
 
-    /// A revision and all its changes, in their order. Throws `notFound`.
+    /// A revision and its changes after `place`, in their order: as many as `PageScan.bytes` hold, at least one. Throws `notFound`.
     package func find(
         _ revision: Revision,
+        after place: AuditID? = nil,
         of account: AccountNumber
-    ) async throws -> (head: RevisionHead, diff: [AuditEntry]) {
+    ) async throws -> (head: RevisionHead, diff: [AuditEntry], hasMore: Bool) {
         try await store.database.read(.of(account)) { connection in
-            let all = try connection.rows(
-                AuditStore.ofRevision,
-                [.account(account), .integer(revision.value), .int(Int(Int32.max))],
-                AuditStore.decode
-            )
-            guard let first = all.first else { throw StoreError.notFound }
-            return (RevisionHead(revision: revision, first: first, changes: all.count), all)
+            guard let head = try Self.head(of: account, at: revision, on: connection) else {
+                throw StoreError.notFound
+            }
+            var (diff, bytes, hasMore) = ([AuditEntry](), 0, false)
+            let start = place ?? AuditID(high: 0, low: 0)
+            let key: [SQLValue] = [
+                .account(account), .integer(revision.value), .id(start), .int(Self.mostChanges),
+            ]
+            try connection.forEachRow(AuditStore.ofRevisionAfter, key) { row throws(SQLError) in
+                hasMore = bytes >= PageScan.bytes
+                guard !hasMore else { return false }
+                let entry = try AuditStore.decode(row)
+                bytes += entry.byteCount
+                diff.append(entry)
+                return true
+            }
+            return (head, diff, hasMore || diff.count == Self.mostChanges)
         }
     }
 

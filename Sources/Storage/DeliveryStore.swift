@@ -32,11 +32,23 @@ package struct DeliveryStore: Sendable {
         package let body: [UInt8]?
         /// In the order of its events, or some of them; empty when it has none.
         package let results: [EventResult]
+        /// The place of the first of them among all.
+        package let first: Int
+        /// How many there are in all.
+        package let total: Int
 
-        package init(delivery: Delivery, body: [UInt8]?, results: [EventResult]) {
+        package init(
+            delivery: Delivery,
+            body: [UInt8]?,
+            results: [EventResult],
+            first: Int = 0,
+            total: Int? = nil
+        ) {
             self.delivery = delivery
             self.body = body
             self.results = results
+            self.first = first
+            self.total = total ?? results.count
         }
     }
 
@@ -91,7 +103,14 @@ package struct DeliveryStore: Sendable {
             guard let (delivery, body) = found else { throw StoreError.notFound }
             let end = position + min(limit, max(0, delivery.eventCount - position))
             let results = try Self.results(of: id, position..<end, whole, in: account, on: connection)
-            return Detail(delivery: delivery, body: body, results: results)
+            let hasAll = position + results.count == end
+            return Detail(
+                delivery: delivery,
+                body: body,
+                results: results,
+                first: position,
+                total: hasAll ? delivery.eventCount : position + results.count
+            )
         }
     }
 

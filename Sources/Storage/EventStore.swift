@@ -118,6 +118,7 @@ package struct EventStore: Sendable {
             isFiltered: !filter.isEmpty,
             id: { $0.id },
             oldest: scope.oldest,
+            weight: { $0.content.byteCount },
             in: account,
             of: store.database
         ) { connection, before, limit in

@@ -201,6 +201,7 @@ extension HealthAlertStore {
     package func look(at subject: Subject) async throws -> Look {
         let now = store.now
         let account = SQLValue.account(subject.account)
+        let unusable = try await unusable(in: subject.account)
         return try await store.database.read(.of(subject.account)) { connection in
             let failing = try connection.rows(
                 Self.notifiers,
@@ -216,7 +217,56 @@ extension HealthAlertStore {
                 row throws(SQLError) in
                 row.text(0)
             }
-            return Look(troubles: failing + refused, open: Set(open))
+            return Look(troubles: unusable + failing + refused, open: Set(open))
+        }
+    }
+
+    /// What of the configuration can't be used: it can't be read, or no longer compiles.
+    private func unusable(in account: AccountNumber) async throws -> [Trouble] {
+        do {
+            guard let snapshot = try await store.snapshots.snapshot(of: account, now: store.now) else {
+                return []
+            }
+            let broken = snapshot.broken
+            guard let first = broken.first else { return [] }
+            let others = broken.count == 1 ? "" : " and \(broken.count - 1) more"
+            return [
+                Trouble(
+                    key: Text("tocsin/configuration/conditions"),
+                    title: Text("Conditions can't be used"),
+                    description: Text(
+                        "Conditions of \(first)\(others) are no longer taken, as a regular expression that is too large: they match nothing. Write new ones."
+                    ),
+                    severity: .critical,
+                    labels: [("first", Text(first))]
+                )
+            ]
+        } catch let error as SQLError where error.kind == .unreadable {
+            return [
+                Trouble(
+                    key: Text("tocsin/configuration/unreadable"),
+                    title: Text("The configuration can't be read"),
+                    description: Text(
+                        "Pushes are answered 503 until it can: \(error.message). Routes, notifiers and severity tables that can't be read say so in their lists: replace or delete them."
+                    ),
+                    severity: .critical,
+                    labels: []
+                )
+            ]
+        }
+    }
+
+    /// The account's snapshot; of a configuration that can't be read, what can be.
+    private func snapshot(of account: AccountNumber) async throws -> AccountSnapshot? {
+        do {
+            return try await store.snapshots.snapshot(of: account, now: store.now)
+        } catch let error as SQLError where error.kind == .unreadable {
+            let source = try await store.database.read(.of(account)) {
+                try SnapshotLoader.read(account, isLenient: true, on: $0)
+            }
+            return try await store.work.run(.background, of: account) {
+                try source.map { try SnapshotLoader.compile($0, isLenient: true).snapshot }
+            }
         }
     }
 
@@ -265,7 +315,7 @@ extension HealthAlertStore {
         through commit: GroupCommit
     ) async throws {
         let now = store.now
-        guard let snapshot = try await store.snapshots.snapshot(of: subject.account, now: now),
+        guard let snapshot = try await snapshot(of: subject.account),
             let integration = snapshot.integrations.values.first(where: { $0.id == subject.integration }),
             let format = store.format(of: integration.type)
         else { return }
@@ -292,5 +342,15 @@ extension HealthAlertStore {
             )
         }
         _ = try await commit.store(push, arrival: .now)
+    }
+}
+
+extension AccountSnapshot {
+    /// The ids of routes and notifiers of which some conditions do not compile.
+    fileprivate var broken: [String] {
+        let routes = integrations.values.flatMap { integration -> [RouteID] in
+            if case .shared(let table, _) = integration.routing { table.broken } else { [] }
+        }
+        return (routes.map(\.description) + notifiers.broken.map(\.description)).sorted()
     }
 }

@@ -60,12 +60,17 @@ package enum Idempotency {
         ///   - key: the caller's, 1 to 255 bytes.
         ///   - caller: the API key's id.
         ///   - target: method and path.
-        ///   - content: query and body.
-        package init(key: String, caller: APIKeyID, target: String, content: [UInt8]) {
+        ///   - query: as it came.
+        ///   - body: as it came.
+        package init(key: String, caller: APIKeyID, target: String, query: [UInt8], body: [UInt8]) {
             // None of the parts holds a NUL.
             let parts = [caller.description, target, key].joined(separator: "\0")
             scope = Digest256.hash(of: Array(parts.utf8)).bytes
-            fingerprint = Digest256.hash(of: content).bytes
+            var content = SHA256Hasher()
+            content.update(query)
+            content.update([0])
+            content.update(body)
+            fingerprint = content.finish().bytes
         }
     }
 

@@ -29,6 +29,8 @@ package struct Mutation {
         var isUnlimited = false
         /// Why it is done, in the words of who does it.
         var note: Text?
+        /// Of each account whose conditions it wrote.
+        var meters: [AccountNumber: (before: ConditionCost, meter: ConditionMeter)] = [:]
     }
 
     static let raise = SQLStatement(
@@ -121,6 +123,7 @@ package struct Mutation {
     func write(_ change: PreparedChange) throws {
         guard !change.entries.isEmpty else { return }
         guard try revision() == change.revision else { throw PreparedChange.Outdated() }
+        try add(change.meter)
         try change.write(on: connection)
         effects.entries += change.entries
         effects.bytes[account, default: 0] += change.bytes
@@ -255,6 +258,7 @@ extension Store {
                     effects: Mutation.Effects()
                 )
                 let result = try body(mutation)
+                try mutation.checkMeters()
                 try StoredRecord.charge(mutation, holding: hold)
                 if isDryRun { throw Undone(result: result) }
                 return (result, mutation.effects.revisions, mutation.effects.told)

@@ -59,11 +59,13 @@ enum NotifierRows {
         /// As the database holds them.
         let conditions: [UInt8]
 
-        /// Compiles it. Throws when the conditions can't be read.
-        func rule() throws(SQLError) -> NotifierRule {
-            guard let conditions = PackedConfiguration.conditions(conditions) else {
-                throw .damaged("conditions")
-            }
+        /// Compiles it. Throws when the conditions can't be read; where `isLenient`, it hears of nothing then.
+        func rule(isLenient: Bool) throws(SQLError) -> NotifierRule {
+            let conditions = try PackedConfiguration.conditions(
+                of: "notifier \(id)",
+                conditions,
+                isLenient: isLenient
+            )
             return NotifierRule(id: id, isEnabled: isEnabled, changes: changes, conditions: conditions)
         }
     }
@@ -136,7 +138,7 @@ enum NotifierRows {
             name: Name(trusted: row.text(3)),
             status: try row.word(4, as: Enablement.self),
             disabledReason: row.isNull(5) ? nil : try row.word(5, as: Notifier.DisabledReason.self),
-            conditions: try row.conditions(6),
+            conditions: row.shownConditions(6),
             changes: changes(row.integer(7)),
             template: MessageTemplate(
                 language: try row.word(8, as: MessageTemplate.Language.self),

@@ -52,6 +52,8 @@ package struct NotifierStore: Sendable {
         package let settings: NotifierSettings
         package let externalID: Text?
         package let labels: Labels
+        /// What its conditions cost.
+        package let cost: ConditionCost
 
         package init(
             name: Name,
@@ -67,6 +69,7 @@ package struct NotifierStore: Sendable {
             self.name = name
             self.status = status
             self.conditions = conditions
+            cost = ConditionCost(of: conditions, for: .notifier)
             self.changes = changes
             self.template = template
             self.stormLimit = stormLimit
@@ -81,6 +84,8 @@ package struct NotifierStore: Sendable {
         package let name: Name?
         package let status: Enablement?
         package let conditions: [[ConditionSource]]?
+        /// What they cost.
+        package let cost: ConditionCost?
         package let changes: Set<AlertChange>?
         package let language: MessageTemplate.Language?
         package let titleTemplate: Change<Text>
@@ -107,6 +112,7 @@ package struct NotifierStore: Sendable {
             self.name = name
             self.status = status
             self.conditions = conditions
+            cost = conditions.map { ConditionCost(of: $0, for: .notifier) }
             self.changes = changes
             self.language = language
             self.titleTemplate = titleTemplate
@@ -145,9 +151,11 @@ package struct NotifierStore: Sendable {
             settings: draft.settings.with(secrets: [Self.newSecret()]),
             metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
         )
+        try write.meter(draft.cost)
         try naming {
             try write.connection.run(NotifierRows.insert, NotifierRows.values(notifier, account, seal))
         }
+        try Self.keep(draft.cost, of: notifier.id, write)
         try write.record("notifier.create", notifier.id.description, after: notifier.state)
         return Report(notifier: notifier, health: .none)
     }
@@ -209,13 +217,20 @@ package struct NotifierStore: Sendable {
                 ])
             )
         }
+        if patch.conditions == nil, old.conditions == PackedConfiguration.unreadable {
+            throw StoreError.conflict(
+                "The notifier's conditions can't be read any more: send new ones, or delete it."
+            )
+        }
         let new = old.changed(by: patch, at: write.now)
         guard new.state.text != old.state.text || new.settings != old.settings else {
             return Report(notifier: old, health: try Self.health(of: id, in: account, on: write.connection))
         }
+        if let cost = patch.cost { try write.meter(cost) }
         try naming {
             try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
         }
+        if let cost = patch.cost { try Self.keep(cost, of: id, write) }
         try write.record("notifier.update", id.description, before: old.state, after: new.state) {
             $0.field("has_new_settings", patch.settings != nil)
         }
@@ -240,7 +255,8 @@ package struct NotifierStore: Sendable {
         return NewSecret(secret: secret, previousEndsAt: end)
     }
 
-    /// Deletes a notifier; what still waits for it is not told. Throws `notFound`, `preconditionFailed`.
+    /// Deletes a notifier, also one that can't be read any more; what still waits for it is not told. Throws `notFound`,
+    /// `preconditionFailed`.
     package func delete(
         _ id: NotifierID,
         if precondition: Precondition,
@@ -249,14 +265,27 @@ package struct NotifierStore: Sendable {
     ) throws {
         let account = write.account
         let seal = SealedSettings(store.pushTokenKeys, account)
-        let notifier = try Self.find(id, of: channel, in: account, seal, on: write.connection)
-        try precondition.check(notifier.metadata.version)
+        var state: JSONState?
+        do {
+            let notifier = try Self.find(id, of: channel, in: account, seal, on: write.connection)
+            try precondition.check(notifier.metadata.version)
+            state = notifier.state
+        } catch let error as SQLError where error.kind == .unreadable {
+            try Self.checkChannel(channel, in: account, on: write.connection)
+        }
         try write.connection.run(NotifierRows.delete, [.account(account), .id(id)])
         try write.connection.run(Self.deleteState, [.account(account), .id(id)])
-        try write.record("notifier.delete", id.description, before: notifier.state)
+        try write.record("notifier.delete", id.description, before: state)
     }
 
     // MARK: Parts
+
+    private static func keep(_ cost: ConditionCost, of id: NotifierID, _ write: Mutation) throws {
+        try write.connection.run(
+            ConditionCost.setOfNotifier,
+            [.account(write.account), .id(id)] + cost.values
+        )
+    }
 
     private static func newSecret() -> NotifierSettings.SigningSecret {
         NotifierSettings.SigningSecret(bytes: SecureRandom.bytes(secretBytes), endsAt: nil)

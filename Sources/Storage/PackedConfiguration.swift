@@ -85,12 +85,36 @@ enum PackedConfiguration {
     }
 }
 
+extension PackedConfiguration {
+    /// What stands in lists for conditions that can't be read: nothing has this key, so nothing satisfies it.
+    static let unreadable = [
+        [
+            ConditionSource(
+                key: "alert_key",
+                operator: "in",
+                values: ["literal:the conditions can't be read from the database: write new ones"]
+            )
+        ]
+    ]
+}
+
+extension PackedConfiguration {
+    /// Those of a route or notifier, for a decision. Throws when they can't be read; where `isLenient`, they are `unreadable` then.
+    static func conditions(
+        of owner: @autoclosure () -> String,
+        _ bytes: [UInt8],
+        isLenient: Bool
+    ) throws(SQLError) -> [[ConditionSource]] {
+        if let conditions = conditions(bytes) { return conditions }
+        guard isLenient else { throw .damaged("conditions of \(owner())") }
+        return unreadable
+    }
+}
+
 extension SQLRow {
-    func conditions(_ column: Int) throws(SQLError) -> [[ConditionSource]] {
-        guard let conditions = PackedConfiguration.conditions(bytes(column)) else {
-            throw .damaged("conditions")
-        }
-        return conditions
+    /// As they are shown to their owner, who may replace what can't be read. Never for a decision.
+    func shownConditions(_ column: Int) -> [[ConditionSource]] {
+        PackedConfiguration.conditions(bytes(column)) ?? PackedConfiguration.unreadable
     }
 
     func severityEntries(_ column: Int) throws(SQLError) -> [SeverityTable.Entry] {
@@ -105,9 +129,19 @@ extension SQLError {
     /// The database holds what this program could not have written.
     static func damaged(_ what: String) -> SQLError {
         SQLError(
-            .corrupt,
+            .unreadable,
             code: 0,
             message: "the database holds \(what) that this program could not have written"
         )
+    }
+}
+
+extension ConditionSource {
+    /// Bytes that the conditions of one route or notifier may take as they are stored, where some letters take six.
+    package static let storedLimit = 64 << 10
+
+    /// Bytes of OR groups as they are stored.
+    package static func storedBytes(of conditions: [[ConditionSource]]) -> Int {
+        PackedConfiguration.encode(conditions).bytes.count
     }
 }

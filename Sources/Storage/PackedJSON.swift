@@ -3,9 +3,11 @@ import Native
 
 /// The JSON that the database holds: labels, conditions, severity rows, and (compressed) the contents of events and alerts.
 enum PackedJSON {
-    /// One parser for all of it; depth is ours.
-    static let parsers = JSONParserPool()
+    /// Bytes and depth of what is read back. Whatever is written is within them: the limits on the fields of bodies see to it, those of
+    /// conditions on the bytes as they are stored (`ConditionSource.storedLimit`).
+    private static let maximumBytes = 16 << 20
     private static let depth = 16
+    static let parsers = JSONParserPool(maximumBytes: maximumBytes)
 
     /// Parses and hands the root to `read`; nil when it is not JSON or `read` answers nil.
     static func read<Value>(_ bytes: [UInt8], _ read: (JSONValue) -> Value?) -> Value? {

@@ -30,6 +30,10 @@ package struct Page<Item: Sendable, Kind: IdentifierKind>: Sendable {
 enum PageScan {
     /// Rows that one call looks at when its filter lets few through.
     static let budget = 20_000
+    /// Bytes of memory after which a page ends, and that the rows of one statement should not be much over.
+    static let bytes = 4 << 20
+    /// Rows of the first statement where rows can be large: what they weigh is not known yet.
+    private static let firstChunk = 60
     private static let chunk = 500
 
     /// Fetches chunks with `fetch(before, limit)`, newest first, and keeps what `matches`, until the page is full, the list is at
@@ -42,34 +46,39 @@ enum PageScan {
         fetch: (_ before: Identifier<Kind>, _ limit: Int) throws -> [Item],
         matches: (Item) -> Bool
     ) throws -> Page<Item, Kind> {
-        var progress = Progress<Item, Kind>(request, isFiltered: isFiltered)
+        var progress = Progress<Item, Kind>(request, isFiltered: isFiltered, isWeighed: false)
         while true {
             let rows = try fetch(progress.before, progress.size)
-            if let page = progress.take(rows, id: id, oldest: oldest, matches: matches) { return page }
+            if let page = progress.take(rows, id: id, oldest: oldest, weight: nil, matches: matches) {
+                return page
+            }
         }
     }
 
     /// The same of what an account received, of which there may be millions of rows: each chunk is a read of its own, so that the reads of
-    /// other accounts have their turn in between.
+    /// other accounts have their turn in between. `weight`: about how many bytes of memory an item takes, where items can be large; a page
+    /// that got heavy ends, and says where to go on.
     static func page<Item, Kind>(
         _ request: PageRequest<Kind>,
         isFiltered: Bool,
         id: @escaping @Sendable (Item) -> Identifier<Kind>,
         oldest: Identifier<Kind>? = nil,
+        weight: (@Sendable (Item) -> Int)? = nil,
         in account: AccountNumber,
         of database: Database,
-        fetch: @escaping @Sendable (
-            _ connection: any SQLConnection, _ before: Identifier<Kind>, _ limit: Int
-        ) throws -> [Item],
+        fetch:
+            @escaping @Sendable (
+                _ connection: any SQLConnection, _ before: Identifier<Kind>, _ limit: Int
+            ) throws -> [Item],
         matches: @escaping @Sendable (Item) -> Bool
     ) async throws -> Page<Item, Kind> {
-        var progress = Progress<Item, Kind>(request, isFiltered: isFiltered)
+        var progress = Progress<Item, Kind>(request, isFiltered: isFiltered, isWeighed: weight != nil)
         while true {
             let now = progress
             let (next, page) = try await database.read(.of(account)) { connection in
                 var next = now
                 let rows = try fetch(connection, now.before, now.size)
-                let page = next.take(rows, id: id, oldest: oldest, matches: matches)
+                let page = next.take(rows, id: id, oldest: oldest, weight: weight, matches: matches)
                 return (next, page)
             }
             if let page { return page }
@@ -82,14 +91,26 @@ enum PageScan {
         private let limit: Int
         private var items: [Item] = []
         private var scanned = 0
-        /// Where the next chunk begins, and how many rows it has at most.
+        /// Bytes of `items`, and of the heaviest row until now.
+        private var (held, heaviest) = (0, 0)
+        private let wanted: Int
+        private let isWeighed: Bool
+        /// Where the next chunk begins.
         var before: Identifier<Kind>
-        let size: Int
 
-        init(_ request: PageRequest<Kind>, isFiltered: Bool) {
+        init(_ request: PageRequest<Kind>, isFiltered: Bool, isWeighed: Bool) {
             limit = request.limit
             before = request.before ?? Identifier(high: .max, low: .max)
-            size = isFiltered ? chunk : request.limit + 1
+            wanted = isFiltered ? chunk : request.limit + 1
+            self.isWeighed = isWeighed
+        }
+
+        /// How many rows the next chunk has at most: few at first where they can be large, then some times more each time.
+        var size: Int {
+            guard isWeighed else { return wanted }
+            let fitting =
+                scanned == 0 ? firstChunk : min(scanned * 4, max(8, PageScan.bytes / max(1, heaviest)))
+            return min(wanted, fitting)
         }
 
         /// Takes a chunk; answers the page when that is all of it.
@@ -97,15 +118,24 @@ enum PageScan {
             _ rows: [Item],
             id: (Item) -> Identifier<Kind>,
             oldest: Identifier<Kind>?,
+            weight: ((Item) -> Int)?,
             matches: (Item) -> Bool
         ) -> Page<Item, Kind>? {
+            let asked = size
             for row in rows {
                 if let oldest, id(row) < oldest { return Page(items: items, next: nil) }
-                if items.count == limit { return Page(items: items, next: items.last.map(id)) }
-                if matches(row) { items.append(row) }
+                if items.count == limit || held >= PageScan.bytes {
+                    return Page(items: items, next: items.last.map(id))
+                }
+                let bytes = weight?(row) ?? 0
+                heaviest = max(heaviest, bytes)
+                if matches(row) {
+                    items.append(row)
+                    held += bytes
+                }
                 before = id(row)
             }
-            if rows.count < size { return Page(items: items, next: nil) }
+            if rows.count < asked { return Page(items: items, next: nil) }
             scanned += rows.count
             return scanned < budget ? nil : Page(items: items, next: before)
         }

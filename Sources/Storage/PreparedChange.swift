@@ -31,6 +31,8 @@ package struct PreparedChange: Sendable {
     private(set) var bytes: Int64 = 0
     private var batches: [ObjectIdentifier: SQLRows] = [:]
     private var records: SQLRows?
+    /// What it writes and removes of conditions.
+    private(set) var meter = ConditionMeter()
 
     /// Nothing yet, of what raises the account's revision to `revision`.
     init(_ author: Author, making revision: Revision) {
@@ -64,6 +66,17 @@ package struct PreparedChange: Sendable {
     /// The same.
     mutating func record(_ change: Mutation.Change) {
         record(change.action, change.resource, before: change.before, after: change.after)
+    }
+
+    /// Counts a list of conditions that takes the place of another one.
+    mutating func meter(_ old: [ConditionCost?], to new: [ConditionCost?], of list: String) {
+        meter.remove(old)
+        meter.add(new.map { $0 ?? ConditionCost() }, of: list)
+    }
+
+    /// Throws `costLimitReached` when the account would have more than `limits` allow, and more than the `present` cost.
+    func checkCost(after present: ConditionCost, within limits: AccountLimits) throws(StoreError) {
+        try meter.check(before: present, after: present + meter.added - meter.removed, within: limits)
     }
 
     /// Throws `Outdated` when a number or tag that it chose was taken meanwhile.

@@ -28,10 +28,13 @@ extension DeliveryStore {
             let integration = snapshot.integrations[number],
             let format = store.format(of: integration.type)
         else { throw StoreError.conflict("The integration of this delivery is gone.") }
-        let decoded = try await store.work.run(.calls, of: account, bytes: body.count) { [store] in
-            try? store.decode(body, as: format)
+        let decoded: DecodedDelivery
+        do {
+            decoded = try await store.decode(body, as: format, in: account)
+        } catch is DecodeError {
+            return (detail, 0)
         }
-        guard case .events(let events)? = decoded else { return (detail, 0) }
+        guard case .events(let events) = decoded else { return (detail, 0) }
         let replay = SlicedReplay(
             detail: detail,
             body: body,

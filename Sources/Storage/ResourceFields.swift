@@ -117,7 +117,13 @@ extension Integration {
 extension PlacedRoute {
     /// For the record of changes. `place`: where it stood or stands in the list at that moment.
     func state(of integration: IntegrationID, at place: Int? = nil) -> JSONState {
-        let placed = PlacedRoute(route: route, name: name, position: place ?? position, metadata: metadata)
+        let placed = PlacedRoute(
+            route: route,
+            name: name,
+            position: place ?? position,
+            metadata: metadata,
+            cost: cost
+        )
         return JSONState {
             $0.field("integration_id", integration)
             $0.route(placed)

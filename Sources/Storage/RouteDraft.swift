@@ -16,9 +16,11 @@ extension RouteStore {
         let onMatch: Route.OnMatch
         let externalID: Text?
         let labels: Labels
+        /// What its conditions cost.
+        package let cost: ConditionCost
 
         /// A route whose conditions were checked; whether its channels are the account's is for the store to
-        /// say.
+        /// say. Compiles them again unless they are well known: not for a transaction.
         package init(
             name: Text,
             conditions: [[ConditionSource]],
@@ -27,12 +29,33 @@ extension RouteStore {
             externalID: Text?,
             labels: Labels
         ) {
+            self.init(
+                name: name,
+                conditions: conditions,
+                target: target,
+                onMatch: onMatch,
+                externalID: externalID,
+                labels: labels,
+                cost: ConditionCost(of: conditions, for: .route)
+            )
+        }
+
+        private init(
+            name: Text,
+            conditions: [[ConditionSource]],
+            target: Route.Target,
+            onMatch: Route.OnMatch,
+            externalID: Text?,
+            labels: Labels,
+            cost: ConditionCost
+        ) {
             self.name = name
             self.conditions = conditions
             self.target = target
             self.onMatch = onMatch
             self.externalID = externalID
             self.labels = labels
+            self.cost = cost
         }
 
         /// The same, delivering elsewhere.
@@ -43,7 +66,8 @@ extension RouteStore {
                 target: target,
                 onMatch: onMatch,
                 externalID: externalID,
-                labels: labels
+                labels: labels,
+                cost: cost
             )
         }
 
@@ -58,6 +82,8 @@ extension RouteStore {
         let name: Text?
         let position: Int?
         let conditions: [[ConditionSource]]?
+        /// What they cost.
+        let cost: ConditionCost?
         let mode: Mode?
         let channelIDs: [ChannelID]?
         let label: Change<Text>
@@ -80,6 +106,7 @@ extension RouteStore {
             self.name = name
             self.position = position
             self.conditions = conditions
+            cost = conditions.map { ConditionCost(of: $0, for: .route) }
             self.mode = mode
             self.channelIDs = channelIDs
             self.label = label

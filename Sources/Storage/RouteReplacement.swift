@@ -43,12 +43,13 @@ extension RouteStore {
         by actor: Actor
     ) async throws -> Planned<RouteList> {
         let found = try await store.database.read(.of(account)) { connection in
-            try SteadyRead.of(account, on: connection) { () -> (Revision, Present)? in
+            try SteadyRead.of(account, on: connection) { () -> (Revision, Present, ConditionCost)? in
                 guard let revision = try SteadyRead.revision(of: account, on: connection) else { return nil }
-                return (revision, try Self.present(of: integration, in: account, on: connection))
+                let present = try Self.present(of: integration, in: account, on: connection)
+                return (revision, present, try ConditionCost.sum(of: account, on: connection))
             }
         }
-        guard let (revision, present) = found else { throw StoreError.notFound }
+        guard let (revision, present, cost) = found else { throw StoreError.notFound }
         let author = Author(
             account: account,
             actor: actor,
@@ -60,6 +61,7 @@ extension RouteStore {
             let plan = try Self.plan(entries, instead: present, if: precondition, of: integration, author)
             var change = PreparedChange(author, making: revision.next)
             plan.change?.prepare(&change)
+            try change.checkCost(after: cost, within: present.limits)
             return Planned(result: plan.list, change: change)
         }
     }
@@ -196,8 +198,9 @@ struct RouteListChange: Sendable {
         (self.integration, self.old, self.new) = (integration, old, new)
     }
 
-    /// Adds its rows and its record.
-    func prepare(_ change: inout PreparedChange) {
+    /// Adds its rows, its record and what it costs. The list stands at `pointer` in the body.
+    func prepare(_ change: inout PreparedChange, at pointer: String = "/routes") {
+        change.meter(old.map(\.cost), to: new.map(\.cost), of: pointer)
         let account = change.author.account
         let known = Dictionary(old.map { ($0.route.id, $0) }) { $1 }
         let kept = Set(new.map(\.route.id))
@@ -237,7 +240,8 @@ struct RouteListChange: Sendable {
                 route: draft.route(id: author.identifiers.next()),
                 name: draft.name,
                 position: position,
-                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: author.now)
+                metadata: .new(externalID: draft.externalID, labels: draft.labels, at: author.now),
+                cost: draft.cost
             )
         }
         if old.position == position, draft.isSame(as: old) { return old }
@@ -246,7 +250,8 @@ struct RouteListChange: Sendable {
             route: draft.route(id: old.route.id),
             name: draft.name,
             position: position,
-            metadata: old.metadata.changed(externalID: externalID, labels: draft.labels, at: author.now)
+            metadata: old.metadata.changed(externalID: externalID, labels: draft.labels, at: author.now),
+            cost: draft.cost
         )
     }
 }

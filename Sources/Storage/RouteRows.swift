@@ -4,7 +4,8 @@ import SQL
 /// The statements of routes and what their rows mean.
 extension RouteStore {
     private static let columns = """
-        id, position, name, conditions, name_mapping_label, on_match, external_id, labels, version, created_at, updated_at
+        id, position, name, conditions, name_mapping_label, on_match, external_id, labels, version, created_at, updated_at,
+        \(ConditionCost.columns)
         """
     static let find = SQLStatement(
         "SELECT \(columns) FROM routes WHERE account_id = $1 AND id = $2 AND integration_id = $3"
@@ -40,8 +41,8 @@ extension RouteStore {
         """
         INSERT INTO routes (
             account_id, id, integration_id, position, name, conditions, name_mapping_label, on_match, external_id, labels,
-            version, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+            version, created_at, updated_at, \(ConditionCost.columns))
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
         """
     )
     static let insertChannel = SQLStatement(
@@ -50,7 +51,8 @@ extension RouteStore {
     static let update = SQLStatement(
         """
         UPDATE routes SET position = $3, name = $4, conditions = $5, name_mapping_label = $6, on_match = $7,
-            external_id = $8, labels = $9, version = $10, created_at = $11, updated_at = $12
+            external_id = $8, labels = $9, version = $10, created_at = $11, updated_at = $12, condition_bytes = $13,
+            pattern_count = $14, pattern_bytes = $15, program_size = $16, unindexed_count = $17
         WHERE account_id = $1 AND id = $2
         """
     )
@@ -65,7 +67,7 @@ extension RouteStore {
             find, channelsOfOne, inRange, channelsInRange, loadAll, allChannels, channelIDs, insert,
             insertChannel,
             update, delete, deleteChannels,
-        ] + orderStatements
+        ] + orderStatements + ConditionCost.statements
 
     /// nil when there is none.
     static func route(
@@ -107,11 +109,13 @@ extension RouteStore {
         let target: Route.Target
         let onMatch: Route.OnMatch
 
-        /// The route. Throws when its conditions can't be read.
-        func route() throws(SQLError) -> Route {
-            guard let conditions = PackedConfiguration.conditions(conditions) else {
-                throw .damaged("conditions")
-            }
+        /// The route. Throws when its conditions can't be read; where `isLenient`, it matches nothing then.
+        func route(isLenient: Bool) throws(SQLError) -> Route {
+            let conditions = try PackedConfiguration.conditions(
+                of: "route \(id)",
+                conditions,
+                isLenient: isLenient
+            )
             return Route(id: id, conditions: conditions, target: target, onMatch: onMatch)
         }
     }
@@ -160,7 +164,7 @@ extension RouteStore {
             .int(placed.position), .text(placed.name),
             .text(PackedConfiguration.encode(placed.route.conditions)),
             .text(label), .text(placed.route.onMatch.rawValue),
-        ] + placed.metadata.values
+        ] + placed.metadata.values + ConditionCost.values(placed.cost)
     }
 
     private static func channels(
@@ -183,7 +187,7 @@ extension RouteStore {
         let id: RouteID = try row.id(0)
         let route = Route(
             id: id,
-            conditions: try row.conditions(3),
+            conditions: row.shownConditions(3),
             target: target(label: row.optionalText(4), channels: channels(id)),
             onMatch: try row.word(5, as: Route.OnMatch.self)
         )
@@ -191,7 +195,8 @@ extension RouteStore {
             route: route,
             name: row.text(2),
             position: row.int(1),
-            metadata: try row.metadata(6)
+            metadata: try row.metadata(6),
+            cost: ConditionCost(row, 11)
         )
     }
 

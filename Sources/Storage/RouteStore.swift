@@ -13,6 +13,8 @@ package struct PlacedRoute: Sendable {
     /// A move, its own or that of another route, is a new version too: the position is part of what an ETag
     /// stands for.
     package let metadata: Metadata
+    /// What its conditions cost; nil: not counted yet.
+    let cost: ConditionCost?
 }
 
 extension PlacedRoute {
@@ -50,8 +52,10 @@ package struct RouteStore: Sendable {
             route: draft.route(id: write.identifiers.next()),
             name: draft.name,
             position: min(position ?? count, count),
-            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
+            metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now),
+            cost: draft.cost
         )
+        try write.meter(draft.cost)
         try Self.shift(integration, from: placed.position, through: count, by: 1, write)
         try write.connection.run(Self.insert, Self.newRow(placed, of: integration, write.account))
         try write.connection.batch(Self.insertChannel, Self.channelRows(placed.route, write.account))
@@ -120,6 +124,11 @@ package struct RouteStore: Sendable {
             throw StoreError.notFound
         }
         try precondition.check(old.metadata.version)
+        if patch.conditions == nil, old.route.conditions == PackedConfiguration.unreadable {
+            throw StoreError.conflict(
+                "The route's conditions can't be read any more: send new ones, or delete it."
+            )
+        }
         let target = try Self.target(of: old.route, after: patch, write)
         let last = try Self.count(of: integration, write) - 1
         let new = PlacedRoute(
@@ -135,9 +144,11 @@ package struct RouteStore: Sendable {
                 externalID: patch.externalID,
                 labels: patch.labels,
                 at: write.now
-            )
+            ),
+            cost: patch.cost ?? old.cost
         )
         guard old.state(of: integration).text != new.state(of: integration).text else { return old }
+        if let cost = patch.cost { try write.meter(cost) }
         try Self.makeRoom(moving: old.position, to: new.position, of: integration, write)
         try Self.rewrite([(old, new)], write)
         try Self.raiseListVersion(of: integration, write)

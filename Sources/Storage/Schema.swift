@@ -19,6 +19,7 @@ package enum Schema {
         migration(7, limits),
         migration(8, deletions, server: deletionTables.map { wall(around: $0) }.joined()),
         migration(9, slices, server: serverSlices),
+        migration(10, conditionCosts),
         migration(12, recordBytes),
     ]
 
@@ -253,6 +254,29 @@ package enum Schema {
         DROP INDEX idempotency_keys_by_age;
         CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
         """
+
+    /// What the conditions of a route or notifier cost (`ConditionCost`); null: not counted yet. And what an account may have of it.
+    private static let conditionCosts =
+        """
+        ALTER TABLE accounts ADD COLUMN pattern_limit BIGINT NOT NULL DEFAULT 10000;
+        ALTER TABLE accounts ADD COLUMN pattern_bytes_limit BIGINT NOT NULL DEFAULT 262144;
+        ALTER TABLE accounts ADD COLUMN program_size_limit BIGINT NOT NULL DEFAULT 20000;
+        ALTER TABLE accounts ADD COLUMN unindexed_limit BIGINT NOT NULL DEFAULT 2000;
+        ALTER TABLE accounts ADD COLUMN condition_bytes_limit BIGINT NOT NULL DEFAULT 8388608;
+        """ + ["routes", "notifiers"].map { costColumns(of: $0) }.joined()
+
+    private static func costColumns(of table: String) -> String {
+        """
+
+        ALTER TABLE \(table) ADD COLUMN condition_bytes BIGINT;
+        ALTER TABLE \(table) ADD COLUMN pattern_count BIGINT;
+        ALTER TABLE \(table) ADD COLUMN pattern_bytes BIGINT;
+        ALTER TABLE \(table) ADD COLUMN program_size BIGINT;
+        ALTER TABLE \(table) ADD COLUMN unindexed_count BIGINT;
+        CREATE INDEX \(table)_by_cost ON \(table) (
+            account_id, condition_bytes, pattern_count, pattern_bytes, program_size, unindexed_count);
+        """
+    }
 
     /// Deliveries that are too large for one transaction are applied in slices: `applied_to` is how many of its events were, and `delivery_slices`
     /// has what came of some of them, from `position` on, in the form of the columns of `deliveries`. `hearing` says which notifiers hear of

@@ -124,13 +124,15 @@ package struct SeverityTableStore: Sendable {
         _ = try Self.put(nil, for: type, after: state, "severity_table.reset", write)
     }
 
-    /// The tables of the account's own.
+    /// The tables of the account's own. `isLenient`: without those that can't be read, instead of throwing.
     static func all(
         in account: AccountNumber,
-        on connection: any SQLConnection
+        on connection: any SQLConnection,
+        isLenient: Bool = false
     ) throws -> [IntegrationType: SeverityTable] {
         var tables: [IntegrationType: SeverityTable] = [:]
         try connection.forEachRow(loadAll, [.account(account)]) { row throws(SQLError) in
+            if isLenient, PackedConfiguration.severityEntries(row.bytes(1)) == nil { return true }
             let table = SeverityTable(
                 entries: try row.severityEntries(1),
                 fallback: try row.code(2, as: Severity.self)
@@ -165,8 +167,9 @@ package struct SeverityTableStore: Sendable {
         let state = try connection.row(find, key) { row throws(SQLError) in
             let version = Version(row.integer(0))
             if row.isNull(1) { return State(table: initial, newestVersion: version) }
+            // One that can't be read is shown as the built-in one, at its own version, so that it can be replaced or reset.
             let table = SeverityTable(
-                entries: try row.severityEntries(1),
+                entries: PackedConfiguration.severityEntries(row.bytes(1)) ?? builtIn.entries,
                 fallback: try row.code(2, as: Severity.self)
             )
             return State(
@@ -233,7 +236,8 @@ package struct SeverityTableStore: Sendable {
             var table: SeverityTable?
             if !row.isNull(2) {
                 table = SeverityTable(
-                    entries: try row.severityEntries(2),
+                    // One that can't be read differs from every other.
+                    entries: PackedConfiguration.severityEntries(row.bytes(2)) ?? [],
                     fallback: try row.code(3, as: Severity.self)
                 )
             }

@@ -70,7 +70,8 @@ extension Store {
         let trial = try await trial(of: draft, integration: id, in: account)
         let integration = trial.integration
         do {
-            guard case .events(let events) = try decode(body, as: trial.format) else {
+            let decoded = try await decode(body, as: trial.format, in: account)
+            guard case .events(let events) = decoded else {
                 return Simulation(disposition: .test, reason: nil, results: [], applied: 0)
             }
             if earlier == nil, let source = integration.source, !source.takes(events) {
@@ -78,19 +79,45 @@ extension Store {
                 return Simulation(disposition: .quarantined, reason: reason, results: [], applied: 0)
             }
             let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
-            var fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
-            var applied = 0
-            let results = events.enumerated().map { position, event in
+            let fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
+            let ending = try await work.forEach(
+                .calls,
+                of: account,
+                count: events.count,
+                from: Course(fold: fold)
+            ) { position, course in
                 let before = earlier.flatMap { position < $0.count ? $0[position].channels : nil } ?? []
+                let event = events[position]
                 let decision = trial.decision(on: event)
-                let result = result(of: event, decision, integration, at: now, after: before, &fold)
-                applied += result.outcome.without(before).channels.count { $0.outcome.isEffective }
-                return result
+                let result = result(of: event, decision, integration, at: now, after: before, &course.fold)
+                course.applied += result.outcome.without(before).channels.count { $0.outcome.isEffective }
+                course.results.append(result)
             }
-            return Simulation(disposition: .accepted, reason: nil, results: results, applied: applied)
+            return Simulation(
+                disposition: .accepted,
+                reason: nil,
+                results: ending.results,
+                applied: ending.applied
+            )
         } catch let error as DecodeError {
             return Simulation(disposition: .quarantined, reason: error.reason, results: [], applied: 0)
         }
+    }
+
+    /// How far a simulation has come.
+    private struct Course: Sendable {
+        var fold: AlertFold
+        var results: [EventResult] = []
+        var applied = 0
+    }
+
+    /// Decodes a body in the turn of the account that asks for it.
+    func decode(
+        _ body: [UInt8],
+        as format: any PushFormat,
+        in account: AccountNumber
+    ) async throws -> DecodedDelivery {
+        try await work.run(.calls, of: account, bytes: body.count) { try decode(body, as: format) }
     }
 
     /// What a simulation or a back-test of the draft decides by. Throws `notFound`; `invalid` as `simulate` does.
@@ -162,10 +189,12 @@ extension Store {
             )
             try RouteStore.check(entries, against: Set(present.map(\.route.id)), in: account, on: connection)
         }
-        return RouteTable(
-            entries.enumerated().map { index, entry in
-                entry.draft.route(id: entry.id ?? RouteID(high: 0, low: UInt64(index)))
-            }
-        )
+        return try await work.run(.calls, of: account) {
+            RouteTable(
+                entries.enumerated().map { index, entry in
+                    entry.draft.route(id: entry.id ?? RouteID(high: 0, low: UInt64(index)))
+                }
+            )
+        }
     }
 }

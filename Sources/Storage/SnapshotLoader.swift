@@ -43,9 +43,10 @@ package enum SnapshotLoader {
     }
 
     /// The configuration at one revision; nil when there is no such account or it is deleted. Works inside a
-    /// transaction and outside.
+    /// transaction and outside. `isLenient`: without severity tables that can't be read, instead of throwing.
     package static func read(
         _ account: AccountNumber,
+        isLenient: Bool = false,
         on connection: any SQLConnection
     ) throws -> Source? {
         try SteadyRead.of(account, on: connection) {
@@ -57,15 +58,26 @@ package enum SnapshotLoader {
                 integrations: try IntegrationStore.all(in: account, on: connection),
                 routes: try RouteStore.sources(in: account, on: connection),
                 credentials: try credentials(of: account, on: connection),
-                severityTables: try SeverityTableStore.all(in: account, on: connection),
+                severityTables: try SeverityTableStore.all(
+                    in: account,
+                    on: connection,
+                    isLenient: isLenient
+                ),
                 notifiers: try NotifierRows.ruleSources(of: account, on: connection)
             )
         }
     }
 
     /// Compiles it, which may take long: for a thread of `WorkPool`. Tables of routes that are as they were in the snapshot before are taken from
-    /// there. Throws when something that is stored can't be read.
-    package static func compile(_ source: Source, after previous: Compiled? = nil) throws -> Compiled {
+    /// there.
+    ///
+    /// Throws an `SQLError` of the kind `unreadable` when conditions can't be read: a part of a configuration decides otherwise than the whole.
+    /// `isLenient`: nothing satisfies them then. For Tocsin's own word that there are such.
+    package static func compile(
+        _ source: Source,
+        after previous: Compiled? = nil,
+        isLenient: Bool = false
+    ) throws -> Compiled {
         var digests: [IntegrationID: Digest256] = [:]
         var integrations: [IntegrationNumber: IntegrationSnapshot] = [:]
         for integration in source.integrations {
@@ -77,7 +89,8 @@ package enum SnapshotLoader {
                 let digest = digest(of: routes)
                 digests[integration.id] = digest
                 let known = previous?.table(of: integration, digest: digest)
-                routing = .shared(try known ?? RouteTable(routes.map { try $0.route() }), defaults: defaults)
+                let table = try known ?? RouteTable(routes.map { try $0.route(isLenient: isLenient) })
+                routing = .shared(table, defaults: defaults)
             }
             integrations[integration.number] = snapshot(of: integration, routing, source)
         }
@@ -90,7 +103,7 @@ package enum SnapshotLoader {
             channels: ChannelDirectory(source.channels),
             integrations: integrations,
             severityTables: source.severityTables,
-            notifiers: try directory(of: source.notifiers)
+            notifiers: try directory(of: source.notifiers, isLenient: isLenient)
         )
         return Compiled(snapshot: snapshot, digests: digests)
     }
@@ -113,10 +126,13 @@ package enum SnapshotLoader {
     }
 
     private static func directory(
-        of sources: [NotifierRows.RuleSource]
+        of sources: [NotifierRows.RuleSource],
+        isLenient: Bool
     ) throws(SQLError) -> NotifierDirectory {
         var byChannel: [ChannelID: [NotifierRule]] = [:]
-        for source in sources { byChannel[source.channelID, default: []].append(try source.rule()) }
+        for source in sources {
+            byChannel[source.channelID, default: []].append(try source.rule(isLenient: isLenient))
+        }
         return NotifierDirectory(byChannel)
     }
 

@@ -26,6 +26,9 @@ package enum StoreError: Error, Sendable, Equatable {
     case limitReached(AccountLimits.Kind, Int)
     /// What the account stores would be more than its limit, in bytes.
     case storageFull(Int64)
+    /// Its conditions have more of something than the account may: how much is allowed, how much it would be, and where the body goes beyond
+    /// it first.
+    case costLimitReached(AccountLimits.Kind, Int, Int, at: [String])
     /// It goes beyond what the caller's own key may; the text says how.
     case beyondCaller(String)
     /// It can't be done in the present state; the text says why.

@@ -104,12 +104,41 @@ package final class WorkPool: Sendable {
         bytes: Int = 0,
         _ body: @escaping @Sendable () throws -> Value
     ) async throws -> Value {
-        try await withCheckedThrowingContinuation { caller in
+        let note = WorkNote.current
+        return try await withCheckedThrowingContinuation { caller in
             let isTaken = submit(lane, of: account, bytes: bytes) {
-                caller.resume(with: Result(catching: body))
+                caller.resume(with: Result { try WorkNote.under(note, body) })
             }
             if !isTaken { caller.resume(throwing: Full()) }
         }
+    }
+
+    /// How long one piece of a longer work may take.
+    private static let slice = Duration.milliseconds(50)
+
+    /// Runs `body` for each number from 0 to `count - 1`, in order, in as many turns as it takes: none is much longer than a slice. Returns the
+    /// state that `body` leaves; throws `Full`, and what `body` throws.
+    package func forEach<State: Sendable>(
+        _ lane: Lane,
+        of account: AccountNumber,
+        count: Int,
+        from state: State,
+        _ body: @escaping @Sendable (Int, inout State) throws -> Void
+    ) async throws -> State {
+        var (next, state) = (0, state)
+        while next < count {
+            let (first, before) = (next, state)
+            (next, state) = try await run(lane, of: account) {
+                var (number, state) = (first, before)
+                let start = ContinuousClock.now
+                repeat {
+                    try body(number, &state)
+                    number += 1
+                } while number < count && start.duration(to: .now) < Self.slice
+                return (number, state)
+            }
+        }
+        return state
     }
 
     /// Pieces of work that were done since the start, and those that wait now.

@@ -47,27 +47,40 @@ package enum Answer {
         return response
     }
 
-    /// A page of a list: `{items, next_cursor}`.
+    /// Bytes of the largest answer.
+    package static let mostBytes = 8 << 20
+    /// Bytes after which a page of a list ends early.
+    package static let pageBytes = 2 << 20
+
+    /// A page of a list: `{items, next_cursor}`. It ends early when it is large; `id` is that of an item, after which the next one begins.
     package static func page<Item, Kind>(
         _ page: Page<Item, Kind>,
+        id: (Item) -> Identifier<Kind>,
         version: Version? = nil,
         _ write: (Item, inout JSONWriter) -> Void
     ) -> Response {
-        list(page.items, next: page.next.map { Cursor.encode($0) }, version: version, write)
+        list(
+            page.items,
+            next: page.next.map { Cursor.encode($0) },
+            cursor: { item, _ in Cursor.encode(id(item)) },
+            version: version,
+            write
+        )
     }
 
-    /// A list with the cursor of what follows.
+    /// A list with the cursor of what follows. It ends early when it is large: then `cursor` is asked for the place after the last item
+    /// that is shown, before the item that follows it.
     package static func list<Item>(
         _ items: [Item],
         next: String?,
+        cursor: (_ last: Item, _ following: Item) -> String,
         version: Version? = nil,
         _ write: (Item, inout JSONWriter) -> Void
     ) -> Response {
         object(version: version) { object in
-            object.array("items") { list in
-                for item in items { list.object { write(item, &$0) } }
-            }
-            object.field("next_cursor", next)
+            let shown = object.cutArray("items", items, write)
+            let isWhole = shown == items.count
+            object.field("next_cursor", isWhole ? next : cursor(items[shown - 1], items[shown]))
         }
     }
 
@@ -85,6 +98,27 @@ package enum Answer {
             headers: headers,
             body: ResponseBody(byteBuffer: ByteBuffer(bytes: bytes))
         )
+    }
+}
+
+extension JSONWriter {
+    /// Writes an array of objects that ends after `limit` bytes, with one object at least. Returns how many there are in it.
+    package mutating func cutArray<Items: RandomAccessCollection>(
+        _ name: StaticString,
+        _ items: Items,
+        limit: Int = Answer.pageBytes,
+        _ write: (Items.Element, inout JSONWriter) -> Void
+    ) -> Int {
+        var shown = 0
+        array(name) { list in
+            let start = list.bytes.count
+            for item in items {
+                list.object { write(item, &$0) }
+                shown += 1
+                if list.bytes.count - start >= limit { return }
+            }
+        }
+        return shown
     }
 }
 

@@ -17,6 +17,10 @@ package struct AppContext: RequestContext {
     package let peer: SocketAddress?
     /// The client's address, once it is known.
     package var address: Text?
+    /// The body of a call that may have one, once it came whole.
+    package var body: [UInt8] = []
+    /// What the call holds until its answer is written.
+    package let memory = CallMemory()
 
     package init(source: ApplicationRequestContextSource) {
         peer = source.channel.remoteAddress
@@ -35,6 +39,10 @@ package struct AccountContext: ChildRequestContext {
     package let requestID: String
     /// The client's.
     package let address: Text?
+    /// The body of a call that may have one.
+    package let body: [UInt8]
+    /// What the call holds until its answer is written.
+    package let memory: CallMemory
 
     package init(context: AppContext) throws {
         guard let account = context.account, let caller = context.caller else { throw Problem.notFound }
@@ -43,6 +51,8 @@ package struct AccountContext: ChildRequestContext {
         self.caller = caller
         requestID = context.requestID
         address = context.address
+        body = context.body
+        memory = context.memory
     }
 
     /// The caller, for the audit.

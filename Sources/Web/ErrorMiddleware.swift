@@ -54,12 +54,16 @@ package struct ErrorMiddleware: RouterMiddleware {
         case let problem as Problem: return problem
         case let errors as ValidationErrors: return Problem(errors)
         case let error as StoreError: return Problem(error)
+        case is WorkPool.Full: return .tooManyCalls(limit: CallTurns.Bounds().running)
         case let error as SQLError where error.isDisk:
             logger.error(
                 "the store could not be used",
                 metadata: ["code": "\(error.code)", "cause": "\(error.message)"]
             )
             return .unavailable
+        case let error as SQLError where error.kind == .unreadable:
+            logger.error("a stored row can't be read", metadata: ["cause": "\(error.message)"])
+            return .unreadable
         case let error as any HTTPResponseError: return Problem(status: error.status)
         default:
             logger.error("a request failed", metadata: ["cause": "\(error)"])

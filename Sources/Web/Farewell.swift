@@ -17,6 +17,9 @@ package final class Farewell: ChannelDuplexHandler {
     package typealias OutboundOut = HTTPServerResponsePart
 
     private let connections: OpenConnections
+    private let channel: any NIOCore.Channel
+    /// Whether a request is under way, as `connections` was told.
+    private var isBusy = false
     /// Requests whose head came and whose answer is not complete.
     private var pending = 0
     private var isReceiving = false
@@ -29,8 +32,9 @@ package final class Farewell: ChannelDuplexHandler {
     private var isDeaf = false
     private var timers: [Scheduled<Void>] = []
 
-    package init(_ connections: OpenConnections) {
+    init(_ connections: OpenConnections, _ channel: any NIOCore.Channel) {
         self.connections = connections
+        self.channel = channel
     }
 
     /// Puts one into the pipeline of a connection that has its HTTP decoder.
@@ -39,7 +43,7 @@ package final class Farewell: ChannelDuplexHandler {
         let decoder = try pipeline.context(handlerType: ByteToMessageHandler<HTTPRequestDecoder>.self)
         let handler = decoder.handler
         guard let decoder = handler as? ByteToMessageHandler<HTTPRequestDecoder> else { return }
-        try pipeline.addHandler(Farewell(connections), position: .after(decoder))
+        try pipeline.addHandler(Farewell(connections, channel), position: .after(decoder))
     }
 
     /// A connection that is set up while the server stops is told here.
@@ -63,11 +67,13 @@ package final class Farewell: ChannelDuplexHandler {
             if isDeaf { return }
             pending += 1
             (isReceiving, isBeginning) = (true, false)
+            tellBusy()
         case .body:
             if isDeaf { return }
         case .end:
             if isDeaf { return }
             isReceiving = false
+            tellBusy()
             // Refused before it was complete, and now all of it is read.
             if isLeaving, pending == 0 { context.channel.close(promise: nil) }
         }
@@ -88,6 +94,7 @@ package final class Farewell: ChannelDuplexHandler {
             context.write(wrapOutboundOut(.head(head)), promise: promise)
         case .end:
             pending = max(pending - 1, 0)
+            tellBusy()
             guard isLeaving, pending == 0, !isReceiving else {
                 context.write(data, promise: promise)
                 return
@@ -104,6 +111,14 @@ package final class Farewell: ChannelDuplexHandler {
     package func channelInactive(context: ChannelHandlerContext) {
         for timer in timers { timer.cancel() }
         context.fireChannelInactive()
+    }
+
+    /// Says when a request begins and when none is under way any more.
+    private func tellBusy() {
+        let isBusyNow = pending > 0 || isReceiving
+        guard isBusyNow != isBusy else { return }
+        isBusy = isBusyNow
+        if isBusyNow { connections.began(channel) } else { connections.ended(channel) }
     }
 
     private func leave(_ leave: OpenConnections.Leave, _ context: ChannelHandlerContext) {

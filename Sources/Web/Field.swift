@@ -14,8 +14,8 @@ package struct Field {
     }
 
     /// Notes an error of this value.
-    package func refuse<Value>(_ detail: String) -> Value? {
-        errors.add(pointer, detail)
+    package func refuse<Value>(_ detail: @autoclosure () -> String) -> Value? {
+        errors.add(pointer, detail())
         return nil
     }
 

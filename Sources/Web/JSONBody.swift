@@ -6,7 +6,7 @@ import Storage
 
 /// Reads the JSON body of a management call.
 package enum JSONBody {
-    /// Bytes of the largest body: 10,000 routes fit.
+    /// Bytes of the largest body of any call: a document with 10,000 routes.
     package static let limit = 16 << 20
     private static let parsers = JSONParserPool()
 
@@ -14,12 +14,12 @@ package enum JSONBody {
     /// the account, which is the one of the path.
     package static func decode<Value: Sendable>(
         _ request: Request,
+        _ context: AccountContext,
         _ store: Store,
-        _ account: AccountNumber,
         _ read: @escaping @Sendable (Fields) -> Value?
     ) async throws -> Value {
         try checkType(request.headers)
-        return try await decode(try await collect(request), store, account, read)
+        return try await decode(context.body, store, context.account.number, read)
     }
 
     /// The same for bytes at hand.
@@ -54,10 +54,10 @@ package enum JSONBody {
         }
     }
 
-    /// The body, whatever it is. Throws 413 for one that is too large.
-    package static func collect(_ request: Request, upTo limit: Int = limit) async throws -> [UInt8] {
+    /// The body of a call without a key, whatever it is. Throws 413 for one that is too large.
+    package static func collect(_ request: Request, upTo limit: Int) async throws -> [UInt8] {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
-            throw Problem(.tooLarge, "The body is larger than \(limit) bytes.")
+            throw Problem(bodyOver: limit)
         }
         let buffer = try await request.body.collect(upTo: limit)
         return Array(buffer.readableBytesView)
@@ -78,6 +78,8 @@ package enum JSONBody {
 /// Gathers the bad fields of one request.
 package final class FieldErrors {
     private var errors = ValidationErrors()
+    /// For the regular expressions of the body.
+    package let compileBudget = CompileBudget()
 
     package init() {}
 
@@ -85,14 +87,14 @@ package final class FieldErrors {
     /// All of them, to be thrown.
     package var thrown: ValidationErrors { errors }
 
-    /// Notes one.
-    package func add(_ pointer: String, _ detail: String) {
-        errors.add(pointer, detail)
+    /// Notes one. Its texts are made only where they are kept.
+    package func add(_ pointer: @autoclosure () -> String, _ detail: @autoclosure () -> String) {
+        errors.add(pointer(), detail())
     }
 
     /// Notes all of `other`.
     package func add(_ other: ValidationErrors) {
-        for error in other.items { errors.add(error.pointer, error.detail) }
+        errors.add(other)
     }
 }
 

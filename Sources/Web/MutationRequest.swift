@@ -24,22 +24,24 @@ package struct MutationRequest: Sendable {
 
     /// Of an account. `query` may have been asked for more; it is finished here.
     package init(_ request: Request, _ context: AccountContext, _ query: Query? = nil) async throws {
-        try await self.init(
+        try self.init(
             request,
             query,
             account: context.account.number,
             actor: context.actor,
+            body: context.body,
             requiresIfMatch: context.account.requiresIfMatch
         )
     }
 
     /// Of the installation itself, which only the operator changes.
     package init(_ request: Request, operatorIn context: AppContext, _ query: Query? = nil) async throws {
-        try await self.init(
+        try self.init(
             request,
             query,
             account: .installation,
             actor: try context.requireOperator().actor(in: context),
+            body: context.body,
             requiresIfMatch: false
         )
     }
@@ -49,8 +51,9 @@ package struct MutationRequest: Sendable {
         _ query: Query?,
         account: AccountNumber,
         actor: Actor,
+        body: [UInt8],
         requiresIfMatch: Bool
-    ) async throws {
+    ) throws {
         let query = query ?? Query(request)
         let isDryRun = query.flag("dry_run") ?? false
         try query.finish()
@@ -63,14 +66,15 @@ package struct MutationRequest: Sendable {
         }
         self.account = account
         headers = request.headers
-        body = try await JSONBody.collect(request)
+        self.body = body
         var claim: Idempotency.Claim?
         if let key = try Self.key(of: request), let caller = actor.key {
             claim = Idempotency.Claim(
                 key: key,
                 caller: caller,
                 target: "\(request.method) \(request.uri.path)",
-                content: Array((request.uri.query ?? "").utf8) + [0] + body
+                query: Array((request.uri.query ?? "").utf8),
+                body: body
             )
         }
         call = Call(actor: actor, isDryRun: isDryRun, claim: claim)

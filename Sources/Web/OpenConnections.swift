@@ -1,7 +1,11 @@
+import Domain
 import NIOCore
 import Synchronization
 
-/// The connections that are open, and the moment at which all of them were told to end.
+/// The connections that are open: how many there may be, of one address and in all, and the moment at which all of them were told to end.
+///
+/// Those on which no request is under way stand in a list, the one that is idle for longest first, so that room is made in a constant
+/// time. The list is touched when a connection is accepted or closed, and when a request begins or ends.
 package final class OpenConnections: Sendable {
     /// How long connections are waited for once the server stops. Sources: ARMS gives up on a push after 5 s, and a push that waits in the
     /// socket's queue for the next process must be answered before its sender gives up.
@@ -16,6 +20,35 @@ package final class OpenConnections: Sendable {
         package init() {}
     }
 
+    /// How many there may be. Source: the README.
+    package struct Limits: Sendable {
+        /// In all. When they are taken, the one that is idle for longest is closed for a new one.
+        package var total = 4_096
+        /// Of one IPv4 address, or of one /64 of IPv6. What is over it is closed at once.
+        package var address = 64
+        /// The proxies in front, which carry the connections of many.
+        package var proxies: [Network] = []
+
+        package init() {}
+
+        /// Whether connections from `address` are not counted by address: those of the proxies, and of the two addresses that a proxy or a
+        /// client on this very machine comes from. Other loopback addresses are counted like any.
+        func spares(_ address: IPAddress) -> Bool {
+            address == Self.loopback.0 || address == Self.loopback.1
+                || proxies.contains { $0.contains(address) }
+        }
+
+        private static let loopback = (IPAddress(Array("127.0.0.1".utf8)), IPAddress(Array("::1".utf8)))
+    }
+
+    /// What a connection was closed for.
+    package enum Loss: Sendable, CaseIterable {
+        /// Its address had all that it may have.
+        case overAddress
+        /// It was idle for longest when another one came.
+        case madeRoom
+    }
+
     /// Tells a connection to end.
     struct Leave: Sendable {
         /// Until then it may begin another request.
@@ -24,17 +57,42 @@ package final class OpenConnections: Sendable {
         var last: NIODeadline
     }
 
-    private struct State {
-        var channels: [ObjectIdentifier: any NIOCore.Channel] = [:]
+    fileprivate struct Place {
+        let channel: any NIOCore.Channel
+        /// nil: it is not counted by address.
+        let address: IPAddress?
+        /// Whether it stands in the list, between these two.
+        var isIdle = false
+        var before: ObjectIdentifier?
+        var after: ObjectIdentifier?
+    }
+
+    fileprivate struct State {
+        var places: [ObjectIdentifier: Place] = [:]
+        var ofAddress: [IPAddress: Int] = [:]
+        /// The one that is idle for longest, and the one that became idle last.
+        var first: ObjectIdentifier?
+        var last: ObjectIdentifier?
         var leave: Leave?
         var ended: EventLoopPromise<Void>?
+        /// Accepts again, when there is room.
+        var wake: (@Sendable () -> Void)?
     }
 
     package let bounds: Bounds
+    private let limits: Limits
+    private let onLoss: @Sendable (Loss) -> Void
     private let state = Mutex(State())
 
-    package init(bounds: Bounds = Bounds()) {
+    /// `onLoss` is called for each connection that is closed for others.
+    package init(
+        bounds: Bounds = Bounds(),
+        limits: Limits = Limits(),
+        onLoss: @escaping @Sendable (Loss) -> Void = { _ in }
+    ) {
         self.bounds = bounds
+        self.limits = limits
+        self.onLoss = onLoss
     }
 
     /// What a connection that is only now being set up must know; nil while the server goes on.
@@ -45,11 +103,74 @@ package final class OpenConnections: Sendable {
         return leave
     }
 
-    /// Counts a connection from the moment it is accepted until it is closed.
-    func add(_ channel: any NIOCore.Channel) {
-        state.withLock { $0.channels[ObjectIdentifier(channel)] = channel }
-        channel.closeFuture.whenComplete { _ in self.remove(channel) }
+    // MARK: Coming and going
+
+    /// Counts a connection from the moment it is accepted until it is closed; false: its address has too many. Makes room where there is
+    /// none.
+    func add(_ channel: any NIOCore.Channel) -> Bool {
+        let address = channel.remoteAddress?.ipAddress.flatMap { IPAddress(Array($0.utf8)) }
+        let counted = address.flatMap { limits.spares($0) ? nil : $0.network }
+        let id = ObjectIdentifier(channel)
+        let (isTaken, idle) = state.withLock { state -> (Bool, (any NIOCore.Channel)?) in
+            if let counted {
+                let count = state.ofAddress[counted] ?? 0
+                guard count < limits.address else { return (false, nil) }
+                state.ofAddress[counted] = count + 1
+            }
+            var idle: (any NIOCore.Channel)?
+            if state.places.count >= limits.total, let first = state.first {
+                idle = state.places[first]?.channel
+                state.leaveList(first)
+            }
+            state.places[id] = Place(channel: channel, address: counted)
+            state.joinList(id)
+            return (true, idle)
+        }
+        if let idle {
+            idle.close(promise: nil)
+            onLoss(.madeRoom)
+        }
+        if isTaken { channel.closeFuture.whenComplete { _ in self.remove(id) } } else { onLoss(.overAddress) }
+        return isTaken
     }
+
+    /// Whether one more may be accepted. If not, `wake` is called as soon as that is so.
+    func hasRoom(orWake wake: @escaping @Sendable () -> Void) -> Bool {
+        state.withLock { state in
+            guard state.places.count >= limits.total, state.first == nil else { return true }
+            state.wake = wake
+            return false
+        }
+    }
+
+    /// A request is under way on the connection.
+    func began(_ channel: any NIOCore.Channel) {
+        state.withLock { $0.leaveList(ObjectIdentifier(channel)) }
+    }
+
+    /// No request is under way on it any more.
+    func ended(_ channel: any NIOCore.Channel) {
+        let wake = state.withLock { state in
+            state.joinList(ObjectIdentifier(channel))
+            return state.wake.take()
+        }
+        wake?()
+    }
+
+    private func remove(_ id: ObjectIdentifier) {
+        let (isLast, wake) = state.withLock { state in
+            state.leaveList(id)
+            if let address = state.places.removeValue(forKey: id)?.address {
+                let left = (state.ofAddress[address] ?? 0) - 1
+                state.ofAddress[address] = left > 0 ? left : nil
+            }
+            return (state.places.isEmpty && state.leave != nil, state.wake.take())
+        }
+        wake?()
+        if isLast { finish() }
+    }
+
+    // MARK: The end
 
     /// Tells all of them to end, those that are still accepted, too; the future is fulfilled as soon as there is none.
     package func end(on loop: any EventLoop) -> EventLoopFuture<Void> {
@@ -60,7 +181,7 @@ package final class OpenConnections: Sendable {
             let earlier =
                 state.leave == nil ? nil : state.ended?.futureResult ?? loop.makeSucceededVoidFuture()
             if earlier == nil { (state.leave, state.ended) = (leave, promise) }
-            return (Array(state.channels.values), earlier)
+            return (state.places.values.map(\.channel), earlier)
         }
         if let earlier {
             promise.succeed()
@@ -69,14 +190,6 @@ package final class OpenConnections: Sendable {
         for channel in channels { channel.pipeline.fireUserInboundEventTriggered(leave) }
         if channels.isEmpty { finish() }
         return promise.futureResult
-    }
-
-    private func remove(_ channel: any NIOCore.Channel) {
-        let isLast = state.withLock { state in
-            state.channels[ObjectIdentifier(channel)] = nil
-            return state.channels.isEmpty && state.leave != nil
-        }
-        if isLast { finish() }
     }
 
     /// Fulfils the promise, once.
@@ -90,9 +203,33 @@ package final class OpenConnections: Sendable {
     }
 }
 
-/// Counts what a listening socket accepts, before it is set up.
-package final class AcceptedConnections: ChannelInboundHandler {
+extension OpenConnections.State {
+    /// Appends a connection to the list of those that are idle; nothing when it stands there, or is closed.
+    fileprivate mutating func joinList(_ id: ObjectIdentifier) {
+        guard var place = places[id], !place.isIdle else { return }
+        (place.isIdle, place.before, place.after) = (true, last, nil)
+        places[id] = place
+        if let last { places[last]?.after = id } else { first = id }
+        last = id
+    }
+
+    /// Takes a connection out of the list.
+    fileprivate mutating func leaveList(_ id: ObjectIdentifier) {
+        guard var place = places[id], place.isIdle else { return }
+        if let before = place.before { places[before]?.after = place.after } else { first = place.after }
+        if let after = place.after { places[after]?.before = place.before } else { last = place.before }
+        (place.isIdle, place.before, place.after) = (false, nil, nil)
+        places[id] = place
+    }
+}
+
+/// Counts what a listening socket accepts, before it is set up, and closes what is too much of one address. Where every connection has a
+/// request under way, no more are accepted until one ends: they wait in the socket's queue.
+package final class AcceptedConnections: ChannelDuplexHandler {
     package typealias InboundIn = any NIOCore.Channel
+    package typealias InboundOut = any NIOCore.Channel
+    package typealias OutboundIn = Never
+    package typealias OutboundOut = Never
 
     private let connections: OpenConnections
 
@@ -101,7 +238,15 @@ package final class AcceptedConnections: ChannelInboundHandler {
     }
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        connections.add(unwrapInboundIn(data))
+        let channel = unwrapInboundIn(data)
+        guard connections.add(channel) else { return channel.close(promise: nil) }
         context.fireChannelRead(data)
+    }
+
+    /// The socket is to be accepted from.
+    package func read(context: ChannelHandlerContext) {
+        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
+        let hasRoom = connections.hasRoom { bound.eventLoop.execute { bound.value.read() } }
+        if hasRoom { context.read() }
     }
 }

@@ -74,6 +74,8 @@ package struct Problem: Error, Sendable {
     /// For the person who called: what was wrong and what to do. Never the cause inside the server.
     package let detail: String
     package var errors: [FieldError] = []
+    /// How many more errors there are.
+    package var omittedErrors = 0
     package var references: [StoreError.Reference] = []
     package var exceeded: Exceeded?
     package var headers: HTTPFields = [:]
@@ -95,6 +97,7 @@ package struct Problem: Error, Sendable {
     package init(_ errors: ValidationErrors) {
         self.init(.validationFailed, "Some fields are not valid; nothing was changed. See errors.")
         self.errors = errors.items
+        omittedErrors = errors.omitted
     }
 
     /// What the store's refusal means for the caller.
@@ -119,6 +122,13 @@ package struct Problem: Error, Sendable {
                 "The account stores more than \(limit) bytes: stored_bytes_limit. Delete something, wait until old things go, or let the operator raise the limit."
             )
             exceeded = Exceeded(bucket: "stored_bytes", limit: Int(clamping: limit))
+        case .costLimitReached(let kind, let limit, let count, let pointers):
+            self.init(
+                .limitReached,
+                "The conditions of the account's routes and notifiers would have \(count), and may have \(limit): limits.\(kind.name)."
+            )
+            exceeded = Exceeded(bucket: "\(kind.name)", limit: limit)
+            errors = pointers.map { FieldError($0, "goes beyond limits.\(kind.name)") }
         case .revoked: self.init(.revoked, "The push URL is revoked: issue a new one.")
         case .bodyPurged: self.init(.bodyPurged, "The raw body is no longer kept, so it can't be replayed.")
         case .keyReused:
@@ -133,6 +143,12 @@ package struct Problem: Error, Sendable {
         case .conflict(let detail): self.init(.conflict, detail)
         }
     }
+
+    /// A row that the call needs holds what can't be read.
+    static let unreadable = Problem(
+        .internal,
+        "Something of this account that is stored can't be read: delete or replace it. The log says what, under this request id."
+    )
 
     /// The media type of the answer.
     package static let mediaType = "application/problem+json"
@@ -160,6 +176,7 @@ package struct Problem: Error, Sendable {
                 object.field("detail", detail)
                 object.field("request_id", requestID)
                 if !errors.isEmpty { write(errors, to: &object) }
+                if omittedErrors > 0 { object.field("errors_omitted", omittedErrors) }
                 if !references.isEmpty { write(references, to: &object) }
                 if let exceeded {
                     object.field("bucket", exceeded.bucket)

@@ -23,6 +23,8 @@ struct Serve: AsyncParsableCommand {
     var tlsKey: String?
     @Option(help: "CIDRs of proxies whose X-Forwarded-For is believed, with commas between.")
     var trustedProxies: String?
+    @Option(help: "Connections from one IPv4 address or IPv6 /64 at a time. (default: 64)")
+    var maxConnectionsPerAddress: String?
     @Option(help: "HOST:PORT of /metrics, to keep it off the main address.")
     var metricsListen: String?
     @Option(help: "CIDRs that notifiers may reach though they are private, with commas between.")
@@ -39,7 +41,9 @@ struct Serve: AsyncParsableCommand {
                 "listen": socket?.address ?? listen, "role": role, "spool-bytes": spoolBytes,
                 "tls-certificate": tlsCertificate,
                 "tls-key": tlsKey,
-                "trusted-proxies": trustedProxies, "metrics-listen": metricsListen,
+                "trusted-proxies": trustedProxies,
+                "max-connections-per-address": maxConnectionsPerAddress,
+                "metrics-listen": metricsListen,
                 "outbound-allow": outboundAllow, "outbound-trust": outboundTrust,
                 "insecure-http": insecureHTTP ? "true" : nil,
             ])
@@ -56,7 +60,13 @@ struct Serve: AsyncParsableCommand {
                     metadata: ["file": "\(path)"]
                 )
             }
-            let server = try Server(installation, on: socket, logger: logger, failStop: failStop)
+            let server = try Server(
+                installation,
+                on: socket,
+                for: ServiceManager(ProcessInfo.processInfo.environment),
+                logger: logger,
+                failStop: failStop
+            )
             try await server.run { port in
                 logger.notice("listening", metadata: ["address": "\(settings.listen)", "port": "\(port)"])
             }

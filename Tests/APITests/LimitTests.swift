@@ -36,6 +36,9 @@ struct LimitTests {
             "calls_per_second": 500, "call_burst": 1_000, "pushes_per_second": 1_000_000,
             "push_burst": 1_000_000,
             "channels": 10_000, "integrations": 10_000, "routes_per_integration": 10_000,
+            "patterns": 10_000, "pattern_bytes": 262_144, "program_size": 20_000,
+            "unindexed_conditions": 2_000,
+            "condition_bytes": 8_388_608,
         ]
         try await withPeople { people, server, path in
             func limits(_ change: JSON, key: String) async throws -> SpecAnswer {
@@ -241,6 +244,52 @@ struct LimitTests {
             #expect(try await replace(2).status == 200)
             #expect(try await replace(1).status == 200)
             #expect(try await replace(2).status == 409)
+        }
+    }
+
+    @Test("the conditions of all routes and notifiers are bounded: 409 names the limit and the place")
+    func conditions() async throws {
+        try await withPeople(["patterns": 1]) { people, server, path in
+            let channel = try await people.channel("c")
+            let integration = try await people.shared("i", defaults: [channel])
+            let path = path.merging(["integration_id": integration.id]) { $1 }
+            func route(_ values: [JSON]) -> JSON {
+                let condition: JSON = ["key": "title", "operator": "in", "values": .array(values)]
+                return ["conditions": [[condition]], "channel_ids": [.string(channel)]]
+            }
+            let body: JSON = ["routes": [route(["a*"]), route(["x"]), route(["b*"])]]
+            let refused = try await server.call("replaceRoutes", path, body: body, key: people.alice)
+            #expect(refused.status == 409 && refused.json["code"] == "limit_reached", "\(refused.text)")
+            #expect(refused.json["bucket"] == "patterns" && refused.json["limit"] == 1)
+            #expect(pointers(refused) == ["/routes/2/conditions"])
+            let made = try await server.call("createRoute", path, body: route(["a*"]), key: people.alice)
+            #expect(made.status == 201)
+            let more = try await server.call("createRoute", path, body: route(["b*"]), key: people.alice)
+            #expect(more.status == 409 && pointers(more) == ["/conditions"])
+        }
+    }
+
+    @Test("a single pattern or list of conditions that is too large is 422 at its place")
+    func largeConditions() async throws {
+        try await withPeople { people, server, path in
+            let channel = try await people.channel("c")
+            let integration = try await people.shared("i", defaults: [channel])
+            let path = path.merging(["integration_id": integration.id]) { $1 }
+            func create(_ values: [JSON]) async throws -> SpecAnswer {
+                let condition: JSON = ["key": "title", "operator": "in", "values": .array(values)]
+                let body: JSON = ["conditions": [[condition]], "channel_ids": [.string(channel)]]
+                return try await server.call("createRoute", path, body: body, key: people.alice)
+            }
+            let pattern = try await create(["x", #"/\pL{40}/"#])
+            #expect(
+                pattern.status == 422 && pointers(pattern) == ["/conditions/0/0/values/1"],
+                "\(pattern.text)"
+            )
+            // What grows when it is stored counts as it is stored.
+            let long = JSON.string(String(repeating: "\u{8}", count: 1_000))
+            let list = try await create(Array(repeating: long, count: 11))
+            #expect(list.status == 422 && pointers(list) == ["/conditions"], "\(list.text)")
+            #expect(try await create(Array(repeating: long, count: 10)).status == 201)
         }
     }
 

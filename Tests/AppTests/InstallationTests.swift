@@ -114,6 +114,8 @@ struct SettingsTests {
             (["tls-key": "k"], "tls"), (["trusted-proxies": "10.0.0.0/99"], "trusted-proxies"),
             (["public-url": "ftp://x"], "public-url"), (["log-level": "loud"], "log-level"),
             (["public-url": "https://" + String(repeating: "a", count: 191)], "public-url"),
+            (["max-connections-per-address": "0"], "max-connections-per-address"),
+            (["max-connections-per-address": "4097"], "max-connections-per-address"),
         ]
     )
     func refuses(options: [String: String], name: String) async {
@@ -124,6 +126,40 @@ struct SettingsTests {
             #expect("\(error)".contains(name))
         }
     }
+
+    #if PostgreSQL
+    @Test(
+        "a database on another machine needs sslmode, and below verify-full the log warns",
+        arguments: [
+            ("postgres://t@db/t", false, nil),
+            ("postgres://t:p@db.example.com:5432/t?connect_timeout=3", false, nil),
+            ("postgres://t@10.0.0.1/t", false, nil), ("postgres://t@[2001:db8::1]:5432/t", false, nil),
+            ("postgres://t@localhost,db/t", false, nil), ("postgres:///t?host=db", false, nil),
+            ("postgres://t@localhost/t?hostaddr=10.0.0.1", false, nil),
+            ("postgres://t:localhost@db/t", false, nil), ("postgres://%64b/t", false, nil),
+            ("postgres://t@db/t?sslmode=off", false, nil), ("postgres://t@db?sslmode=", false, nil),
+            ("postgres://t@127.0.0.1:5432/t", true, nil), ("postgres://t@[::1]/t", true, nil),
+            ("postgres://localhost/t", true, nil), ("postgres:///t", true, nil),
+            ("postgres://t@/t?host=%2Frun%2Fpostgresql", true, nil),
+            ("postgres://t@%2Frun%2Fpostgresql/t", true, nil),
+            ("postgres://t@127.0.0.1/t?sslmode=disable", true, nil),
+            ("postgres://t@db/t?sslmode=disable", true, "disable"),
+            ("postgres://t@db/t?a=b&sslmode=require", true, "require"),
+            ("postgres://t@db/t?sslmode=verify-ca", true, "verify-ca"),
+            ("postgres://t@db/t?sslmode=verify%2Dfull", true, nil),
+        ] as [(String, Bool, String?)]
+    )
+    func sslMode(url: String, isTaken: Bool, weak: String?) async throws {
+        do {
+            let settings = try await Settings.read(options: ["database-url": url], file: nil)
+            #expect(isTaken)
+            #expect(settings.weakDatabaseMode == weak)
+        } catch let problems as Settings.Problems {
+            #expect(!isTaken, "\(problems)")
+            #expect(problems.description.contains("sslmode"))
+        }
+    }
+    #endif
 
     @Test("plain HTTP beyond loopback is allowed behind a proxy or on request")
     func plainHTTP() async throws {

@@ -30,7 +30,9 @@ struct Site: Sendable {
         _ text: String,
         on held: HeldSocket? = nil,
         late: Bool = false,
+        limits: OpenConnections.Limits = OpenConnections.Limits(),
         bounds: OpenConnections.Bounds = OpenConnections.Bounds(),
+        onLoss: @escaping @Sendable (OpenConnections.Loss) -> Void = { _ in },
         _ body: (Site) async throws -> Void
     ) async throws {
         let ports = AsyncStream.makeStream(of: Int.self)
@@ -45,8 +47,10 @@ struct Site: Sendable {
         let listener = HTTPListener(
             connection,
             at: try await held?.place() ?? .address(host: "127.0.0.1", port: 0),
+            limits: limits,
             bounds: bounds,
             logger: logger,
+            onLoss: onLoss,
             onRunning: { ports.continuation.yield($0) }
         )
         let group = ServiceGroup(
@@ -96,23 +100,32 @@ struct HeldSocket: Sendable {
     }
 }
 
+/// The server closed the connection before it said what was waited for.
+struct Ended: Error {}
+
 /// A connection on which a test says each byte itself.
 struct Client {
     private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
     private var inbound: NIOAsyncChannelInboundStream<ByteBuffer>.AsyncIterator
     private var heard = ""
 
-    /// Runs `body` with a connection to a port of this machine, which is closed afterwards.
-    static func with(_ port: Int, _ body: (inout Client) async throws -> Void) async throws {
+    /// Runs `body` with a connection to a port of this machine, which is closed afterwards. `address`: of the client.
+    @discardableResult
+    static func with<Result>(
+        _ port: Int,
+        from address: String = "127.0.0.1",
+        _ body: (inout Client) async throws -> Result
+    ) async throws -> Result {
         let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+            .bind(to: SocketAddress(ipAddress: address, port: 0))
             .connect(host: "127.0.0.1", port: port) { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
                 }
             }
-        try await channel.executeThenClose { inbound, outbound in
+        return try await channel.executeThenClose { inbound, outbound in
             var client = Client(outbound: outbound, inbound: inbound.makeAsyncIterator())
-            try await body(&client)
+            return try await body(&client)
         }
     }
 
@@ -123,7 +136,10 @@ struct Client {
 
     /// Waits until the server has said `text`, and forgets it.
     mutating func hear(_ text: String) async throws {
-        while !heard.contains(text) { heard += String(buffer: try #require(try await inbound.next())) }
+        while !heard.contains(text) {
+            guard let next = try await inbound.next() else { throw Ended() }
+            heard += String(buffer: next)
+        }
         heard = ""
     }
 

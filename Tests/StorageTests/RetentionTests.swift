@@ -313,7 +313,13 @@ struct RetentionTests {
             let accounts = [try await test.account(), try await test.account(), .installation]
             let caller: APIKeyID = test.store.identifiers.next()
             func call(_ key: String, on account: AccountNumber) async throws {
-                let claim = Idempotency.Claim(key: key, caller: caller, target: "POST /x", content: [])
+                let claim = Idempotency.Claim(
+                    key: key,
+                    caller: caller,
+                    target: "POST /x",
+                    query: [],
+                    body: []
+                )
                 _ = try await test.store.perform(Call(actor: test.actor, claim: claim), on: account) { _ in
                     RecordedAnswer(status: 201, version: nil, location: nil, body: Array("{}".utf8))
                 }

@@ -27,6 +27,9 @@ void cre2_free(cre2_pattern *pattern);
 // 1 if the expression matches anywhere in the text, else 0. May be called from several threads at once.
 int cre2_matches(const cre2_pattern *pattern, const uint8_t *text, size_t length);
 
+// Instructions of the compiled program: what a match costs for each byte at worst.
+int cre2_program_size(const cre2_pattern *pattern);
+
 // Writes an expression that matches exactly these bytes; answers its length, at most 4 x length.
 // Nothing is written beyond `capacity`.
 size_t cre2_escape(const uint8_t *literal, size_t length, uint8_t *out, size_t capacity);
