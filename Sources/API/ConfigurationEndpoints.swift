@@ -70,6 +70,10 @@ struct ConfigurationEndpoints {
     ) async throws -> Response {
         try await mutation.perform(store) {
             try await plan(document, mutation, note, context)
+        } again: { head in
+            let revision = Revision(head.version?.value ?? 0)
+            let found = try await store.configuration.find(revision, of: context.account.number)
+            return answer(ConfigurationStore.Changed(changes: found.diff, revision: revision))
         } _: {
             answer($0)
         }

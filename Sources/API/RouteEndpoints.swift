@@ -89,12 +89,29 @@ struct RouteEndpoints {
                 in: context.account.number,
                 by: context.actor
             )
-        } _: { list in
-            Answer.change(version: list.version) { object in
-                let shown = object.cutArray("items", list.items) { write($0, of: integration, context, &$1) }
-                let following = list.items.dropFirst(shown).first?.position
-                object.field("next_cursor", following.map(RoutePlace.encode))
-            }
+        } again: { _ in
+            let list = try await store.routes.list(
+                from: 0,
+                limit: Limits.routes,
+                filter: ConfigurationFilter(),
+                of: integration,
+                in: context.account.number
+            )
+            return answer(list, of: integration, context)
+        } _: {
+            answer($0, of: integration, context)
+        }
+    }
+
+    private func answer(
+        _ list: RouteList,
+        of integration: IntegrationID,
+        _ context: AccountContext
+    ) -> RecordedAnswer {
+        Answer.change(version: list.version) { object in
+            let shown = object.cutArray("items", list.items) { write($0, of: integration, context, &$1) }
+            let following = list.items.dropFirst(shown).first?.position
+            object.field("next_cursor", following.map(RoutePlace.encode))
         }
     }
 

@@ -158,6 +158,7 @@ package struct APIKeyStore: Sendable {
         let new = old.changed(by: patch, at: change.now)
         try Self.check(new.owner, new.scopes, change)
         if let expiresAt = patch.expiresAt { try Self.check(expiresAt, at: change.now) }
+        guard new.state.text != old.state.text else { return old }
         try naming {
             try change.connection.run(Self.update, [.account(account), .id(id)] + Self.values(of: new))
         }

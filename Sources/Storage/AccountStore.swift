@@ -12,7 +12,7 @@ package struct AccountStore: Sendable {
     package let store: Store
 
     private static let select = """
-        SELECT a.account_id, a.id, a.name, a.status, a.stored_bytes_limit, COALESCE(u.stored_bytes, 0),
+        SELECT a.account_id, a.id, a.name, a.status, a.stored_bytes_limit, COALESCE(u.stored_bytes, 0) + a.record_bytes,
             a.body_days, a.event_days, a.alert_days, a.audit_days,
             a.external_id, a.labels, a.version, a.created_at, a.updated_at, a.requires_if_match,
             \(AccountLimits.columns)
@@ -168,6 +168,7 @@ package struct AccountStore: Sendable {
         let old = try Self.find(write.account, on: write.connection)
         try precondition.check(old.metadata.version)
         let new = old.changed(by: patch, at: write.now)
+        guard new.state.text != old.state.text else { return old }
         try write.connection.run(
             Self.update,
             [

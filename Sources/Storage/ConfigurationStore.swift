@@ -58,6 +58,11 @@ package struct ConfigurationStore: Sendable {
         package let changes: [AuditEntry]
         /// The account's after it; without a change it stays the same.
         package let revision: Revision
+
+        package init(changes: [AuditEntry], revision: Revision) {
+            self.changes = changes
+            self.revision = revision
+        }
     }
 
     /// Works out how the configuration becomes what the document says: in the account's turn, and outside of any transaction. Throws

@@ -71,6 +71,7 @@ package struct HealthAlertStore: Sendable {
         let present = try Self.find(account, write.connection)
         let old = Choice(present)
         try precondition.check(old.version, exists: old.channel != nil)
+        guard old.channel != channel || (present == nil) != (channel == nil) else { return old }
         let integration = try channel.map { try Self.integration(for: $0, present?.integration, write) }
         try write.connection.run(Self.choose, [.account(account), .id(integration)])
         try write.record(

@@ -14,6 +14,10 @@ package struct RecordedAnswer: Sendable, Equatable {
     package let body: [UInt8]
     /// Whether it was given before.
     package var isRepeated = false
+    /// Whether its body was not kept, because it could be made again.
+    package var isAbridged = false
+    /// Whether its body can be made again, so that a long one need not be kept.
+    var canBeMadeAgain = false
 
     package init(status: Int, version: Version?, location: String?, body: [UInt8]) {
         self.status = status
@@ -72,6 +76,8 @@ package enum Idempotency {
 
     /// For how long an answer is kept, in seconds.
     package static let keptFor: Int64 = 86_400
+    /// Bytes of the longest body that is kept of an answer that can be made again.
+    static let keptBytes = 256 << 10
     /// For how long a call outside of the store may be under way before it counts as lost, in seconds.
     static let underWayFor: Int64 = 60
 
@@ -82,14 +88,17 @@ package enum Idempotency {
     )
     static let put = SQLStatement(
         """
-        INSERT INTO idempotency_keys (account_id, scope, fingerprint, created_at, answer) VALUES ($1, $2, $3, $4, $5)
+        INSERT INTO idempotency_keys (account_id, scope, fingerprint, created_at, answer, bytes)
+        VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (account_id, scope) DO UPDATE
-            SET fingerprint = excluded.fingerprint, created_at = excluded.created_at, answer = excluded.answer
+            SET fingerprint = excluded.fingerprint, created_at = excluded.created_at, answer = excluded.answer,
+                bytes = excluded.bytes
         """
     )
+    static let bytes = SQLStatement("SELECT bytes FROM idempotency_keys WHERE account_id = $1 AND scope = $2")
     static let forget = SQLStatement("DELETE FROM idempotency_keys WHERE account_id = $1 AND scope = $2")
 
-    static let statements = [find, put, forget]
+    static let statements = [find, put, bytes, forget]
 
     /// The answer that the same call got; nil: it is new. Throws `keyReused` when the key stands for another call, and `stillRunning`.
     static func answer(to claim: Claim, _ seal: AccountSeal, _ write: Mutation) throws -> RecordedAnswer? {
@@ -133,12 +142,39 @@ package enum Idempotency {
         _ seal: AccountSeal,
         _ write: Mutation
     ) throws {
-        let account = SQLValue.account(write.account)
-        let sealed = answer.map { SQLValue.blob(seal.seal(encode($0), context: context(claim))) }
-        try write.connection.run(
-            put,
-            [account, .blob(claim.scope), .blob(claim.fingerprint), .time(write.now), sealed ?? .null]
+        let key: [SQLValue] = [.account(write.account), .blob(claim.scope)]
+        let sealed = answer.map { seal.seal(encode(kept($0)), context: context(claim)) }
+        let size = Int64(StoredRecord.rowBytes + (sealed?.count ?? 0))
+        write.effects.bytes[write.account, default: 0] += size - (try self.size(key, write))
+        let row: [SQLValue] = [
+            .blob(claim.fingerprint), .time(write.now), sealed.map { .blob($0) } ?? .null, .integer(size),
+        ]
+        try write.connection.run(put, key + row)
+    }
+
+    /// What is kept of an answer.
+    private static func kept(_ answer: RecordedAnswer) -> RecordedAnswer {
+        guard answer.canBeMadeAgain, answer.body.count > keptBytes else { return answer }
+        var head = RecordedAnswer(
+            status: answer.status,
+            version: answer.version,
+            location: answer.location,
+            body: []
         )
+        head.isAbridged = true
+        return head
+    }
+
+    /// Takes back that the call is under way.
+    static func forget(_ claim: Claim, _ write: Mutation) throws {
+        let key: [SQLValue] = [.account(write.account), .blob(claim.scope)]
+        write.effects.bytes[write.account, default: 0] -= try size(key, write)
+        try write.connection.run(forget, key)
+    }
+
+    /// What is kept under a key takes up so much.
+    private static func size(_ key: [SQLValue], _ write: Mutation) throws -> Int64 {
+        try write.connection.row(bytes, key) { row throws(SQLError) in row.integer(0) } ?? 0
     }
 
     private static func context(_ claim: Claim) -> [UInt8] {
@@ -152,6 +188,7 @@ package enum Idempotency {
                 object.field("version", answer.version.map { "\($0.value)" })
                 object.field("location", answer.location)
                 object.field("body", utf8: answer.body)
+                if answer.isAbridged { object.field("abridged", true) }
             }
         }
     }
@@ -160,12 +197,14 @@ package enum Idempotency {
         guard let status = root.member("status")?.int64Value, let body = PackedJSON.text(root, "body") else {
             return nil
         }
-        return RecordedAnswer(
+        var answer = RecordedAnswer(
             status: Int(status),
             version: PackedJSON.text(root, "version").flatMap { Int64($0.string) }.map { Version($0) },
             location: PackedJSON.text(root, "location")?.string,
             body: body.bytes
         )
+        answer.isAbridged = root.member("abridged")?.boolValue ?? false
+        return answer
     }
 }
 
@@ -190,7 +229,8 @@ extension Store {
     }
 
     /// The answer that the same call got; nil: it seems to be new, which is for `perform` to say.
-    func answer(to claim: Idempotency.Claim, on account: AccountNumber) async throws -> RecordedAnswer? {
+    func earlierAnswer(to call: Call, on account: AccountNumber) async throws -> RecordedAnswer? {
+        guard let claim = call.claim, !call.isDryRun else { return nil }
         let (seal, now) = (AccountSeal(pushTokenKeys, account), identifiers.now)
         return try await database.read(.of(account)) { connection in
             try Idempotency.answer(to: claim, seal, of: account, at: now, on: connection)
@@ -215,13 +255,14 @@ extension Store {
         if let earlier { return earlier }
         do {
             let answer = try await body()
-            try await change(account, by: call.actor) { try Idempotency.keep(answer, to: claim, seal, $0) }
+            try await change(account, by: call.actor) { write in
+                // What is done is done.
+                write.effects.isUnlimited = true
+                try Idempotency.keep(answer, to: claim, seal, write)
+            }
             return answer
         } catch {
-            try await change(account, by: call.actor) { write in
-                let key: [SQLValue] = [.account(account), .blob(claim.scope)]
-                try write.connection.run(Idempotency.forget, key)
-            }
+            try await change(account, by: call.actor) { try Idempotency.forget(claim, $0) }
             throw error
         }
     }

@@ -23,6 +23,10 @@ package struct Mutation {
         var told: Set<OutboxSignal.Key> = []
         /// What was recorded in the account of each, in order.
         var entries: [AuditEntry] = []
+        /// By how much what the record of changes and kept answers take up has grown, of each account.
+        var bytes: [AccountNumber: Int64] = [:]
+        /// Whether the account's limit of stored bytes does not stop it.
+        var isUnlimited = false
         /// Why it is done, in the words of who does it.
         var note: Text?
         /// Of each account whose conditions it wrote.
@@ -38,8 +42,8 @@ package struct Mutation {
         """
         INSERT INTO audit (
             account_id, id, at, actor_id, actor_role, action, resource, request_id, detail, address, revision, state_before,
-            state_after, note)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+            state_after, note, bytes)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         """
     )
 
@@ -122,6 +126,7 @@ package struct Mutation {
         try add(change.meter)
         try change.write(on: connection)
         effects.entries += change.entries
+        effects.bytes[account, default: 0] += change.bytes
     }
 
     /// Who does all this, and when.
@@ -139,6 +144,7 @@ package struct Mutation {
     ) throws {
         let entry = author.entry(action, resource, revision: revision, before, after, detail)
         effects.entries.append(entry)
+        effects.bytes[account, default: 0] += entry.bytes
         try connection.run(Self.audit, entry.row(of: account))
     }
 }
@@ -185,8 +191,15 @@ extension AuditEntry {
             .account(account), .id(id), .time(at), .id(actorID), .text(actorRole), .text(action),
             .text(resource),
             .text(requestID), .text(detail), .text(address), revision.map { .integer($0.value) } ?? .null,
-            .text(before), .text(after), .text(note),
+            .text(before), .text(after), .text(note), .integer(bytes),
         ]
+    }
+
+    /// What it takes up, about.
+    var bytes: Int64 {
+        let texts = [address, before, after, detail, note].reduce(0) { $0 + ($1?.bytes.count ?? 0) }
+        let words = [actorRole, action, resource, requestID].reduce(0) { $0 + $1.utf8.count }
+        return Int64(StoredRecord.rowBytes + texts + words)
     }
 }
 
@@ -246,6 +259,7 @@ extension Store {
                 )
                 let result = try body(mutation)
                 try mutation.checkMeters()
+                try StoredRecord.charge(mutation, holding: hold)
                 if isDryRun { throw Undone(result: result) }
                 return (result, mutation.effects.revisions, mutation.effects.told)
             }

@@ -223,6 +223,9 @@ package struct NotifierStore: Sendable {
             )
         }
         let new = old.changed(by: patch, at: write.now)
+        guard new.state.text != old.state.text || new.settings != old.settings else {
+            return Report(notifier: old, health: try Self.health(of: id, in: account, on: write.connection))
+        }
         if let cost = patch.cost { try write.meter(cost) }
         try naming {
             try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))

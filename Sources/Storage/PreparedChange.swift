@@ -27,6 +27,8 @@ package struct PreparedChange: Sendable {
     let revision: Revision
     /// What it changes, in order.
     private(set) var entries: [AuditEntry] = []
+    /// What its record takes up.
+    private(set) var bytes: Int64 = 0
     private var batches: [ObjectIdentifier: SQLRows] = [:]
     private var records: SQLRows?
     /// What it writes and removes of conditions.
@@ -53,6 +55,7 @@ package struct PreparedChange: Sendable {
     ) {
         let entry = author.entry(action, resource, revision: revision, before, after)
         entries.append(entry)
+        bytes += entry.bytes
         let row = entry.row(of: author.account)
         var rows = records ?? SQLRows(columns: row.count)
         records = nil
@@ -103,29 +106,35 @@ extension Store {
     private static let planTries = 8
 
     /// Runs `plan` outside of any transaction, and writes what it worked out in a short one; again when the configuration moved in between.
-    /// A dry run, and a plan that changes nothing, need no writer. A call that comes again gets the answer that it got, as with `perform`.
+    /// A dry run, and a plan that changes nothing, need no writer. A call that comes again gets the answer that it got, as with `perform`;
+    /// of a long one only the head is kept, and `again` makes it anew.
     ///
     /// - Throws: `conflict` when the configuration moved again and again; what `perform` and `plan` throw.
     package func perform<Result: Sendable>(
         _ call: Call,
         on account: AccountNumber,
         planning plan: @Sendable () async throws -> Planned<Result>,
+        again: @Sendable (RecordedAnswer) async throws -> RecordedAnswer,
         _ answer: @escaping @Sendable (Result) -> RecordedAnswer
     ) async throws -> RecordedAnswer {
-        if let claim = call.claim, !call.isDryRun, let earlier = try await self.answer(to: claim, on: account)
-        {
-            return earlier
+        if let earlier = try await earlierAnswer(to: call, on: account) {
+            return try await whole(earlier, again)
         }
         for _ in 0..<Self.planTries {
             let planned = try await plan()
-            let answered = try await work.run(.calls, of: account) { answer(planned.result) }
+            let answered = try await work.run(.calls, of: account) {
+                var answer = answer(planned.result)
+                answer.canBeMadeAgain = true
+                return answer
+            }
             let isNothing = planned.change.entries.isEmpty && call.claim == nil
             guard !call.isDryRun, !isNothing else { return answered }
             do {
-                return try await perform(call, on: account) { write in
+                let given = try await perform(call, on: account) { write in
                     try write.write(planned.change)
                     return answered
                 }
+                return try await whole(given, again)
             } catch is PreparedChange.Outdated {
                 continue
             }
@@ -133,5 +142,15 @@ extension Store {
         throw StoreError.conflict(
             "The configuration of the account was changed again and again while this change was worked out: send it again when the others are done."
         )
+    }
+
+    private func whole(
+        _ answer: RecordedAnswer,
+        _ again: @Sendable (RecordedAnswer) async throws -> RecordedAnswer
+    ) async throws -> RecordedAnswer {
+        guard answer.isAbridged else { return answer }
+        var made = try await again(answer)
+        made.isRepeated = answer.isRepeated
+        return made
     }
 }

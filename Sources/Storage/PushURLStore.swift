@@ -114,6 +114,7 @@ package struct PushURLStore: Sendable {
                 at: write.now
             )
         )
+        guard new.state.text != old.state.text else { return signer.masked(old, parent) }
         try Self.write(new, write)
         try write.record("push_url.update", id.description, before: old.state, after: new.state)
         return signer.masked(new, parent)

@@ -13,7 +13,7 @@ struct PushWriter {
 
     static let account = SQLStatement(
         """
-        SELECT a.status, a.deleted_at, a.revision, a.stored_bytes_limit, u.stored_bytes, u.newest_at,
+        SELECT a.status, a.deleted_at, a.revision, a.stored_bytes_limit, u.stored_bytes + a.record_bytes, u.newest_at,
             EXISTS (SELECT 1 FROM pending_deliveries p WHERE p.account_id = $1)
         FROM accounts a JOIN account_usage u ON u.account_id = a.account_id WHERE a.account_id = $1
         """

@@ -87,6 +87,7 @@ package struct RetentionStore: Sendable {
         """
         DELETE FROM audit WHERE account_id = $1
             AND id IN (SELECT id FROM audit WHERE account_id = $1 AND id < $2 ORDER BY id LIMIT $3)
+        RETURNING bytes
         """
     )
     static let deleteUsage = SQLStatement(
@@ -108,11 +109,20 @@ package struct RetentionStore: Sendable {
         """
         DELETE FROM idempotency_keys WHERE (account_id, scope) IN (
             SELECT account_id, scope FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2)
+        RETURNING account_id, bytes
+        """
+    )
+    static let oldAnswers = SQLStatement(
+        """
+        SELECT DISTINCT account_id FROM (
+            SELECT account_id FROM idempotency_keys WHERE created_at < $1 ORDER BY created_at LIMIT $2) AS old
+        ORDER BY account_id
         """
     )
 
     static let statements = [
-        look, deleteEvents, deleteDeliveries, deleteSlices, deletePending, purgedTo, bodies, clearBodies, notePurged, deleteAlerts,
+        look, deleteEvents, deleteDeliveries, deleteSlices, deletePending, purgedTo, bodies, clearBodies,
+        notePurged, deleteAlerts,
         deleteNotifications, deleteAudit, freeUsage, deleteUsage, deleteRefusalUsage,
     ]
 
@@ -172,7 +182,21 @@ package struct RetentionStore: Sendable {
         let oldest = SQLValue.time(now.adding(seconds: -Idempotency.keptFor))
         return try await store.database.transaction(.platform, .later) { connection in
             let start = ContinuousClock.now
-            let count = try connection.run(Self.deleteAnswers, [oldest, .int(limit)])
+            let accounts = try connection.rows(Self.oldAnswers, [oldest, .int(limit)]) {
+                row throws(SQLError) in
+                AccountNumber(UInt32(truncatingIfNeeded: row.integer(0)))
+            }
+            // Before the answers, as calls do.
+            for account in accounts { try AccountLock.usage(of: account, on: connection) }
+            var (count, freed) = (0, [AccountNumber: Int64]())
+            try connection.forEachRow(Self.deleteAnswers, [oldest, .int(limit)]) { row throws(SQLError) in
+                freed[AccountNumber(UInt32(truncatingIfNeeded: row.integer(0))), default: 0] += row.integer(1)
+                count += 1
+                return true
+            }
+            for (account, bytes) in freed.sorted(by: { $0.key < $1.key }) {
+                try Self.free(bytes, of: account, on: connection)
+            }
             return (count, start.duration(to: .now))
         }
     }
@@ -238,7 +262,12 @@ package struct RetentionStore: Sendable {
         case .bodies: return try purgeBodies(of: due, limit: limit, on: connection)
         case .alerts: return try connection.run(deleteAlerts, [key, .time(bounds.alert), count])
         case .audit:
-            return try connection.run(deleteAudit, [key, .id(AuditID.lowest(at: bounds.audit)), count])
+            let end = SQLValue.id(AuditID.lowest(at: bounds.audit))
+            let freed = try connection.rows(deleteAudit, [key, end, count]) { row throws(SQLError) in
+                row.integer(0)
+            }
+            try free(freed.reduce(0, +), of: due.account, on: connection)
+            return freed.count
         case .usage:
             let day = SQLValue.integer(UTCDay(of: bounds.audit).number)
             let days = try connection.run(deleteUsage, [key, day, count])

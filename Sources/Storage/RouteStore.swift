@@ -147,6 +147,7 @@ package struct RouteStore: Sendable {
             ),
             cost: patch.cost ?? old.cost
         )
+        guard old.state(of: integration).text != new.state(of: integration).text else { return old }
         if let cost = patch.cost { try write.meter(cost) }
         try Self.makeRoom(moving: old.position, to: new.position, of: integration, write)
         try Self.rewrite([(old, new)], write)

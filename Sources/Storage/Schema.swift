@@ -20,6 +20,7 @@ package enum Schema {
         migration(8, deletions, server: deletionTables.map { wall(around: $0) }.joined()),
         migration(9, slices, server: serverSlices),
         migration(10, conditionCosts),
+        migration(12, recordBytes),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
@@ -288,6 +289,14 @@ package enum Schema {
         CREATE TABLE delivery_slices (
             account_id BIGINT NOT NULL, delivery_id BYTEA NOT NULL, position BIGINT NOT NULL, decisions BYTEA NOT NULL,
             outcomes BYTEA NOT NULL, PRIMARY KEY (account_id, delivery_id, position));
+        """
+
+    /// What the record of changes and kept answers take up, from now on: `bytes` of each row. Their sum is in `accounts.record_bytes` and
+    /// `account_usage.stored_bytes` together, each of which is written by whoever holds its row.
+    private static let recordBytes = """
+        ALTER TABLE audit ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE idempotency_keys ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;
+        ALTER TABLE accounts ADD COLUMN record_bytes BIGINT NOT NULL DEFAULT 0;
         """
 
     // MARK: Server

@@ -110,6 +110,7 @@ package struct SeverityTableStore: Sendable {
             let detail = "would leave more than \(Self.maximumEntries) rows"
             throw StoreError.invalid(ValidationErrors([FieldError("/entries", detail)]))
         }
+        guard table.state.text != old.state.text else { return state.table }
         return try Self.put(table, for: type, after: state, "severity_table.update", write)
     }
 
@@ -187,6 +188,9 @@ package struct SeverityTableStore: Sendable {
         _ action: String,
         _ write: Mutation
     ) throws -> AccountSeverityTable {
+        if let table, !state.table.isDefault, table.state.text == state.table.table.state.text {
+            return state.table
+        }
         // The reset itself takes no version: what comes after it does.
         let version = table == nil ? state.newestVersion : state.newestVersion.next
         try write.connection.run(put, row(table, of: type, version, write.author))

@@ -24,6 +24,8 @@ package enum StoreError: Error, Sendable, Equatable {
     case stillRunning
     /// The account has as many as it may; so many are allowed.
     case limitReached(AccountLimits.Kind, Int)
+    /// What the account stores would be more than its limit, in bytes.
+    case storageFull(Int64)
     /// Its conditions have more of something than the account may: how much is allowed, how much it would be, and where the body goes beyond
     /// it first.
     case costLimitReached(AccountLimits.Kind, Int, Int, at: [String])

@@ -107,13 +107,15 @@ package struct MutationRequest: Sendable {
         Answer.response(try await store.perform(call, on: account, holding: hold, body))
     }
 
-    /// Works a change out before the transaction that writes it, and answers `answer` of its result.
+    /// Works a change out before the transaction that writes it, and answers `answer` of its result. `again` makes an answer anew that was
+    /// too long to be kept.
     package func perform<Result: Sendable>(
         _ store: Store,
         planning plan: @Sendable () async throws -> Planned<Result>,
+        again: @Sendable (RecordedAnswer) async throws -> RecordedAnswer,
         _ answer: @escaping @Sendable (Result) -> RecordedAnswer
     ) async throws -> Response {
-        Answer.response(try await store.perform(call, on: account, planning: plan, answer))
+        Answer.response(try await store.perform(call, on: account, planning: plan, again: again, answer))
     }
 
     /// The same for what takes effect outside of the store, or in transactions of its own.

@@ -116,6 +116,12 @@ package struct Problem: Error, Sendable {
         case .limitReached(let kind, let limit):
             self.init(.limitReached, "The account may have no more than \(limit): limits.\(kind.name).")
             exceeded = Exceeded(bucket: "\(kind.name)", limit: limit)
+        case .storageFull(let limit):
+            self.init(
+                .limitReached,
+                "The account stores more than \(limit) bytes: stored_bytes_limit. Delete something, wait until old things go, or let the operator raise the limit."
+            )
+            exceeded = Exceeded(bucket: "stored_bytes", limit: Int(clamping: limit))
         case .costLimitReached(let kind, let limit, let count, let pointers):
             self.init(
                 .limitReached,

@@ -82,7 +82,12 @@ struct ReplayTests {
         let clock = SetClock()
         try await TestServer.with(clock: clock.wall) { server in
             let sender = try await Sender(server)
+            func storedBytes() async throws -> JSON? {
+                try await server.call("getAccount", sender.path, key: sender.people.olga).json["stored_bytes"]
+            }
+            let recorded = try await storedBytes()
             let id = try #require(try await server.push(sender.url, Sender.body).deliveryID)
+            #expect(try await storedBytes() != recorded)
             clock.advance(seconds: 7 * 86_400 + 1)
             let store = server.store.retention
             let look = try await store.look(after: .installation, limit: 10, at: server.store.now)
@@ -96,8 +101,7 @@ struct ReplayTests {
             let answer = try await server.call("replayDelivery", path, key: sender.people.erin)
             #expect(answer.status == 409)
             #expect(answer.json["code"] == "body_purged")
-            let account = try await server.call("getAccount", sender.path, key: sender.people.olga)
-            #expect(account.json["stored_bytes"] == 0)
+            #expect(try await storedBytes() == recorded)
         }
     }
 

@@ -48,10 +48,22 @@ struct FaultScene: Sendable {
         many = Source(account: account, integration: shared.id)
         let dedicated = try await test.dedicated("Dedicated", to: third, in: account)
         unrouted = Source(account: account, integration: dedicated.id)
-        let other = try await test.account(storedBytesLimit: 4_000)
+        let other = try await test.account()
         let channel = try await test.channel("Only", in: other).id
         let source = try await test.dedicated("Source", to: channel, in: other)
         small = Source(account: other, integration: source.id)
+        // What was recorded until now, what this change records, and about 4,000 bytes.
+        let held = try await test.store.accounts.find(other).storedBytes
+        let patch = AccountStore.Patch(
+            name: nil,
+            externalID: .keep,
+            labels: nil,
+            status: nil,
+            storedBytesLimit: held + 5_000
+        )
+        _ = try await test.store.change(other, by: test.actor) {
+            try test.store.accounts.update(patch, if: .none, $0)
+        }
         gone = try await Self.deletedAccount(in: test)
 
         let (commit, _) = Self.commit(test)

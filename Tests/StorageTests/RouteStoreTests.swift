@@ -168,15 +168,31 @@ struct RouteStoreTests {
                 )
             }
             #expect(try await test.routes(of: integration, in: account).version == Version(2))
-            _ = try await test.store.routes.update(
-                route,
-                .moving(to: 0),
-                if: .oneOf([Version(1)]),
-                of: integration,
-                in: account,
-                by: test.actor
+            let renaming = RouteStore.Patch(
+                name: "other",
+                position: nil,
+                conditions: nil,
+                mode: nil,
+                channelIDs: nil,
+                label: .keep,
+                onMatch: nil,
+                externalID: .keep,
+                labels: nil
             )
-            #expect(try await test.routes(of: integration, in: account).version == Version(3))
+            // The first changes nothing.
+            for (patch, version) in [(RouteStore.Patch.moving(to: 0), 2), (renaming, 3)] {
+                _ = try await test.store.routes.update(
+                    route,
+                    patch,
+                    if: .oneOf([Version(1)]),
+                    of: integration,
+                    in: account,
+                    by: test.actor
+                )
+                #expect(
+                    try await test.routes(of: integration, in: account).version == Version(Int64(version))
+                )
+            }
         }
     }
 
