@@ -37,7 +37,8 @@ struct NotifierEndpoints {
             let notifier = report.notifier
             let location = "/v1/accounts/\(context.account.id)/channels/\(channel)/notifiers/\(notifier.id)"
             return Answer.change(.created, version: notifier.metadata.version, location: location) { object in
-                object.notifier(report, of: context.account.id, at: store.now)
+                // Its template was just read.
+                object.notifier(report, problem: nil, of: context.account.id, at: store.now)
                 if !mutation.isDryRun, case .webhook(_, _, let secrets) = notifier.settings,
                     let secret = secrets.first
                 {
@@ -58,14 +59,20 @@ struct NotifierEndpoints {
             of: context.id("channel_id"),
             in: context.account.number
         )
+        let problems = try await problems(of: reports.items.map(\.notifier), context)
         let now = store.now
-        return Answer.page(reports, id: \.notifier.id) { $1.notifier($0, of: context.account.id, at: now) }
+        return Answer.page(reports, id: \.notifier.id) { report, object in
+            let problem = problems[report.notifier.id]
+            object.notifier(report, problem: problem, of: context.account.id, at: now)
+        }
     }
 
     @Sendable
     func getNotifier(_ request: Request, _ context: AccountContext) async throws -> Response {
         try Query(request).finish()
-        return Answer.response(answer(try await find(context), context))
+        let report = try await find(context)
+        let problem = try await problems(of: [report.notifier], context)[report.notifier.id]
+        return Answer.response(answer(report, problem, context))
     }
 
     @Sendable
@@ -74,6 +81,8 @@ struct NotifierEndpoints {
         // The kind says how settings are read; it never changes.
         let old = try await find(context).notifier
         let patch = try await mutation.decode(store) { fields.patch($0, of: old.kind) }
+        let template = old.template
+        let known = try await store.work.run(.calls, of: context.account.number) { template.problems }
         return try await mutation.perform(store) { change in
             let report = try store.notifiers.update(
                 old.id,
@@ -82,7 +91,8 @@ struct NotifierEndpoints {
                 of: old.channelID,
                 change
             )
-            return answer(report, context)
+            let problem = known.problem(after: report.notifier.template)
+            return answer(report, problem, context)
         }
     }
 
@@ -126,9 +136,25 @@ struct NotifierEndpoints {
         )
     }
 
-    private func answer(_ report: NotifierStore.Report, _ context: AccountContext) -> RecordedAnswer {
+    /// Why templates can't be used, by notifier. They are read in the account's turn.
+    private func problems(
+        of notifiers: [Notifier],
+        _ context: AccountContext
+    ) async throws -> [NotifierID: String] {
+        guard notifiers.contains(where: \.template.isOwn) else { return [:] }
+        return try await store.work.run(.calls, of: context.account.number) {
+            notifiers.reduce(into: [:]) { $0[$1.id] = $1.template.problems.all }
+        }
+    }
+
+    /// `problem`: why its template can't be used.
+    private func answer(
+        _ report: NotifierStore.Report,
+        _ problem: String?,
+        _ context: AccountContext
+    ) -> RecordedAnswer {
         Answer.change(version: report.notifier.metadata.version) {
-            $0.notifier(report, of: context.account.id, at: store.now)
+            $0.notifier(report, problem: problem, of: context.account.id, at: store.now)
         }
     }
 }
@@ -141,9 +167,10 @@ extension NotifierSettings.SigningSecret {
 // MARK: - What is shown
 
 extension JSONWriter {
-    /// A notifier without its secrets.
+    /// A notifier without its secrets. `problem`: why its template can't be used.
     fileprivate mutating func notifier(
         _ report: NotifierStore.Report,
+        problem: String?,
         of account: AccountID,
         at now: UnixTime
     ) {
@@ -162,6 +189,7 @@ extension JSONWriter {
             $0.field("title", notifier.template.title)
             $0.field("text", notifier.template.text)
         }
+        field("template_problem", problem)
         field("storm_limit", notifier.stormLimit)
         object("settings") { $0.shown(notifier.settings, at: now) }
         object("health") {

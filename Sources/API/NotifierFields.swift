@@ -167,7 +167,7 @@ extension Field {
     /// The text of a template that can be used.
     fileprivate func checkedTemplate() -> Text? {
         guard let text = templateText() else { return nil }
-        return TemplateSource.check(text).map { refuse($0) } ?? text
+        return Template.problem(in: text).map { refuse($0) } ?? text
     }
 
     /// The text of a template.

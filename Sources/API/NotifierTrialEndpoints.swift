@@ -27,23 +27,30 @@ struct NotifierTrialEndpoints {
         let notifier = try await store.notifiers.find(context.id("notifier_id"), of: channel, in: account)
             .notifier
         let message = try await store.notifications.sample(.opened, of: nil, in: channel, of: account)
-        let shown = sender.preview(message, kind: notifier.kind, template: notifier.template)
         return try await mutation.performOutside(store) {
-            let result =
-                mutation.isDryRun
-                ? nil
-                : await sender.send(
-                    message,
-                    to: notifier.settings,
-                    template: notifier.template,
-                    at: store.now
-                )
-            return answer(result, shown)
+            if mutation.isDryRun {
+                return answer(nil, try await letter(message, by: notifier, of: account).rendered)
+            }
+            // As every message, so that tests are no way around the limits of what goes out.
+            return try await store.sends.pass(account) {
+                let letter = try await letter(message, by: notifier, of: account)
+                return answer(await sender.send(letter, of: account), letter.rendered)
+            }
+        }
+    }
+
+    private func letter(
+        _ message: OutboundMessage,
+        by notifier: Notifier,
+        of account: AccountNumber
+    ) async throws -> Sender.Letter {
+        try await store.work.run(.calls, of: account) {
+            sender.letter(message, to: notifier.settings, template: notifier.template, at: store.now)
         }
     }
 
     /// `result`: nil when nothing was sent.
-    private func answer(_ result: SendResult?, _ shown: Preview) -> RecordedAnswer {
+    private func answer(_ result: SendResult?, _ shown: Rendered) -> RecordedAnswer {
         Answer.change { object in
             object.field("sent", result.map { $0.failure == nil } ?? false)
             object.field("failure", result?.failure?.rawValue)
@@ -51,9 +58,9 @@ struct NotifierTrialEndpoints {
             object.field("status_code", result?.statusCode)
             object.field("response", result?.response ?? "")
             object.field("latency_ms", result?.milliseconds ?? 0)
-            object.field("message_title", shown.rendered.title)
-            object.field("message_text", shown.rendered.text)
-            object.field("template_problem", result.map(\.templateProblem) ?? shown.rendered.problem)
+            object.field("message_title", shown.title)
+            object.field("message_text", shown.text)
+            object.field("template_problem", shown.problem)
         }
     }
 
@@ -73,7 +80,9 @@ struct NotifierTrialEndpoints {
         )
         // Without the marks of a test: what would really be sent.
         let message = OutboundMessage(id: sample.id, message: sample.message)
-        let shown = sender.preview(message, kind: trial.kind, template: trial.template)
+        let shown = try await store.work.run(.calls, of: account) {
+            sender.preview(message, kind: trial.kind, template: trial.template)
+        }
         return Answer.object { object in
             object.field("title", shown.rendered.title)
             object.field("text", shown.rendered.text)
@@ -83,7 +92,7 @@ struct NotifierTrialEndpoints {
     }
 
     /// What is to be previewed.
-    private struct Trial {
+    private struct Trial: Sendable {
         let kind: Notifier.Kind
         let template: MessageTemplate
         let change: AlertChange

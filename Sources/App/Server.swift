@@ -195,15 +195,18 @@ package struct Server {
     }
 
     private func dispatcher() -> Dispatcher {
-        let sender = sender
+        let (sender, store) = (sender, installation.store)
         return Dispatcher(
-            store: installation.store,
+            store: store,
             owner: installation.nodeID,
-            isAlone: !installation.store.isShared,
+            isAlone: !store.isShared,
             metrics: metrics,
             logger: logger
-        ) { message, settings, template, now in
-            await sender.send(message, to: settings, template: template, at: now)
+        ) { account, message, notifier in
+            let letter = try await store.work.run(.background, of: account) {
+                sender.letter(message, to: notifier.settings, template: notifier.template, at: store.now)
+            }
+            return await sender.send(letter, of: account)
         }
     }
 

@@ -170,7 +170,7 @@ package struct EndpointURL: Sendable, Equatable {
         return (Array(bytes[..<colon]), Int(port))
     }
 
-    /// Reads a host by the rules above, in lower case.
+    /// Reads a host by the rules above, in lower case. Blanks and line ends are no part of one, at its ends neither.
     package static func host(_ bytes: [UInt8]) throws(FieldError) -> (String, IPAddress?) {
         if bytes.first == 0x5B, bytes.last == 0x5D, bytes.count > 2 {
             let inner = Array(bytes[1..<bytes.count - 1])
@@ -182,7 +182,7 @@ package struct EndpointURL: Sendable, Equatable {
         if let address = IPAddress(bytes), address.isIPv4, !bytes.contains(0x3A) {
             return (String(decoding: bytes, as: UTF8.self), address)
         }
-        let lower = Text(trusted: bytes).folded.bytes
+        let lower = bytes.map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }
         let parts = lower.split(separator: 0x2E, omittingEmptySubsequences: false)
         guard (1...253).contains(lower.count), parts.allSatisfy(isHostPart), let last = parts.last,
             isName(last)

@@ -10,9 +10,10 @@ import NIOSSL
 /// *Rule:* a request is made only with the client of an address that the policy has passed. *Why:* the HTTP library would look the name
 /// up again by itself. *Otherwise:* a name that answers a public address first and a private one then leads inside.
 final class ClientCache: Sendable {
-    /// Whom a URL names.
+    /// Whom a URL names: the policy passes an address with its port.
     struct Site: Hashable {
         let host: String
+        let port: Int
         let isTLS: Bool
     }
 

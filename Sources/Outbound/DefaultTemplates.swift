@@ -6,17 +6,29 @@ import Domain
 /// Mustache drops a line on which nothing but the tag of a section stands; the empty comments `{{!}}` keep the line feeds that are meant.
 enum DefaultTemplates {
     /// The title of a message about one alert, or of a digest.
-    static func title(_ language: MessageTemplate.Language, isDigest: Bool) -> String {
-        switch (language, isDigest) {
-        case (_, false): "[{{state_text}}] {{title}}"
-        case (.english, true): "[Digest] {{channel_name}}: {{changes}} changes of {{alerts}} alerts"
-        case (.chinese, true): "[汇总] {{channel_name}}：{{alerts}} 个告警的 {{changes}} 次变化"
-        }
+    static func title(_ language: MessageTemplate.Language, isDigest: Bool) -> Template {
+        isDigest ? digestTitles[language] ?? alertTitle : alertTitle
     }
 
+    private static let alertTitle = read("[{{state_text}}] {{title}}")
+
+    private static let digestTitles: [MessageTemplate.Language: Template] = [
+        .english: read("[Digest] {{channel_name}}: {{changes}} changes of {{alerts}} alerts"),
+        .chinese: read("[汇总] {{channel_name}}：{{alerts}} 个告警的 {{changes}} 次变化"),
+    ]
+
     /// The text of a message about one alert, or of a digest, in a kind's markup.
-    static func text(_ kind: Notifier.Kind, _ language: MessageTemplate.Language, isDigest: Bool) -> String {
-        texts[Key(kind: kind, language: language, isDigest: isDigest)] ?? ""
+    static func text(_ kind: Notifier.Kind, _ language: MessageTemplate.Language, isDigest: Bool) -> Template
+    {
+        texts[Key(kind: kind, language: language, isDigest: isDigest)] ?? alertTitle
+    }
+
+    private static func read(_ text: String) -> Template {
+        do throws(TemplateError) {
+            return try Template(Text(text))
+        } catch {
+            preconditionFailure("a default template \(error.detail)")
+        }
     }
 
     private struct Key: Hashable {
@@ -25,13 +37,13 @@ enum DefaultTemplates {
         let isDigest: Bool
     }
 
-    private static let texts: [Key: String] = {
-        var texts: [Key: String] = [:]
+    private static let texts: [Key: Template] = {
+        var texts: [Key: Template] = [:]
         for kind in Notifier.Kind.allCases {
             for language in MessageTemplate.Language.allCases {
                 let lines = Lines(markup: Markup.of(kind), isChinese: language == .chinese)
-                texts[Key(kind: kind, language: language, isDigest: false)] = lines.alert
-                texts[Key(kind: kind, language: language, isDigest: true)] = lines.digest
+                texts[Key(kind: kind, language: language, isDigest: false)] = read(lines.alert)
+                texts[Key(kind: kind, language: language, isDigest: true)] = read(lines.digest)
             }
         }
         return texts

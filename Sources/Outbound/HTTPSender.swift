@@ -41,9 +41,13 @@ struct HTTPSender: Sendable {
     }
 
     /// Posts once (twice when a kept connection turns out to be closed). Throws `SendFailure` or `CancellationError`.
-    func post(_ request: OutboundRequest, at now: UnixTime) async throws -> Answer {
+    func post(
+        _ request: OutboundRequest,
+        of account: AccountNumber,
+        at now: UnixTime
+    ) async throws -> Answer {
         do {
-            return try await within(limits.http) { try await attempt(request, at: now) }
+            return try await within(limits.http) { try await attempt(request, of: account, at: now) }
         } catch {
             throw Self.failure(of: error)
         }
@@ -52,8 +56,12 @@ struct HTTPSender: Sendable {
     /// Closes all connections.
     func shutdown() async { await clients.shutdown() }
 
-    private func attempt(_ request: OutboundRequest, at now: UnixTime) async throws -> Answer {
-        let client = try await client(for: request.url)
+    private func attempt(
+        _ request: OutboundRequest,
+        of account: AccountNumber,
+        at now: UnixTime
+    ) async throws -> Answer {
+        let client = try await client(for: request.url, of: account)
         do {
             let answer = try await exchange(request, by: client, at: now)
             await clients.giveBack(client)
@@ -64,11 +72,12 @@ struct HTTPSender: Sendable {
         }
     }
 
-    private func client(for url: EndpointURL) async throws -> PinnedClient {
-        let site = ClientCache.Site(host: url.host, isTLS: url.isTLS)
+    private func client(for url: EndpointURL, of account: AccountNumber) async throws -> PinnedClient {
+        let site = ClientCache.Site(host: url.host, port: url.port, isTLS: url.isTLS)
         if url.address == nil, let client = clients.recent(site) { return client }
         let address = try await guardian.address(
-            of: .init(host: url.host, literal: url.address, port: url.port, isTLS: url.isTLS, isMail: false)
+            of: .init(host: url.host, literal: url.address, port: url.port, isTLS: url.isTLS, isMail: false),
+            for: account
         )
         guard let client = clients.client(.init(site: site, address: address)) else {
             throw CancellationError()

@@ -31,21 +31,30 @@ struct MailSender: Sendable {
     }
 
     /// Hands over one mail: whole lines, dots not doubled yet. Throws `SendFailure` or `CancellationError`.
-    func send(_ message: [UInt8], by settings: NotifierSettings.Mail) async throws -> MailResult {
+    func send(
+        _ message: [UInt8],
+        by settings: NotifierSettings.Mail,
+        of account: AccountNumber
+    ) async throws -> MailResult {
         do {
-            return try await within(limits.mail) { try await attempt(message, settings) }
+            return try await within(limits.mail) { try await attempt(message, settings, account) }
         } catch {
             throw Self.failure(of: error)
         }
     }
 
-    private func attempt(_ message: [UInt8], _ settings: NotifierSettings.Mail) async throws -> MailResult {
+    private func attempt(
+        _ message: [UInt8],
+        _ settings: NotifierSettings.Mail,
+        _ account: AccountNumber
+    ) async throws -> MailResult {
         guard let (host, literal) = try? EndpointURL.host(settings.host.bytes) else {
             throw SendFailure(.unresolved, "The host of the mail server is not valid.")
         }
         let isTLS = settings.security == .tls
         let address = try await guardian.address(
-            of: .init(host: host, literal: literal, port: settings.port, isTLS: isTLS, isMail: true)
+            of: .init(host: host, literal: literal, port: settings.port, isTLS: isTLS, isMail: true),
+            for: account
         )
         // For an address there is no name to ask for; the certificate must then hold the address.
         let name = literal == nil ? host : nil

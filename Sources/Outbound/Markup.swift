@@ -1,23 +1,19 @@
 import Domain
-import Mustache
 import Native
 
 /// How a kind of receiver writes bold, links and lines, and what must not come to life in a value that a sender chose.
 struct Markup: Sendable {
-    /// The name under which Mustache knows the escaping.
-    let contentType: String
     /// What is set before and after bold text.
     let bold: String
     /// What ends a line.
     let lineEnd: String
     /// A link in the template's own words; nil: the address alone.
     let link: (@Sendable (_ text: String, _ address: String) -> String)?
-    /// Makes a value harmless.
-    let escape: @Sendable (String) -> String
+    /// Makes a value harmless. Of one byte it makes at most six.
+    let escape: @Sendable ([UInt8]) -> [UInt8]
 
     static func of(_ kind: Notifier.Kind) -> Markup {
-        _ = registered
-        return switch kind {
+        switch kind {
         case .webhook, .email: plain
         case .dingtalk: dingtalk
         case .feishu: feishu
@@ -26,10 +22,9 @@ struct Markup: Sendable {
         }
     }
 
-    static let plain = Markup(contentType: "TOCSIN-PLAIN", bold: "", lineEnd: "\n", link: nil, escape: { $0 })
+    static let plain = Markup(bold: "", lineEnd: "\n", link: nil, escape: { $0 })
 
     private static let dingtalk = Markup(
-        contentType: "TOCSIN-DINGTALK",
         bold: "**",
         lineEnd: "  \n",
         link: { "[\($0)](\($1))" },
@@ -37,7 +32,6 @@ struct Markup: Sendable {
     )
 
     private static let wecom = Markup(
-        contentType: "TOCSIN-WECOM",
         bold: "**",
         lineEnd: "\n",
         link: { "[\($0)](\($1))" },
@@ -45,7 +39,6 @@ struct Markup: Sendable {
     )
 
     private static let feishu = Markup(
-        contentType: "TOCSIN-FEISHU",
         bold: "**",
         lineEnd: "\n",
         link: { "[\($0)](\($1))" },
@@ -53,25 +46,11 @@ struct Markup: Sendable {
     )
 
     private static let slack = Markup(
-        contentType: "TOCSIN-SLACK",
         bold: "*",
         lineEnd: "\n",
         link: { "<\($1)|\($0)>" },
         escape: { replacing($0, slackEntity) }
     )
-
-    /// Mustache's list of escapings belongs to the process.
-    private static let registered: Void = {
-        for markup in [plain, dingtalk, wecom, feishu, slack] {
-            MustacheContentTypes.register(Escaping(escape: markup.escape), named: markup.contentType)
-        }
-    }()
-
-    private struct Escaping: MustacheContentType {
-        let escape: @Sendable (String) -> String
-
-        func escapeText(_ text: String) -> String { escape(text) }
-    }
 
     /// Slack's three (https://api.slack.com/reference/surfaces/formatting#escaping): without `<` there is neither mention nor link.
     private static func slackEntity(_ byte: UInt8) -> StaticString? {
@@ -99,32 +78,32 @@ struct Markup: Sendable {
         }
     }
 
-    private static func replacing(_ text: String, _ entity: (UInt8) -> StaticString?) -> String {
-        guard text.utf8.contains(where: { entity($0) != nil }) else { return text }
+    private static func replacing(_ text: [UInt8], _ entity: (UInt8) -> StaticString?) -> [UInt8] {
+        guard text.contains(where: { entity($0) != nil }) else { return text }
         var result: [UInt8] = []
-        for byte in text.utf8 {
+        result.reserveCapacity(text.count + 64)
+        for byte in text {
             if let entity = entity(byte) { result += [UInt8](entity) } else { result.append(byte) }
         }
-        return String(decoding: result, as: UTF8.self)
+        return result
     }
 
     /// For the dialects of DingTalk and WeCom, which know no escapes: a blank after `]` where `(` follows or nothing (a link, an image)
     /// and after `<` where a tag, an address or a mention could begin.
-    private static func withoutMarkdown(_ text: String, lineEnd: String) -> String {
-        let bytes = Array(text.utf8)
+    private static func withoutMarkdown(_ text: [UInt8], lineEnd: String) -> [UInt8] {
         var result: [UInt8] = []
-        result.reserveCapacity(bytes.count + 8)
-        for (index, byte) in bytes.enumerated() {
+        result.reserveCapacity(text.count + 8)
+        for (index, byte) in text.enumerated() {
             if byte == 0x0A {
                 result += lineEnd.utf8
                 continue
             }
             result.append(byte)
-            let next = index + 1 < bytes.count ? bytes[index + 1] : nil
+            let next = index + 1 < text.count ? text[index + 1] : nil
             if byte == UInt8(ascii: "]"), next == nil || next == UInt8(ascii: "(") { result.append(0x20) }
             if byte == UInt8(ascii: "<"), !isHarmlessAfterLess(next) { result.append(0x20) }
         }
-        return String(decoding: result, as: UTF8.self)
+        return result
     }
 
     private static func isHarmlessAfterLess(_ byte: UInt8?) -> Bool {
@@ -138,23 +117,24 @@ struct Markup: Sendable {
 enum SafeLink {
     /// An address of http or https in which nothing can end a link early: what is not plain in a URL is percent-encoded. Nil for any
     /// other text.
-    static func text(_ link: Text, kind: Notifier.Kind) -> String? {
-        let folded = link.prefix(bytes: 8).folded.bytes
-        guard folded.starts(with: "https://".utf8) || folded.starts(with: "http://".utf8),
+    static func text(_ link: Text, kind: Notifier.Kind) -> Text? {
+        let start = link.bytes.prefix(8).map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }
+        guard start.starts(with: "https://".utf8) || start.starts(with: "http://".utf8),
             link.bytes.count <= Limits.linkBytes
         else { return nil }
+        let digits = Array("0123456789ABCDEF".utf8)
         var result: [UInt8] = []
+        result.reserveCapacity(link.bytes.count + 64)
         for byte in link.bytes {
             if byte == UInt8(ascii: "&"), kind == .slack {
                 result += [UInt8]("&amp;" as StaticString)
             } else if isPlain(byte) {
                 result.append(byte)
             } else {
-                let digits = Array("0123456789ABCDEF".utf8)
                 result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
             }
         }
-        return String(decoding: result, as: UTF8.self)
+        return Text(trusted: result)
     }
 
     private static func isPlain(_ byte: UInt8) -> Bool {

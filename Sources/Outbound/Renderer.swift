@@ -1,6 +1,4 @@
 import Domain
-import Mustache
-import NIOConcurrencyHelpers
 import Native
 
 /// A message in words, not yet cut to what its receiver takes.
@@ -17,12 +15,11 @@ package struct Rendered: Sendable, Equatable {
     let cutLine: String
 }
 
-/// Puts messages into words by templates. Parsed templates are kept.
+/// Puts messages into words by templates. What runs here is a tenant's: it is called in the turn of its account.
 package struct Renderer: Sendable {
     /// Bytes of a title.
     static let titleBytes = 1_024
 
-    private let cache = TemplateCache(capacity: 512)
     private let time: LocalTime
 
     /// - Parameter offset: seconds that local time is ahead of UTC at a moment.
@@ -48,19 +45,20 @@ package struct Renderer: Sendable {
         let markup = Markup.of(kind)
         let (isDigest, url) = Self.facts(of: message.message)
         let defaultTitle = DefaultTemplates.title(template.language, isDigest: isDigest)
-        let title = put("title", Self.own(template.title, isDigest), or: defaultTitle, Markup.plain, context)
+        let title = Self.put("title", template.title, isDigest, or: defaultTitle, .plain, context)
         let defaultText = DefaultTemplates.text(kind, template.language, isDigest: isDigest)
-        let text = put("text", Self.own(template.text, isDigest), or: defaultText, markup, context)
-        let oneLine = TemplateContext.line(Text((message.isTest ? words.testMark : "") + title.text)).trimmed
-        let shortTitle = Text(oneLine).prefix(bytes: Self.titleBytes).string
+        let text = Self.put("text", template.text, isDigest, or: defaultText, markup, context)
+        let mark = Text(message.isTest ? words.testMark : "")
+        let oneLine = TemplateContext.line(Text(trusted: mark.bytes + title.text.bytes)).trimmed
+        let shortTitle = oneLine.prefix(bytes: Self.titleBytes)
         let note = message.isTest ? words.testNote + markup.lineEnd + "\n" : ""
         let problems = [title.problem, text.problem].compactMap { $0 }
         return Rendered(
-            title: shortTitle,
-            text: note + text.text,
+            title: shortTitle.string,
+            text: note + text.text.string,
             problem: problems.isEmpty ? nil : problems.joined(separator: " "),
-            markupTitle: markup.escape(shortTitle),
-            cutLine: words.cutLine(SafeLink.text(Text(url), kind: kind) ?? "")
+            markupTitle: String(decoding: markup.escape(shortTitle.bytes), as: UTF8.self),
+            cutLine: words.cutLine(SafeLink.text(Text(url), kind: kind)?.string ?? "")
         )
     }
 
@@ -72,63 +70,29 @@ package struct Renderer: Sendable {
         }
     }
 
-    private static func own(_ template: Text?, _ isDigest: Bool) -> Text? {
-        guard let template, !isDigest || TemplateSource.mentions("is_digest", in: template) else {
-            return nil
-        }
-        return template
-    }
-
-    private func put(
+    private static func put(
         _ part: String,
         _ own: Text?,
-        or standard: String,
+        _ isDigest: Bool,
+        or standard: Template,
         _ markup: Markup,
         _ context: TemplateContext
-    ) -> (text: String, problem: String?) {
+    ) -> (text: Text, problem: String?) {
         var problem: String?
         if let own {
-            if let found = TemplateSource.check(own) {
-                problem = "The template of the \(part) \(found); the default was used."
-            } else if let text = rendered(own.string, markup, context), !Text(text).isBlank {
-                return (text, nil)
-            } else {
-                problem = "The template of the \(part) gave nothing; the default was used."
+            do throws(TemplateError) {
+                let template = try Template(own)
+                if !isDigest || template.isForDigests {
+                    let (text, excess) = TemplateRun.run(template, context, markup)
+                    if excess == nil, !text.isBlank { return (text, nil) }
+                    problem = excess?.detail ?? "gave nothing"
+                }
+            } catch {
+                problem = error.detail
             }
         }
-        return (rendered(standard, markup, context) ?? "", problem)
-    }
-
-    private func rendered(_ source: String, _ markup: Markup, _ context: TemplateContext) -> String? {
-        // The pragma stands on a line of its own, so that the first line of the source keeps what a line may do.
-        let whole = "{{% CONTENT_TYPE:\(markup.contentType)}}\n" + source
-        return cache.template(whole)?.render(context)
-    }
-}
-
-extension String {
-    /// Without ASCII white space at both ends.
-    fileprivate var trimmed: String { Text(self).trimmed.string }
-}
-
-/// Parsed templates by their text; all forgotten when there are too many, as they are cheap to parse again.
-private final class TemplateCache: Sendable {
-    private let templates = NIOLockedValueBox<[Text: MustacheTemplate]>([:])
-    private let capacity: Int
-
-    init(capacity: Int) {
-        self.capacity = capacity
-    }
-
-    /// Nil when it can't be parsed.
-    func template(_ source: String) -> MustacheTemplate? {
-        let key = Text(source)
-        if let known = templates.withLockedValue({ $0[key] }) { return known }
-        guard let parsed = try? MustacheTemplate(string: source) else { return nil }
-        templates.withLockedValue { templates in
-            if templates.count >= capacity { templates.removeAll() }
-            templates[key] = parsed
-        }
-        return parsed
+        // The default stays far below the budget; of what is above it the beginning is taken.
+        let text = TemplateRun.run(standard, context, markup).text
+        return (text, problem.map { "The template of the \(part) \($0); the default was used." })
     }
 }

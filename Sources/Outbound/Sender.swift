@@ -1,7 +1,9 @@
 import Domain
 import Native
 
-/// Sends messages to people's receivers: renders, signs, finds a checked address, posts or mails, and reads the answer.
+/// Sends messages to people's receivers: renders and signs, finds a checked address, posts or mails, and reads the answer.
+///
+/// - Rule: what `letter` and `preview` do is a tenant's work, and is done in the turn of its account. Why: a template is its owner's program.
 package struct Sender: Sendable {
     private let policy: AddressPolicy
     private let renderer: Renderer
@@ -36,24 +38,51 @@ package struct Sender: Sendable {
         mail = try MailSender(guardian: guardian, roots: trustRoots, limits: limits)
     }
 
-    /// Sends once, and says what came of it. Takes at most the time limits; ends early when the task is cancelled.
-    package func send(
+    /// A message in words, signed, as it goes out.
+    package struct Letter: Sendable {
+        fileprivate enum Form: Sendable {
+            case post(OutboundRequest, any MessageFormat)
+            case mail([UInt8], NotifierSettings.Mail)
+        }
+
+        /// The words.
+        package let rendered: Rendered
+        fileprivate let form: Form
+        fileprivate let secrets: [String]
+        fileprivate let madeAt: UnixTime
+    }
+
+    /// Puts a message into words for one attempt to send it.
+    package func letter(
         _ message: OutboundMessage,
         to settings: NotifierSettings,
         template: MessageTemplate,
         at now: UnixTime
-    ) async -> SendResult {
+    ) -> Letter {
         let rendered = renderer.render(message, kind: settings.kind, template: template)
+        let form: Letter.Form
+        if let format = settings.format {
+            form = .post(format.request(message, rendered, at: now), format)
+        } else if case .email(let mail) = settings {
+            form = .mail(MailFormat(settings: mail).message(message, rendered, at: now), mail)
+        } else {
+            preconditionFailure("a kind that is neither posted nor mailed")
+        }
+        return Letter(rendered: rendered, form: form, secrets: settings.secrets, madeAt: now)
+    }
+
+    /// Sends once for an account, and says what came of it. Takes at most the time limits; ends early when the task is cancelled.
+    package func send(_ letter: Letter, of account: AccountNumber) async -> SendResult {
         let start = ContinuousClock.now
         let outcome: Outcome
         do {
-            outcome = try await attempt(message, rendered, to: settings, at: now)
+            outcome = try await attempt(letter, of: account)
         } catch let failure as SendFailure {
             outcome = Outcome(failure)
         } catch {
             outcome = Outcome(SendFailure(.broken, "This service was stopped while it sent."))
         }
-        let secrets = settings.secrets
+        let secrets = letter.secrets
         return SendResult(
             failure: outcome.verdict.failure,
             detail: Excerpt.text(of: Array(outcome.verdict.detail.utf8), hiding: secrets),
@@ -61,7 +90,7 @@ package struct Sender: Sendable {
             response: Excerpt.text(of: Array(outcome.response.utf8), hiding: secrets),
             latency: start.duration(to: .now),
             retryAfter: outcome.retryAfter,
-            templateProblem: rendered.problem
+            templateProblem: letter.rendered.problem
         )
     }
 
@@ -114,29 +143,20 @@ package struct Sender: Sendable {
         }
     }
 
-    private func attempt(
-        _ message: OutboundMessage,
-        _ rendered: Rendered,
-        to settings: NotifierSettings,
-        at now: UnixTime
-    ) async throws -> Outcome {
-        if let format = settings.format {
-            let answer = try await http.post(format.request(message, rendered, at: now), at: now)
+    private func attempt(_ letter: Letter, of account: AccountNumber) async throws -> Outcome {
+        switch letter.form {
+        case .post(let request, let format):
+            let answer = try await http.post(request, of: account, at: letter.madeAt)
             return Outcome(
                 verdict: format.verdict(on: answer),
                 code: answer.status,
                 response: answer.excerpt(hiding: format.secrets),
                 retryAfter: answer.retryAfter
             )
+        case .mail(let message, let settings):
+            let result = try await mail.send(message, by: settings, of: account)
+            return Outcome(verdict: .taken, code: result.code, response: result.text, retryAfter: nil)
         }
-        guard case .email(let settings) = settings else {
-            preconditionFailure("a kind that is neither posted nor mailed")
-        }
-        let result = try await mail.send(
-            MailFormat(settings: settings).message(message, rendered, at: now),
-            by: settings
-        )
-        return Outcome(verdict: .taken, code: result.code, response: result.text, retryAfter: nil)
     }
 }
 

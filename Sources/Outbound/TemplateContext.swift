@@ -1,141 +1,134 @@
 import Domain
-import Mustache
 
-/// What a template may name. The names are those of the API's fields; some are added for people.
+/// What the names of a template stand for in one message. The names are those of the API's fields; some are added for people.
 ///
 /// Values are one line each but for `description`; controls are blanks. `url` and `link` are inserted as they are: they were made harmless
 /// before, and an escape would break them.
-struct TemplateContext: MustacheParent, MustacheCustomRenderable {
+struct TemplateContext {
     /// Bytes of a value inside a list.
     static let listValueBytes = 512
     /// Labels that the default texts show, and bytes of a value there.
     static let mainLabels = 12
     static let mainValueBytes = 128
 
+    /// A text, to be escaped for its receiver or not.
+    struct Value {
+        let text: Text
+        var isHarmless = false
+    }
+
     let message: OutboundMessage
-    let kind: Notifier.Kind
-    let words: Words
-    let time: LocalTime
-    private let url: MustacheTemplate?
-    private let link: MustacheTemplate?
+    private let words: Words
+    private let time: LocalTime
+    private let url: Text?
+    private let link: Text?
+    /// Places of the main labels among the labels.
+    private let main: [Int]
 
     init(message: OutboundMessage, kind: Notifier.Kind, words: Words, time: LocalTime) {
         self.message = message
-        self.kind = kind
         self.words = words
         self.time = time
         switch message.message {
         case .alert(let news):
-            url = Self.address(Text(news.url), kind)
-            link = news.link.flatMap { Self.address($0, kind) }
+            url = SafeLink.text(Text(news.url), kind: kind)
+            link = news.link.flatMap { SafeLink.text($0, kind: kind) }
+            main = Self.mainLabels(news.labels)
         case .digest(let digest):
-            url = Self.address(Text(digest.url), kind)
+            url = SafeLink.text(Text(digest.url), kind: kind)
             link = nil
+            main = []
         }
     }
 
-    /// It is no text itself.
-    var renderText: String { "" }
-    var isNull: Bool { false }
-
-    func child(named name: String) -> Any? {
+    /// The text of a name; nil: there is none.
+    func value(_ name: TemplateName) -> Value? {
         switch name {
-        case "is_test": return message.isTest
-        case "supersedes": return message.supersedes.map(\.description)
-        case "url": return url
-        case "link": return link
+        case .url: return url.map { Value(text: $0, isHarmless: true) }
+        case .link: return link.map { Value(text: $0, isHarmless: true) }
         default: break
         }
+        if name.isFlag { return flag(name).map { Value(text: $0 ? "true" : "false") } }
+        let text =
+            switch message.message {
+            case .alert(let news): alertText(news, name) ?? alertState(news, name)
+            case .digest(let digest): digestText(digest, name)
+            }
+        return text.map { Value(text: $0) }
+    }
+
+    /// Yes or no; nil: the message does not say.
+    func flag(_ name: TemplateName) -> Bool? {
+        if name == .isTest { return message.isTest }
         return switch message.message {
-        case .alert(let news): alert(news, name)
-        case .digest(let digest): self.digest(digest, name)
+        case .alert(let news): flag(name, of: news)
+        case .digest(let digest): flag(name, of: digest)
         }
+    }
+
+    /// The value of a label.
+    func label(_ name: Text) -> Value? {
+        guard case .alert(let news) = message.message else { return nil }
+        return news.labels.value(of: name).map { Value(text: Self.line($0)) }
+    }
+
+    /// The value of an annotation.
+    func annotation(_ name: Text) -> Value? {
+        guard case .alert(let news) = message.message else { return nil }
+        return news.annotations.value(of: name).map { Value(text: Self.line($0)) }
     }
 
     /// Text on one line.
-    static func line(_ text: Text, bytes limit: Int = .max) -> String {
-        String(
-            decoding: text.prefix(bytes: limit).bytes.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 },
-            as: UTF8.self
-        )
+    static func line(_ text: Text, bytes limit: Int = .max) -> Text {
+        Text(trusted: text.prefix(bytes: limit).bytes.map { $0 < 0x20 || $0 == 0x7F ? 0x20 : $0 })
     }
 
     /// Text that may have line feeds; nil when blank, so that a section over it is left out.
-    private static func lines(_ text: Text) -> String? {
+    private static func lines(_ text: Text) -> Text? {
         guard !text.isBlank else { return nil }
-        return String(decoding: text.trimmed.bytes.filter { $0 == 0x0A || $0 >= 0x20 }, as: UTF8.self)
+        return Text(trusted: text.trimmed.bytes.filter { $0 == 0x0A || $0 >= 0x20 })
     }
 
-    private static func list(_ labels: Labels) -> [TemplatePair] {
-        labels.all.map { TemplatePair(name: line($0.name), value: line($0.value, bytes: listValueBytes)) }
-    }
+    // MARK: Texts
 
-    /// An address; nil when the text is none. A template, as Mustache inserts those without escapes.
-    private static func address(_ text: Text, _ kind: Notifier.Kind) -> MustacheTemplate? {
-        SafeLink.text(text, kind: kind).flatMap { try? MustacheTemplate(string: $0) }
-    }
-
-    // MARK: One alert
-
-    private func alert(_ news: AlertNews, _ name: String) -> Any? {
-        alertText(news, name) ?? alertState(news, name) ?? alertPart(news, name)
-    }
-
-    private func alertText(_ news: AlertNews, _ name: String) -> String? {
+    private func alertText(_ news: AlertNews, _ name: TemplateName) -> Text? {
         switch name {
-        case "change": news.change.name
-        case "account_id": news.account.id.description
-        case "account_name": Self.line(news.account.name)
-        case "channel_id": news.channel.id.description
-        case "channel_name": Self.line(news.channel.name)
-        case "integration_id": news.integration.id.description
-        case "integration_name": Self.line(news.integration.name)
-        case "alert_id": news.alertID.description
-        case "event_id": news.eventID?.description
-        case "alert_key": Self.line(news.alertKey)
-        case "title": Self.line(news.title)
-        case "description": Self.lines(news.description)
-        case "severity": news.severity.name
-        case "max_severity": news.maxSeverity.name
-        case "status": news.status
-        case "event_count": String(news.eventCount)
+        case .change: Text(news.change.name)
+        case .accountID: Text(news.account.id.description)
+        case .accountName: Self.line(news.account.name)
+        case .channelID: Text(news.channel.id.description)
+        case .channelName: Self.line(news.channel.name)
+        case .integrationID: Text(news.integration.id.description)
+        case .integrationName: Self.line(news.integration.name)
+        case .alertID: Text(news.alertID.description)
+        case .eventID: news.eventID.map { Text($0.description) }
+        case .alertKey: Self.line(news.alertKey)
+        case .title: Self.line(news.title)
+        case .description: Self.lines(news.description)
+        case .severity: Text(news.severity.name)
+        case .maxSeverity: Text(news.maxSeverity.name)
+        case .status: Text(news.status)
+        case .eventCount: Text(String(news.eventCount))
         default: nil
         }
     }
 
-    private func alertState(_ news: AlertNews, _ name: String) -> Any? {
+    private func alertState(_ news: AlertNews, _ name: TemplateName) -> Text? {
         switch name {
-        case "severity_text": words.severity(news.severity)
-        case "change_text": words.change(news.change)
-        case "state_text": stateText(news)
-        case "is_opened": news.change == .opened
-        case "is_updated": news.change == .updated
-        case "is_recovered": news.change == .recovered
-        case "is_closed": news.change == .closed
-        case "is_critical": news.severity == .critical
-        case "is_warning": news.severity == .warning
-        case "is_info": news.severity == .info
-        case "is_digest": false
-        case "time": time.text(news.at)
-        case "first_seen_at": time.text(news.firstSeenAt)
-        case "last_seen_at": time.text(news.lastSeenAt)
-        case "ended_at": news.endedAt.map { time.text($0) }
-        case "duration":
-            words.duration(
-                milliseconds: (news.endedAt ?? news.at).milliseconds - news.firstSeenAt.milliseconds
+        case .severityText: Text(words.severity(news.severity))
+        case .changeText: Text(words.change(news.change))
+        case .stateText: Text(stateText(news))
+        case .labelsText: labelsText(news.labels)
+        case .time: Text(time.text(news.at))
+        case .firstSeenAt: Text(time.text(news.firstSeenAt))
+        case .lastSeenAt: Text(time.text(news.lastSeenAt))
+        case .endedAt: news.endedAt.map { Text(time.text($0)) }
+        case .duration:
+            Text(
+                words.duration(
+                    milliseconds: (news.endedAt ?? news.at).milliseconds - news.firstSeenAt.milliseconds
+                )
             )
-        default: nil
-        }
-    }
-
-    private func alertPart(_ news: AlertNews, _ name: String) -> Any? {
-        switch name {
-        case "labels": TemplateLabels(labels: news.labels)
-        case "annotations": TemplateLabels(labels: news.annotations)
-        case "labels_list": Self.list(news.labels)
-        case "annotations_list": Self.list(news.annotations)
-        case "main_labels": mainLabels(news.labels)
-        case "labels_text": labelsText(news.labels)
         default: nil
         }
     }
@@ -148,16 +141,127 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
         }
     }
 
+    private func digestText(_ digest: Digest, _ name: TemplateName) -> Text? {
+        switch name {
+        case .accountID: Text(digest.account.id.description)
+        case .accountName: Self.line(digest.account.name)
+        case .channelID: Text(digest.channel.id.description)
+        case .channelName: Self.line(digest.channel.name)
+        case .time, .until: Text(time.text(digest.until))
+        case .since: Text(time.text(digest.since))
+        case .changes: Text(String(digest.changes))
+        case .alerts: Text(String(digest.alerts))
+        default: nil
+        }
+    }
+
+    private func flag(_ name: TemplateName, of news: AlertNews) -> Bool? {
+        switch name {
+        case .isOpened: news.change == .opened
+        case .isUpdated: news.change == .updated
+        case .isRecovered: news.change == .recovered
+        case .isClosed: news.change == .closed
+        case .isCritical: news.severity == .critical
+        case .isWarning: news.severity == .warning
+        case .isInfo: news.severity == .info
+        case .isDigest: false
+        default: nil
+        }
+    }
+
+    private func flag(_ name: TemplateName, of digest: Digest) -> Bool? {
+        switch name {
+        case .isDigest: true
+        case .hasTitles: !digest.titles.isEmpty
+        default: nil
+        }
+    }
+
+    // MARK: Lists
+
+    /// Entries of a list.
+    func count(of list: TemplateName) -> Int {
+        if list == .supersedes { return message.supersedes.count }
+        switch message.message {
+        case .alert(let news):
+            return switch list {
+            case .labelsList: news.labels.count
+            case .annotationsList: news.annotations.count
+            case .mainLabels: main.count
+            default: 0
+            }
+        case .digest(let digest):
+            return switch list {
+            case .counts: digest.counts.count
+            case .titles: digest.titles.count
+            case .alertIDs: digest.alertIDs.count
+            default: 0
+            }
+        }
+    }
+
+    /// A field of the entry at `index`, which is below `count(of:)`; of a nil field the entry as a whole.
+    func entry(_ index: Int, of list: TemplateName, _ field: TemplateField?) -> Value? {
+        if list == .supersedes { return Value(text: Text(message.supersedes[index].description)) }
+        let text: Text? =
+            switch message.message {
+            case .alert(let news): pair(index, of: list, news, field)
+            case .digest(let digest):
+                switch list {
+                case .counts: field.map { count(digest.counts[index], $0) }
+                case .titles: field.map { title(digest.titles[index], $0) }
+                default: Text(digest.alertIDs[index].description)
+                }
+            }
+        return text.map { Value(text: $0) }
+    }
+
+    private func pair(_ index: Int, of list: TemplateName, _ news: AlertNews, _ field: TemplateField?) -> Text
+    {
+        let labels = list == .annotationsList ? news.annotations : news.labels
+        let (place, bytes) =
+            list == .mainLabels ? (main[index], Self.mainValueBytes) : (index, Self.listValueBytes)
+        return switch field {
+        case .name: Self.line(labels.name(at: place))
+        case .value: Self.line(labels.value(at: place), bytes: bytes)
+        default: Self.pair(labels, place, bytes)
+        }
+    }
+
+    private static func pair(_ labels: Labels, _ index: Int, _ bytes: Int) -> Text {
+        let value = line(labels.value(at: index), bytes: bytes)
+        return Text(trusted: line(labels.name(at: index)).bytes + [UInt8(ascii: "=")] + value.bytes)
+    }
+
+    private func count(_ count: Digest.Count, _ field: TemplateField) -> Text {
+        switch field {
+        case .change: Text(count.change.name)
+        case .changeText: Text(words.change(count.change))
+        case .severity: Text(count.severity.name)
+        case .severityText: Text(words.severity(count.severity))
+        default: Text(String(count.alerts))
+        }
+    }
+
+    private func title(_ title: Digest.TitleCount, _ field: TemplateField) -> Text {
+        switch field {
+        case .title: Self.line(title.title, bytes: Self.listValueBytes)
+        case .severity: Text(title.severity.name)
+        case .severityText: Text(words.severity(title.severity))
+        default: Text(String(title.alerts))
+        }
+    }
+
     /// The labels that tell people something: not those that the title, the severity or the sender's machinery hold already.
-    private func mainLabels(_ labels: Labels) -> [TemplatePair] {
-        labels.all.lazy.filter {
-            $0.name.bytes.first != UInt8(ascii: "_") && !Self.otherLabels.contains($0.name)
-                && !$0.value.isBlank
-        }
-        .prefix(Self.mainLabels)
-        .map {
-            TemplatePair(name: Self.line($0.name), value: Self.line($0.value, bytes: Self.mainValueBytes))
-        }
+    private static func mainLabels(_ labels: Labels) -> [Int] {
+        Array(
+            (0..<labels.count).lazy.filter { index in
+                let name = labels.name(at: index)
+                return name.bytes.first != UInt8(ascii: "_") && !otherLabels.contains(name)
+                    && !labels.value(at: index).isBlank
+            }
+            .prefix(mainLabels)
+        )
     }
 
     private static let otherLabels: Set<Text> = [
@@ -165,87 +269,9 @@ struct TemplateContext: MustacheParent, MustacheCustomRenderable {
     ]
 
     /// `host=web-1, region=eu`; nil when there are none.
-    private func labelsText(_ labels: Labels) -> String? {
-        let pairs = mainLabels(labels)
-        return pairs.isEmpty ? nil : pairs.map(\.description).joined(separator: ", ")
-    }
-
-    // MARK: A digest
-
-    private func digest(_ digest: Digest, _ name: String) -> Any? {
-        switch name {
-        case "account_id": digest.account.id.description
-        case "account_name": Self.line(digest.account.name)
-        case "channel_id": digest.channel.id.description
-        case "channel_name": Self.line(digest.channel.name)
-        case "is_digest": true
-        case "time", "until": time.text(digest.until)
-        case "since": time.text(digest.since)
-        case "changes": String(digest.changes)
-        case "alerts": String(digest.alerts)
-        case "has_titles": !digest.titles.isEmpty
-        case "alert_ids": digest.alertIDs.map(\.description)
-        case "counts":
-            digest.counts.map { count in
-                TemplateRow(values: [
-                    "change": count.change.name, "change_text": words.change(count.change),
-                    "severity": count.severity.name, "severity_text": words.severity(count.severity),
-                    "alerts": String(count.alerts),
-                ])
-            }
-        case "titles":
-            digest.titles.map { title in
-                TemplateRow(values: [
-                    "title": Self.line(title.title, bytes: Self.listValueBytes),
-                    "severity": title.severity.name,
-                    "severity_text": words.severity(title.severity), "alerts": String(title.alerts),
-                ])
-            }
-        default: nil
-        }
-    }
-}
-
-/// A label in a list: `name` and `value`.
-struct TemplatePair: MustacheParent, CustomStringConvertible {
-    let name: String
-    let value: String
-
-    var description: String { "\(name)=\(value)" }
-
-    func child(named child: String) -> Any? {
-        switch child {
-        case "name": name
-        case "value": value
-        default: nil
-        }
-    }
-}
-
-/// A row of a list by the names of its values.
-struct TemplateRow: MustacheParent, MustacheCustomRenderable {
-    let values: [String: String]
-
-    var renderText: String { "" }
-    var isNull: Bool { false }
-
-    func child(named child: String) -> Any? { values[child] }
-}
-
-/// Labels by name: `labels.host`, and `labels.k8s.pod` for the label `k8s.pod` (Mustache splits names at dots).
-struct TemplateLabels: MustacheParent, MustacheCustomRenderable {
-    let labels: Labels
-    /// What was named so far, with a dot at its end.
-    var prefix = ""
-
-    var renderText: String { "" }
-    var isNull: Bool { labels.isEmpty }
-
-    func child(named child: String) -> Any? {
-        let name = prefix + child
-        if let value = labels.value(of: Text(name)) { return TemplateContext.line(value) }
-        let start = Array((name + ".").utf8)
-        guard labels.all.contains(where: { $0.name.bytes.starts(with: start) }) else { return nil }
-        return TemplateLabels(labels: labels, prefix: name + ".")
+    private func labelsText(_ labels: Labels) -> Text? {
+        guard !main.isEmpty else { return nil }
+        let pairs = main.map { Self.pair(labels, $0, Self.mainValueBytes).bytes }
+        return Text(trusted: Array(pairs.joined(separator: Array(", ".utf8))))
     }
 }

@@ -2,8 +2,8 @@ import Domain
 import Native
 import SQL
 
-/// Tocsin's own troubles with an account, told as alerts in a channel of its choice: a notifier that fails for long, pushes that are refused
-/// or quarantined.
+/// Tocsin's own troubles with an account, told as alerts in a channel of its choice: a notifier that fails for long, a template that
+/// can't be used, pushes that are refused or quarantined.
 ///
 /// They come by an integration that is made for them when a channel is first chosen. It is like any other but for having no push URL: what it
 /// brought is in deliveries, events and alerts. Deleting it ends the alerts, as choosing no channel does.
@@ -39,7 +39,7 @@ package struct HealthAlertStore: Sendable {
         """
     )
 
-    static let statements = [find, choose, notifiers, refusals, openKeys]
+    static let statements = [find, choose, notifiers, refusals, openKeys] + TemplateWatch.statements
 
     static let chosen = SQLStatement(
         """
@@ -202,6 +202,7 @@ extension HealthAlertStore {
         let now = store.now
         let account = SQLValue.account(subject.account)
         let unusable = try await unusable(in: subject.account)
+        let templates = try await store.templateWatch.look(at: subject.account, store)
         return try await store.database.read(.of(subject.account)) { connection in
             let failing = try connection.rows(
                 Self.notifiers,
@@ -217,7 +218,10 @@ extension HealthAlertStore {
                 row throws(SQLError) in
                 row.text(0)
             }
-            return Look(troubles: unusable + failing + refused, open: Set(open))
+            let troubles = unusable + failing + refused + templates.troubles
+            // What was told of a template before this process began is over only once all of them were looked at.
+            let stays = templates.isWhole ? [] : open.filter(TemplateWatch.isKey)
+            return Look(troubles: troubles, open: Set(open).subtracting(stays))
         }
     }
 

@@ -133,16 +133,17 @@ struct SealedSettings: Sendable {
                 .flatMap({ NotifierSettings.Mail.Security(rawValue: $0.string) }),
             let from = PackedJSON.text(root, "from"), let list = root.member("to")
         else { return nil }
+        // Blanks and line ends around them were taken once; they would be lines of a mail's head.
         let name = PackedJSON.text(root, "username")
         let password = PackedJSON.text(root, "password")
         return .email(
             NotifierSettings.Mail(
-                host: host,
+                host: host.trimmed,
                 port: Int(port),
                 security: security,
                 login: name.map { NotifierSettings.Login(name: $0, password: password ?? Text("")) },
-                from: from,
-                to: list.elements.compactMap { $0.string.map { Text(trusted: $0.bytes) } }
+                from: from.trimmed,
+                to: list.elements.compactMap { $0.string.map { Text(trusted: $0.bytes).trimmed } }
             )
         )
     }

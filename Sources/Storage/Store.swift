@@ -22,6 +22,10 @@ package struct Store: Sendable {
     package let pendingSignal = PendingSignal()
     /// Where the work of tenants runs.
     package let work: WorkPool
+    /// Knows which stored templates can't be used.
+    package let templateWatch = TemplateWatch()
+    /// Through which messages go out to receivers, tests of notifiers among them.
+    package let sends = Gate(total: 256, perAccount: 32, waiting: 1_024)
 
     package init(
         database: Database,

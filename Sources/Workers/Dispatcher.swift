@@ -11,9 +11,9 @@ import Storage
 /// - On shutdown what is on its way has a second to end; then it is cut off, stays waiting, and goes out after the next start.
 package final class Dispatcher: Service {
     package typealias Key = OutboxSignal.Key
-    /// Sends a message; never throws, ends within seconds.
-    package typealias Send =
-        @Sendable (OutboundMessage, NotifierSettings, MessageTemplate, UnixTime) async -> SendResult
+    /// Puts a message into words and sends it by a notifier of an account; ends within seconds. Throws when the account has too much to be
+    /// put into words already: the message stays as it is.
+    package typealias Send = @Sendable (AccountNumber, OutboundMessage, Notifier) async throws -> SendResult
 
     /// How often clocks are looked at: a queue that waits for a time is worked at most that much later.
     private static let tick = Duration.milliseconds(200)
@@ -21,6 +21,8 @@ package final class Dispatcher: Service {
     /// How often what waits is looked for, where other nodes' hints may be missed.
     private static let sweep = Duration.seconds(10)
     private static let grace = Duration.seconds(1)
+    /// Queues of one account that are worked at the same time: its other queues wait, and hold no memory.
+    private static let accountLimit = 128
     /// After which a queue is looked at again whose store or lease could not be had, in seconds.
     private static let setback: Int64 = 2
 
@@ -136,19 +138,33 @@ package final class Dispatcher: Service {
     private func startLanes(in group: inout DiscardingTaskGroup) async {
         let news = store.outboxSignal.take()
         let now = store.now
-        let due = state.withLock { state -> Set<Key> in
-            var due = news
-            for (key, time) in state.wakeAt where time <= now { due.insert(key) }
-            state.poked.formUnion(due.intersection(state.running))
-            due.subtract(state.running)
-            for key in due { state.wakeAt[key] = nil }
-            return due
-        }
+        let due = state.withLock { Self.takeDue(news, now, &$0) }
         await renew(now)
         for key in await leased(due, now) {
             state.withLock { _ = $0.running.insert(key) }
             group.addTask { await self.work(key) }
         }
+    }
+
+    /// The queues that are to be worked now, no more of an account than it may have; the others are looked at again with the next tick.
+    private static func takeDue(_ news: Set<Key>, _ now: UnixTime, _ state: inout State) -> Set<Key> {
+        var due = news
+        for (key, time) in state.wakeAt where time <= now { due.insert(key) }
+        state.poked.formUnion(due.intersection(state.running))
+        due.subtract(state.running)
+        var counts: [AccountNumber: Int] = [:]
+        for key in state.running { counts[key.account, default: 0] += 1 }
+        for key in due {
+            let count = counts[key.account, default: 0]
+            if count < accountLimit {
+                counts[key.account] = count + 1
+                state.wakeAt[key] = nil
+            } else {
+                due.remove(key)
+                state.wakeAt[key] = now
+            }
+        }
+        return due
     }
 
     /// Keeps the leases of queues that are worked for long.

@@ -34,7 +34,6 @@ struct Lane: Sendable {
     let ledger: Ledger
     let logger: Logger
     private let send: Dispatcher.Send
-    private let gate = Gate(total: 256, perAccount: 32)
     private let metrics: NotificationMetrics
 
     init(
@@ -151,28 +150,42 @@ struct Lane: Sendable {
         return work.attempts.contains { $0.result.failure == .gone } ? .gone : nil
     }
 
+    /// What came of sending, the time of what was told, and the log before it.
+    private struct Sent {
+        let result: SendResult
+        let of: UnixTime
+        let log: Text?
+    }
+
     /// nil: there is nothing to say any more, or it was cut off; then it stays as it is.
     private func attempt(_ item: OutboxPlan.Item, _ notifier: Notifier, _ key: Key) async -> Outbox.Attempt? {
         do {
-            guard let (message, log) = try await store.outbox.message(item.id, in: key.account) else {
-                return nil
+            // Nothing is held in memory by what waits for its turn.
+            let sent = try await store.sends.pass(key.account) { () -> Sent? in
+                guard !Task.isCancelled,
+                    let (message, log) = try await store.outbox.message(item.id, in: key.account)
+                else { return nil }
+                let result = try await send(key.account, message, notifier)
+                return Sent(result: result, of: message.message.at, log: log)
             }
-            let result = try await gate.pass(key.account) {
-                await send(message, notifier.settings, notifier.template, store.now)
-            }
+            guard let sent else { return nil }
+            let result = sent.result
             guard !Task.isCancelled || result.failure == nil else { return nil }
             let now = store.now
-            metrics.count(result, of: notifier.kind, since: message.message.at, at: now)
+            metrics.count(result, of: notifier.kind, since: sent.of, at: now)
             return Outbox.Attempt(
                 id: item.id,
                 result: result,
                 attempts: item.attempts + 1,
                 at: now,
                 nextAt: next(after: item, result, at: now),
-                log: log
+                log: sent.log
             )
         } catch {
-            logger.warning("a notification could not be read", metadata: ["cause": "\(error)"])
+            logger.warning(
+                "a notification could not be read or put into words",
+                metadata: ["cause": "\(error)"]
+            )
             return nil
         }
     }

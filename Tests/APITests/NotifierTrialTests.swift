@@ -1,3 +1,6 @@
+import Domain
+import SQL
+import Storage
 import TestSupport
 import Testing
 
@@ -135,6 +138,73 @@ struct NotifierTrialTests {
             }
             #expect(counts == [1, 2])
             #expect(scene.receiver.posts.last?.target == "/other")
+        }
+    }
+
+    @Test(
+        "a test passes by the gate of what goes out: it waits while the account has as much on its way as it may"
+    )
+    func waits() async throws {
+        try await withScene { scene in
+            let store = scene.people.server.store
+            let id = try #require(AccountID(scene.people.account))
+            let account = try await store.accounts.find(id).number
+            let (opening, open) = AsyncStream<Void>.makeStream()
+            let held = AsyncStream<Void>.makeStream()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<32 {
+                    group.addTask {
+                        try await store.sends.pass(account) {
+                            held.continuation.yield()
+                            for await _ in opening {}
+                        }
+                    }
+                }
+                var entered = held.stream.makeAsyncIterator()
+                for _ in 0..<32 { await entered.next() }
+                group.addTask {
+                    let answer = try await scene.call("testNotifier")
+                    #expect(answer.json["sent"] == true)
+                }
+                try await Task.sleep(for: .milliseconds(300))
+                #expect(scene.receiver.posts.isEmpty)
+                open.finish()
+                try await group.waitForAll()
+            }
+            #expect(scene.receiver.posts.count == 1)
+        }
+    }
+
+    @Test(
+        "a stored template that is none any more gives way to the default; the notifier and its test say so"
+    )
+    func brokenInStore() async throws {
+        try await withScene { scene in
+            #expect(try await scene.call("getNotifier").json["template_problem"] == .null)
+            let good = try await scene.call(
+                "updateNotifier",
+                ["template": ["title": "{{title}}", "text": "x"]]
+            )
+            #expect(good.json["template_problem"] == .null)
+            try await scene.people.server.store.database.transaction(.platform) { connection in
+                try connection.execute(
+                    script:
+                        "UPDATE notifiers SET title_template = '{{#labels_list.}}', text_template = '{{nothing}}'"
+                )
+            }
+            let shown = try await scene.call("getNotifier")
+            let problem = try #require(shown.json["template_problem"]?.string)
+            #expect(problem.contains("template of the title") && problem.contains("template of the text"))
+            let list = try await scene.call("listNotifiers")
+            #expect(list.json["items"]?[0]?["template_problem"]?.string == problem)
+            let test = try await scene.call("testNotifier")
+            #expect(test.json["sent"] == true)
+            #expect(test.json["message_title"]?.string?.hasPrefix("[Test] [Warning]") == true)
+            #expect(test.json["template_problem"]?.string?.contains("no name nothing") == true)
+            let half = try await scene.call("updateNotifier", ["template": ["title": "{{title}}"]])
+            #expect(half.json["template_problem"]?.string?.contains("template of the title") == false)
+            let mended = try await scene.call("updateNotifier", ["template": ["text": .null]])
+            #expect(mended.json["template_problem"] == .null)
         }
     }
 

@@ -257,7 +257,7 @@ struct HTTPSendingTests {
 
     @Test("many receivers by name: each has its own client, and those that are too many go")
     func manyNames() async throws {
-        let everywhere = Resolver { _ in [IPAddress(octets: [127, 0, 0, 1])].compactMap { $0 } }
+        let everywhere = Resolver { _, _ in [IPAddress(octets: [127, 0, 0, 1])].compactMap { $0 } }
         try await Receiver.with { receiver in
             try await withSender(resolver: everywhere) { sender in
                 for number in 0..<300 {

@@ -1,4 +1,5 @@
 import Domain
+import Foundation
 import NIOConcurrencyHelpers
 import Outbound
 import Testing
@@ -105,7 +106,7 @@ struct ReachTests {
     func rebinding() async throws {
         // 127.0.0.2 stands for a public address, 127.0.0.1 for one inside.
         let calls = NIOLockedValueBox(0)
-        let rebinding = Resolver { _ in
+        let rebinding = Resolver { _, _ in
             let call = calls.withLockedValue { calls in
                 calls += 1
                 return calls
@@ -136,7 +137,7 @@ struct ReachTests {
     )
     func addressLife(life: Duration, lookUps: Int) async throws {
         let calls = NIOLockedValueBox(0)
-        let counting = Resolver { _ in
+        let counting = Resolver { _, _ in
             calls.withLockedValue { $0 += 1 }
             return [IPAddress(octets: [127, 0, 0, 1])].compactMap { $0 }
         }
@@ -157,10 +158,72 @@ struct ReachTests {
     @Test("the system's resolver knows this machine and not what can't exist")
     func system() async throws {
         let resolver = Resolver.system()
-        let addresses = try await resolver.resolve("localhost")
+        let addresses = try await resolver.resolve("localhost", AccountNumber(1))
         #expect(addresses.contains { $0.text == "127.0.0.1" || $0.text == "0:0:0:0:0:0:0:1" })
-        let unknown = try? await resolver.resolve("nothing.invalid")
+        let unknown = try? await resolver.resolve("nothing.invalid", AccountNumber(1))
         #expect(unknown ?? [] == [])
+    }
+
+    @Test("an account whose name servers are dead holds a few threads, and its neighbour finds its names")
+    func deadNameServers() async throws {
+        let (a, b) = (AccountNumber(1), AccountNumber(2))
+        let gate = NIOLockedValueBox((held: 0, most: 0, isOpen: false))
+        let resolver = Resolver.system(limit: .milliseconds(400)) { name in
+            guard name == "dead.example" else {
+                return [IPAddress(octets: [127, 0, 0, 9])].compactMap { $0 }
+            }
+            gate.withLockedValue { gate in
+                gate.held += 1
+                gate.most = max(gate.most, gate.held)
+            }
+            while !gate.withLockedValue({ $0.isOpen }) { Thread.sleep(forTimeInterval: 0.005) }
+            gate.withLockedValue { $0.held -= 1 }
+            return []
+        }
+        await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<64 {
+                group.addTask { (try? await resolver.resolve("dead.example", a)) == nil }
+            }
+            for await isUnanswered in group { #expect(isUnanswered) }
+        }
+        // Nobody waits any more, and the threads are held still.
+        #expect(gate.withLockedValue { $0.held } == Resolver.threadsPerAccount)
+        let found = try await resolver.resolve("hook.example", b)
+        #expect(found.map(\.text) == ["127.0.0.9"])
+        await #expect(throws: (any Error).self) { try await resolver.resolve("hook.example", a) }
+        gate.withLockedValue { $0.isOpen = true }
+        try await eventually { (try? await resolver.resolve("hook.example", a))?.isEmpty == false }
+        #expect(gate.withLockedValue { $0.most } == Resolver.threadsPerAccount)
+    }
+
+    @Test(
+        "a connection that stands is that of a host and a port: another port is looked up, and judged, anew"
+    )
+    func ports() async throws {
+        let calls = NIOLockedValueBox(0)
+        let counting = Resolver { _, _ in
+            calls.withLockedValue { $0 += 1 }
+            return [IPAddress(octets: [127, 0, 0, 1])].compactMap { $0 }
+        }
+        try await Receiver.with { first in
+            try await Receiver.with { second in
+                try await withSender(resolver: counting) { sender in
+                    for port in [first.port, second.port, first.port, second.port] {
+                        let url = try EndpointURL(Text("http://hook.example:\(port)/"))
+                        let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                        let result = await sender.send(
+                            message(),
+                            to: settings,
+                            template: english,
+                            at: newYear
+                        )
+                        #expect(result.failure == nil)
+                    }
+                    #expect(calls.withLockedValue { $0 } == 2)
+                    #expect(first.requests.count == 2 && second.requests.count == 2)
+                }
+            }
+        }
     }
 }
 

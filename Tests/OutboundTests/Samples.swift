@@ -82,6 +82,18 @@ func digest(titles: Int = 2) -> OutboundMessage {
     )
 }
 
+extension Sender {
+    /// Puts a message into words and sends it, for an account of the tests.
+    func send(
+        _ message: OutboundMessage,
+        to settings: NotifierSettings,
+        template: MessageTemplate,
+        at now: UnixTime
+    ) async -> SendResult {
+        await send(letter(message, to: settings, template: template, at: now), of: AccountNumber(7))
+    }
+}
+
 /// A policy that allows what tests listen on, and knows no addresses of this machine.
 func policy(_ networks: Text...) -> AddressPolicy {
     AddressPolicy(allowed: networks.compactMap { Network($0) }, own: [])
@@ -89,7 +101,7 @@ func policy(_ networks: Text...) -> AddressPolicy {
 
 /// A resolver of fixed answers.
 func resolver(_ answers: [String: [String]]) -> Resolver {
-    Resolver { name in (answers[name] ?? []).compactMap { IPAddress(Array($0.utf8)) } }
+    Resolver { name, _ in (answers[name] ?? []).compactMap { IPAddress(Array($0.utf8)) } }
 }
 
 /// A sender whose local time is UTC and that may reach 127.0.0.0/8, and what happens with it before it is shut down.

@@ -97,7 +97,8 @@ struct SettingsCheckTests {
             ("mail.example.com", 25, []), ("mail.example.com", 465, []), ("mail.example.com", 2_525, []),
             ("mail.example.com", 22, ["/port"]),
             ("mail.example.com", 0, ["/port"]), ("127.0.0.1", 587, ["/host"]), ("10.0.0.1", 25, ["/host"]),
-            ("a b", 25, ["/host"]),
+            ("a b", 25, ["/host"]), ("mail.example.com\r\n", 25, ["/host"]),
+            (" mail.example.com", 25, ["/host"]),
             ("2130706433", 25, ["/host"]), ("1.1.1.1", 587, []),
         ] as [(Text, Int, [String])]
     )
@@ -117,7 +118,8 @@ struct SettingsCheckTests {
             ("ops@example.com\r\nBcc: x@example.com", false), ("ops@example.com>\r\nDATA", false),
             ("öps@example.com", false),
             ("ops@127.0.0.1", false), ("ops@[127.0.0.1]", false), ("ops@-a.example", false),
-            ("a,b@example.com", false),
+            ("a,b@example.com", false), ("ops@example.com\r\n", false), ("ops@example.com\n", false),
+            ("ops@example.com ", false), (" ops@example.com", false), ("ops@\texample.com", false),
         ] as [(Text, Bool)]
     )
     func addresses(address: Text, isGood: Bool) async throws {

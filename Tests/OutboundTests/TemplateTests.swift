@@ -4,92 +4,6 @@ import Testing
 
 @Suite("Templates")
 struct TemplateTests {
-    @Test(
-        "what may be saved",
-        arguments: [
-            "", "plain", "{{title}}", "{{ title }}", "{{#labels_list}}{{name}}={{value}}\n{{/labels_list}}",
-            "{{labels.host}}",
-            "{{^is_recovered}}x{{/is_recovered}}", "{{! a {comment} }}", "{{uppercased(title)}}",
-            "{{count(labels_list)}}",
-            "{{#labels_list}}{{name}}{{^last()}}, {{/last()}}{{/labels_list}}", "{ {x} }",
-            "{{#a}}{{#b}}{{c}}{{/b}}{{/a}}",
-            "{{#title}}{{#labels_list}}{{name}}{{/labels_list}}{{/title}}", "{{#titles}}{{title}}{{/titles}}",
-            "{{unknown}}",
-        ] as [Text]
-    )
-    func accepted(text: Text) {
-        #expect(TemplateSource.check(text) == nil)
-    }
-
-    @Test(
-        "what may not be saved, and why",
-        arguments: [
-            ("{{title", "not closed"), ("{{#title}}", "not closed"), ("{{#a}}{{/b}}", "another name"),
-            ("{{/a}}", "another name"),
-            ("{{a b}}", "not closed"), ("{{>part}}", "partial"), ("{{> part }}", "partial"),
-            ("{{>*name}}", "partial"),
-            ("{{ > part}}", "partial"), ("{{<base}}{{/base}}", "inheritance"),
-            ("{{$block}}{{/block}}", "inheritance"),
-            ("{{=<% %>=}}", "delimiters"), ("{{% CONTENT_TYPE:TEXT}}", "pragma"),
-            ("{{{title}}}", "without escapes"),
-            ("{{&title}}", "without escapes"), ("{{labels_list}}", "needs a section"),
-            ("{{reversed(titles)}}", "needs a section"),
-            (
-                "{{#labels_list}}{{#annotations_list}}{{/annotations_list}}{{/labels_list}}",
-                "inside a section over a list"
-            ),
-            (
-                "{{#labels_list}}{{#x}}{{#reversed(labels_list)}}{{/reversed(labels_list)}}{{/x}}{{/labels_list}}",
-                "inside"
-            ),
-            ("{{{", "without escapes"), ("{{>", "partial"), ("{{\u{0}}}", "not closed"),
-            ("{{ünicode}}", "not closed"),
-        ] as [(Text, String)]
-    )
-    func refused(text: Text, reason: String) throws {
-        let problem = try #require(TemplateSource.check(text))
-        #expect(problem.contains(reason), "\(problem)")
-    }
-
-    @Test("bounds: bytes, tags, tags in lists")
-    func bounds() {
-        let tag = "{{title}}"
-        #expect(TemplateSource.check(Text(String(repeating: "x", count: 8_192))) == nil)
-        #expect(TemplateSource.check(Text(String(repeating: "x", count: 8_193))) != nil)
-        #expect(TemplateSource.check(Text(String(repeating: tag, count: 100))) == nil)
-        #expect(TemplateSource.check(Text(String(repeating: tag, count: 101))) != nil)
-        let list = { (count: Int) in Text("{{#titles}}\(String(repeating: tag, count: count)){{/titles}}") }
-        #expect(TemplateSource.check(list(10)) == nil)
-        #expect(TemplateSource.check(list(11)) != nil)
-        #expect(TemplateSource.check(Text(String(repeating: "{ ", count: 4_000))) != nil)
-    }
-
-    @Test("no text of template signs ends the process, and what is accepted renders")
-    func fuzz() async throws {
-        var random = SystemRandomNumberGenerator()
-        let parts = [
-            "{{", "}}", "{", "}", "#", "^", "/", ">", "<", "$", "=", "%", "!", "&", ".", "(", ")", " ", "\n",
-            "\r\n", "title", "labels",
-            "labels_list", "first", "last", "count", "*", "?", "-", "é", "\u{301}", "🔥", "CONTENT_TYPE:TEXT",
-            "{{/title}}", "{{#title}}",
-        ]
-        try await withSender { sender in
-            var accepted = 0
-            for _ in 0..<5_000 {
-                let text = (0..<Int.random(in: 1...14, using: &random)).map { _ in
-                    parts.randomElement(using: &random) ?? ""
-                }
-                let source = Text(text.joined())
-                guard TemplateSource.check(source) == nil else { continue }
-                accepted += 1
-                let kind = Notifier.Kind.allCases.randomElement(using: &random) ?? .slack
-                let rendered = sender.preview(message(), kind: kind, template: template(source)).rendered
-                #expect(!rendered.text.isEmpty)
-            }
-            #expect(accepted > 100)
-        }
-    }
-
     /// A template, the kind, and what it says of the sample.
     static let renderings: [(Text, Notifier.Kind, String)] = [
         (
@@ -112,17 +26,45 @@ struct TemplateTests {
             "{{#is_opened}}a{{/is_opened}}{{#is_recovered}}b{{/is_recovered}}{{^is_digest}}c{{/is_digest}}",
             .email, "ac"
         ),
-        ("{{nothing}}{{labels.nothing}}{{labels}}{{.}}x", .email, "x"),
+        ("{{labels.nothing}}{{labels.k8s}}{{changes}}{{ended_at}}x", .email, "x"),
+        ("{{#labels_list}}{{.}};{{/labels_list}}", .email, "_id=7;host=web-1;k8s.pod=web-1-x;severity=P1;"),
+        ("{{#title}}{{.}}{{/title}}{{#alert_ids}}{{.}}{{/alert_ids}}", .email, "CPU high on web-1"),
+        ("{{#main_labels}}{{#value}}{{title}}{{.}} {{/value}}{{/main_labels}}", .email, mainValues),
+        ("{{is_test}} {{is_opened}} {{has_titles}}x", .email, "false true x"),
+        ("{{^titles}}none{{/titles}}{{^labels_list}}x{{/labels_list}}", .email, "none"),
         ("{{link}}", .email, "https://grafana.example/d/1?var=a&b=%28c%29"),
         (
             "<{{link}}|{{title}}>", .slack,
             "<https://grafana.example/d/1?var=a&amp;b=%28c%29|CPU high on web-1>"
         ),
         ("[x]({{link}})", .feishu, "[x](https://grafana.example/d/1?var=a&b=%28c%29)"),
-        ("{{uppercased(title)}}", .email, "CPU HIGH ON WEB-1"),
         ("{{#description}}{{description}}{{/description}}", .email, "CPU is at 97 % for 5 minutes."),
         ("a\n{{#is_opened}}\nb\n{{/is_opened}}\nc", .email, "a\nb\nc"),
     ]
+
+    private static let mainValues = "CPU high on web-1web-1 CPU high on web-1web-1-x "
+
+    /// Templates, and what is left of their lines.
+    static let lines: [(Text, String)] = [
+        ("a\n{{#is_opened}}\nb\n{{/is_opened}}\nc", "a\nb\nc"),
+        ("a\r\n{{#is_opened}}\r\nb\r\n{{/is_opened}}\r\nc", "a\r\nb\r\nc"),
+        ("a\n \t{{#is_opened}} \t\nb\n  {{/is_opened}}  \nc", "a\nb\nc"),
+        ("a\n  {{! said }}  \nb", "a\nb"), ("  {{! said }}  b", "    b"), ("a {{! said }}\nb", "a \nb"),
+        ("{{#is_opened}}{{!}}x\n{{/is_opened}}{{!}}\ny", "x\n\ny"),
+        ("{{#is_opened}} x {{/is_opened}}\ny", " x \ny"), ("  {{title}}\n", "  CPU high on web-1\n"),
+        ("{{#is_closed}}\nb\n{{/is_closed}}\nc", "c"), ("{{^is_closed}}\nb\n{{/is_closed}}", "b\n"),
+        ("a\n{{#is_opened}}\n{{#title}}\n{{.}}\n{{/title}}\n{{/is_opened}}\nc", "a\nCPU high on web-1\nc"),
+        ("{{#is_opened}}\nx{{/is_opened}} {{! y }}\nz", "xz"), ("x\n   ", "x\n"), ("x   ", "x   "),
+    ]
+
+    @Test("a line with nothing but the tag of a section or a comment is left out", arguments: lines.indices)
+    func standsAlone(row: Int) async throws {
+        let (source, expected) = Self.lines[row]
+        try await withSender { sender in
+            let rendered = sender.preview(message(), kind: .email, template: template(source)).rendered
+            #expect(rendered.text == expected)
+        }
+    }
 
     @Test("names and sections", arguments: renderings.indices)
     func renders(row: Int) async throws {
@@ -150,7 +92,7 @@ struct TemplateTests {
     @Test(
         "a template that can't be used gives the default and says why",
         arguments: [
-            ("{{title", "not closed"), ("{{nothing}}", "gave nothing"),
+            ("{{title", "not closed"), ("{{nothing}}", "(line 1): there is no name nothing"),
             ("  {{#is_closed}}x{{/is_closed}}\n", "gave nothing"),
         ]
             as [(Text, String)]
@@ -196,21 +138,52 @@ struct TemplateTests {
         }
     }
 
-    @Test("work is bounded: values in lists are cut, a hostile template takes little time")
-    func cost() async throws {
+    @Test("a digest is not put by a template that can't be used, and says so")
+    func brokenDigest() async throws {
+        try await withSender { sender in
+            let rendered = sender.preview(digest(), kind: .email, template: template("{{is_digest")).rendered
+            #expect(rendered.text.contains("Disk full 0"))
+            #expect(rendered.problem?.contains("not closed") == true)
+        }
+    }
+
+    @Test("values in lists are cut, and so is one that is as long as no value is")
+    func cuts() async throws {
+        let labels = Labels([("a", Text(String(repeating: "v", count: 2_048)))])
+        let long = Text(String(repeating: "<", count: 150_000))
+        try await withSender { sender in
+            let source = Text("{{#labels_list}}{{value}}{{/labels_list}}")
+            let rendered = { (news: AlertNews, source: Text) in
+                sender.preview(message(news), kind: .slack, template: template(source)).rendered
+            }
+            #expect(rendered(news(labels: labels), source).text == String(repeating: "v", count: 512))
+            let escaped = rendered(news(description: long), "{{description}}")
+            #expect(escaped.problem == nil)
+            #expect((80_000...131_072).contains(escaped.text.utf8.count))
+            #expect(escaped.text.hasSuffix("&lt;"))
+        }
+    }
+
+    @Test(
+        "a template that takes more than its budget gives the default and says why",
+        arguments: [
+            ("{{#labels_list}}\(String(repeating: "{{value}}", count: 9)){{/labels_list}}", "262144 bytes"),
+            (String(repeating: "{{#supersedes}}x{{/supersedes}}", count: 48), "20000 steps"),
+        ]
+    )
+    func budget(source: String, reason: String) async throws {
         let long = Text(String(repeating: "v", count: 2_048))
         let labels = Labels((0..<100).map { (Text("label_\($0)"), long) })
+        let ids = (0..<300).map { NotificationID(high: 5 << 16, low: UInt64($0)) }
+        let hostile = OutboundMessage(
+            id: NotificationID(high: 5 << 16, low: 9),
+            message: .alert(news(labels: labels)),
+            supersedes: ids
+        )
         try await withSender { sender in
-            let values = String(repeating: "{{value}}", count: 9)
-            let start = ContinuousClock.now
-            let source = Text("{{#labels_list}}\(values){{/labels_list}}")
-            let rendered = sender.preview(
-                message(news(labels: labels)),
-                kind: .email,
-                template: template(source)
-            ).rendered
-            #expect(rendered.text.utf8.count == 100 * 9 * 512)
-            #expect(start.duration(to: .now) < .seconds(30))
+            let rendered = sender.preview(hostile, kind: .email, template: template(Text(source))).rendered
+            #expect(rendered.text.hasPrefix("Severity: Critical"))
+            #expect(rendered.problem?.contains(reason) == true, "\(rendered.problem ?? "")")
         }
     }
 }

@@ -229,7 +229,7 @@ struct NodesTests {
             isAlone: false,
             metrics: NOOPMetricsHandler.instance,
             logger: logger()
-        ) { message, _, _, _ in await receiver.take(message) }
+        ) { _, message, _ in await receiver.take(message) }
     }
 
     @Test("two dispatchers tell everything once, whichever node it came to")

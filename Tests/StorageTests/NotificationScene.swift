@@ -147,7 +147,7 @@ extension NotificationScene {
             isAlone: true,
             metrics: NOOPMetricsHandler.instance,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        ) { message, _, _, _ in await receiver.take(message) }
+        ) { _, message, _ in await receiver.take(message) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await dispatcher.run() }
             try await body()

@@ -246,12 +246,12 @@ def templates(checks, place):
             shown = place.api.post(f"{room.path}/preview", {"kind": kind, "template": {"language": "zh-CN"}, "change": change})
             good = shown["title"] and shown["text"] and shown["body"] and shown["template_problem"] is None
             checks.check(good, f"preview: {kind}, {change}", str(shown)[:300])
-    for what, text in (("not closed", "{{#title}}"), ("a partial", "{{> other}}"), ("nothing comes of it", "{{no_such_name}}")):
+    for what, text in (("not closed", "{{#title}}"), ("a partial", "{{> other}}"), ("an unknown name", "{{no_such_name}}"), ("nothing comes of it", "{{#is_closed}}x{{/is_closed}}")):
         problem = place_problem(place, room, text)
         checks.check(bool(problem), f"broken template: {what}", "nothing is said")
         note(f"{what}: {problem}")
     silent = room.place.room()
-    notifier = silent.webhook(template={"language": "en", "title": "{{no_such_name}}", "text": "{{no_such_name}}"})
+    notifier = silent.webhook(template={"language": "en", "title": "{{labels.nothing}}", "text": "{{labels.nothing}}"})
     silent.push("silent")
     notifier.wait(1)
     words = notifier.words(notifier.taken[0]) if notifier.taken else ""
