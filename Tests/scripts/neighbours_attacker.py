@@ -329,6 +329,14 @@ class Attacker:
             status, _ = self.exchange(self.push(f'{{"alerts":[{body}]}}'.encode(), self.plain_push), patience=30)
             with self.lock:
                 self.got[f"fill {status}"] += 1
+        # What is acknowledged is applied in slices.
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            _, said = self.exchange(self.request("GET", f"{self.path}/deliveries?limit=1"), patience=10)
+            items = json.loads(said or b"{}").get("items") or [{}]
+            if not items[0].get("pending_event_count"):
+                return
+            time.sleep(0.2)
 
     def clean(self):
         """Takes away what it stored and could keep hurting: routes, notifiers, tables."""

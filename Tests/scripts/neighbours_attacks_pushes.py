@@ -141,6 +141,8 @@ def closing_many_alerts(attacker):
     for _ in range(5):
         page = attacker.call("GET", f"{attacker.path}/alerts?limit=200{cursor}")[1] or {"items": [], "next_cursor": ""}
         names += [item["id"] for item in page["items"]]
+        if not page["next_cursor"]:
+            break
         cursor = f"&cursor={page['next_cursor']}"
     requests = [attacker.request("POST", f"{attacker.path}/alerts/{name}/close") for name in names]
     return [Storm(attacker, requests, threads=4, lines=8), Storm(attacker, new_alerts(attacker, 10_000))]
