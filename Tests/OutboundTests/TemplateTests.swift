@@ -174,7 +174,7 @@ struct TemplateTests {
     func budget(source: String, reason: String) async throws {
         let long = Text(String(repeating: "v", count: 2_048))
         let labels = Labels((0..<100).map { (Text("label_\($0)"), long) })
-        let ids = (0..<300).map { NotificationID(high: 5 << 16, low: UInt64($0)) }
+        let ids = (0..<500).map { NotificationID(high: 5 << 16, low: UInt64($0)) }
         let hostile = OutboundMessage(
             id: NotificationID(high: 5 << 16, low: 9),
             message: .alert(news(labels: labels)),
