@@ -185,6 +185,11 @@ extension Mutation {
         try add(meter)
     }
 
+    /// Keeps the cost of a notifier's conditions with it.
+    func keep(_ cost: ConditionCost, of id: NotifierID) throws {
+        try connection.run(ConditionCost.setOfNotifier, [.account(account), .id(id)] + cost.values)
+    }
+
     /// The same for all that a change writes. The account's limits are checked at the end of the transaction.
     func add(_ meter: ConditionMeter) throws {
         guard !meter.isEmpty else { return }

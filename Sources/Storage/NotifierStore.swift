@@ -155,7 +155,7 @@ package struct NotifierStore: Sendable {
         try naming {
             try write.connection.run(NotifierRows.insert, NotifierRows.values(notifier, account, seal))
         }
-        try Self.keep(draft.cost, of: notifier.id, write)
+        try write.keep(draft.cost, of: notifier.id)
         try write.record("notifier.create", notifier.id.description, after: notifier.state)
         return Report(notifier: notifier, health: .none)
     }
@@ -230,7 +230,7 @@ package struct NotifierStore: Sendable {
         try naming {
             try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
         }
-        if let cost = patch.cost { try Self.keep(cost, of: id, write) }
+        if let cost = patch.cost { try write.keep(cost, of: id) }
         try write.record("notifier.update", id.description, before: old.state, after: new.state) {
             $0.field("has_new_settings", patch.settings != nil)
         }
@@ -279,13 +279,6 @@ package struct NotifierStore: Sendable {
     }
 
     // MARK: Parts
-
-    private static func keep(_ cost: ConditionCost, of id: NotifierID, _ write: Mutation) throws {
-        try write.connection.run(
-            ConditionCost.setOfNotifier,
-            [.account(write.account), .id(id)] + cost.values
-        )
-    }
 
     private static func newSecret() -> NotifierSettings.SigningSecret {
         NotifierSettings.SigningSecret(bytes: SecureRandom.bytes(secretBytes), endsAt: nil)
