@@ -106,8 +106,12 @@ extension Problem {
     )
 
     /// 503: the call is not run for this account.
-    static let crashedBefore = Problem(
-        .unavailable,
-        "This call ended the server twice for this account, so this version does not run it any more. Tell the operator: the log says when."
-    )
+    static let crashedBefore: Problem = {
+        var problem = Problem(
+            .unavailable,
+            "This call ended the server twice for this account, so this build of it does not run the call any more. Tell the operator."
+        )
+        problem.headers[.retryAfter] = "3600"
+        return problem
+    }()
 }

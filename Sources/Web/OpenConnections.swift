@@ -26,6 +26,8 @@ package final class OpenConnections: Sendable {
         package var total = 4_096
         /// Of one IPv4 address, or of one /64 of IPv6. What is over it is closed at once.
         package var address = 64
+        /// One that is idle for less is not closed for another: its request may be on its way.
+        package var fresh: TimeAmount = .milliseconds(100)
         /// The proxies in front, which carry the connections of many.
         package var proxies: [Network] = []
 
@@ -63,6 +65,7 @@ package final class OpenConnections: Sendable {
         let address: IPAddress?
         /// Whether it stands in the list, between these two.
         var isIdle = false
+        var idleSince = NIODeadline.uptimeNanoseconds(0)
         var before: ObjectIdentifier?
         var after: ObjectIdentifier?
     }
@@ -118,7 +121,7 @@ package final class OpenConnections: Sendable {
                 state.ofAddress[counted] = count + 1
             }
             var idle: (any NIOCore.Channel)?
-            if state.places.count >= limits.total, let first = state.first {
+            if state.places.count >= limits.total, let first = state.evictable(after: limits.fresh) {
                 idle = state.places[first]?.channel
                 state.leaveList(first)
             }
@@ -134,10 +137,13 @@ package final class OpenConnections: Sendable {
         return isTaken
     }
 
-    /// Whether one more may be accepted. If not, `wake` is called as soon as that is so.
+    /// Whether one more may be accepted. If not, `wake` is called when one is closed; that one may be idle for long enough is to be looked for
+    /// besides.
     func hasRoom(orWake wake: @escaping @Sendable () -> Void) -> Bool {
         state.withLock { state in
-            guard state.places.count >= limits.total, state.first == nil else { return true }
+            guard state.places.count >= limits.total, state.evictable(after: limits.fresh) == nil else {
+                return true
+            }
             state.wake = wake
             return false
         }
@@ -150,11 +156,7 @@ package final class OpenConnections: Sendable {
 
     /// No request is under way on it any more.
     func ended(_ channel: any NIOCore.Channel) {
-        let wake = state.withLock { state in
-            state.joinList(ObjectIdentifier(channel))
-            return state.wake.take()
-        }
-        wake?()
+        state.withLock { $0.joinList(ObjectIdentifier(channel)) }
     }
 
     private func remove(_ id: ObjectIdentifier) {
@@ -208,9 +210,16 @@ extension OpenConnections.State {
     fileprivate mutating func joinList(_ id: ObjectIdentifier) {
         guard var place = places[id], !place.isIdle else { return }
         (place.isIdle, place.before, place.after) = (true, last, nil)
+        place.idleSince = .now()
         places[id] = place
         if let last { places[last]?.after = id } else { first = id }
         last = id
+    }
+
+    /// The connection that is closed for another one; nil: none is idle for so long.
+    fileprivate func evictable(after time: TimeAmount) -> ObjectIdentifier? {
+        guard let first, let place = places[first] else { return nil }
+        return place.idleSince + time <= .now() ? first : nil
     }
 
     /// Takes a connection out of the list.
@@ -232,6 +241,10 @@ package final class AcceptedConnections: ChannelDuplexHandler {
     package typealias OutboundOut = Never
 
     private let connections: OpenConnections
+    private var retry: Scheduled<Void>?
+
+    /// After so long it is looked again whether one is idle for long enough.
+    private static let pause = TimeAmount.milliseconds(50)
 
     package init(_ connections: OpenConnections) {
         self.connections = connections
@@ -245,8 +258,20 @@ package final class AcceptedConnections: ChannelDuplexHandler {
 
     /// The socket is to be accepted from.
     package func read(context: ChannelHandlerContext) {
-        let bound = NIOLoopBound(context, eventLoop: context.eventLoop)
-        let hasRoom = connections.hasRoom { bound.eventLoop.execute { bound.value.read() } }
-        if hasRoom { context.read() }
+        retry?.cancel()
+        retry = nil
+        let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+        let again: @Sendable () -> Void = {
+            let (handler, context) = bound.value
+            if context.channel.isActive { handler.read(context: context) }
+        }
+        let hasRoom = connections.hasRoom { bound.eventLoop.execute(again) }
+        if hasRoom { return context.read() }
+        retry = context.eventLoop.scheduleTask(in: Self.pause, again)
+    }
+
+    package func channelInactive(context: ChannelHandlerContext) {
+        retry?.cancel()
+        context.fireChannelInactive()
     }
 }

@@ -16,10 +16,15 @@ private let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     .needsSQLite("has no store: the run on SQLite is enough")
 )
 struct ConnectionTests {
-    private static func limits(total: Int = 4_096, address: Int = 64) -> OpenConnections.Limits {
+    private static func limits(
+        total: Int = 4_096,
+        address: Int = 64,
+        fresh: TimeAmount = .milliseconds(100)
+    ) -> OpenConnections.Limits {
         var limits = OpenConnections.Limits()
         limits.total = total
         limits.address = address
+        limits.fresh = fresh
         return limits
     }
 
@@ -99,7 +104,7 @@ struct ConnectionTests {
         let losses = Losses()
         try await Site.serving(
             "served",
-            limits: Self.limits(total: 2),
+            limits: Self.limits(total: 2, fresh: .zero),
             onLoss: losses.note
         ) { site in
             try await Client.with(site.port) { older in
