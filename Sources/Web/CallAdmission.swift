@@ -17,7 +17,7 @@ package struct CallAdmission: RouterMiddleware {
         /// The same of operations that take more, each by its method and path as in openapi.yaml.
         package var largerBodies: [String: Int] = [:]
         /// Bytes of bodies and answers of one account that are under way.
-        package var share = 32 << 20
+        package var share = 20 << 20
         /// The same of all together.
         package var total = 192 << 20
         /// Calls of one account.
