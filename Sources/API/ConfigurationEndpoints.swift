@@ -9,6 +9,9 @@ import Web
 struct ConfigurationEndpoints {
     let store: Store
 
+    /// Bytes of the changes that the answer to a change shows, about.
+    private static let shownBytes = 4 << 20
+
     func add(to account: RouterGroup<AccountContext>) {
         account.group("config")
             .operation(.get, .configuration(.viewer), use: getConfiguration)
@@ -72,8 +75,13 @@ struct ConfigurationEndpoints {
             try await plan(document, mutation, note, context)
         } again: { head in
             let revision = Revision(head.version?.value ?? 0)
-            let found = try await store.configuration.find(revision, of: context.account.number)
-            return answer(ConfigurationStore.Changed(changes: found.diff, revision: revision))
+            let account = context.account.number
+            let made = try await store.configuration.changes(
+                of: revision,
+                in: account,
+                bytes: Self.shownBytes
+            )
+            return answer(made)
         } _: {
             answer($0)
         }
@@ -135,8 +143,8 @@ struct ConfigurationEndpoints {
     ) -> RecordedAnswer {
         Answer.change(version: Version(applied.revision.value)) { object in
             object.field("revision", applied.revision.value)
-            let shown = object.cutArray("changes", applied.changes, limit: 4 << 20) { $1.change($0) }
-            object.field("changes_omitted", applied.changes.count - shown)
+            let shown = object.cutArray("changes", applied.changes, limit: Self.shownBytes) { $1.change($0) }
+            object.field("changes_omitted", applied.total - shown)
             if let price { object.object("price") { $0.price(price) } }
         }
     }

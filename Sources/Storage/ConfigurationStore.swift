@@ -54,13 +54,16 @@ package struct ConfigurationStore: Sendable {
 
     /// What a change of the configuration does.
     package struct Changed: Sendable {
-        /// In their order.
+        /// In their order, from the first.
         package let changes: [AuditEntry]
+        /// How many there are.
+        package let total: Int
         /// The account's after it; without a change it stays the same.
         package let revision: Revision
 
-        package init(changes: [AuditEntry], revision: Revision) {
+        fileprivate init(changes: [AuditEntry], total: Int, revision: Revision) {
             self.changes = changes
+            self.total = total
             self.revision = revision
         }
     }
@@ -93,7 +96,10 @@ package struct ConfigurationStore: Sendable {
             try plan.plan(document)
             let entries = plan.change.entries
             let revision = entries.isEmpty ? present.revision : plan.change.revision
-            return Planned(result: Changed(changes: entries, revision: revision), change: plan.change)
+            return Planned(
+                result: Changed(changes: entries, total: entries.count, revision: revision),
+                change: plan.change
+            )
         }
     }
 
@@ -143,6 +149,24 @@ package struct ConfigurationStore: Sendable {
                 return true
             }
             return (head, diff, hasMore || diff.count == Self.mostChanges)
+        }
+    }
+
+    /// The changes of a revision as the call that made them told them, at least `limit` bytes of them. Throws `notFound`.
+    package func changes(
+        of revision: Revision,
+        in account: AccountNumber,
+        bytes limit: Int
+    ) async throws -> Changed {
+        var (changes, bytes, place) = ([AuditEntry](), 0, AuditID?.none)
+        while true {
+            let found = try await find(revision, after: place, of: account)
+            changes += found.diff
+            bytes += found.diff.reduce(0) { $0 + $1.byteCount }
+            place = found.diff.last?.id
+            guard found.hasMore, place != nil, bytes < limit else {
+                return Changed(changes: changes, total: found.head.changes, revision: revision)
+            }
         }
     }
 
