@@ -118,7 +118,7 @@ struct LargeAnswerTests {
         try await TestServer.with { server in
             let people = try await People(server)
             let integration = try await people.dedicated("ARMS", channel: try await people.channel("A"))
-            let pushed = try await server.push(integration.url, Array(repeating: 1, count: 3 << 20))
+            let pushed = try await server.push(integration.url, Array(repeating: 1, count: 1_500_000))
             #expect(pushed.status == 400)
             let id = try #require(pushed.json["error"]?["delivery_id"]?.string)
             let answer = try await server.call(
