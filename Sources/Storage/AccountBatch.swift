@@ -37,7 +37,11 @@ struct AccountBatch {
         }
         let end = push.firstPosition + progress.outcomes.count
         let appliedTo = end < push.eventCount ? end : nil
-        if push.replay != nil { justReplayed[id] = progress.outcomes } else if !push.isContinued { usage.add(push) }
+        if push.replay != nil {
+            justReplayed[id] = progress.outcomes
+        } else if !push.isContinued {
+            usage.add(push)
+        }
         gather(push, id, progress, appliedTo)
         return StoredPush(
             deliveryID: id,

@@ -90,9 +90,9 @@ package struct AlertStore: Sendable {
         return try await PageScan.page(
             request,
             isFiltered: !filter.isEmpty,
-            id: { $0.alert.id },
+            id: \.alert.id,
             oldest: oldest,
-            weight: { $0.content.byteCount },
+            weight: \.content.byteCount,
             in: account,
             of: store.database
         ) { connection, before, limit in

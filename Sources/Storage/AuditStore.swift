@@ -110,9 +110,9 @@ package struct AuditStore: Sendable {
         return try await PageScan.page(
             request,
             isFiltered: !filter.isEmpty,
-            id: { $0.id },
+            id: \.id,
             oldest: oldest,
-            weight: { $0.byteCount },
+            weight: \.byteCount,
             in: account,
             of: store.database
         ) { connection, before, limit in

@@ -156,7 +156,9 @@ extension Store {
             let body = try await deliveries.find(delivery.id, in: account, limit: 0).body
         else { return nil }
         do {
-            guard case .events(let events) = try await decode(body, as: format, in: account) else { return nil }
+            guard case .events(let events) = try await decode(body, as: format, in: account) else {
+                return nil
+            }
             return events
         } catch is DecodeError {
             return nil

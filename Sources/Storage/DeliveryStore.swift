@@ -157,7 +157,7 @@ package struct DeliveryStore: Sendable {
         return try await PageScan.page(
             request,
             isFiltered: !filter.isEmpty,
-            id: { $0.id },
+            id: \.id,
             oldest: oldest,
             in: account,
             of: store.database

@@ -116,9 +116,9 @@ package struct EventStore: Sendable {
         return try await PageScan.page(
             scope.request,
             isFiltered: !filter.isEmpty,
-            id: { $0.id },
+            id: \.id,
             oldest: scope.oldest,
-            weight: { $0.content.byteCount },
+            weight: \.content.byteCount,
             in: account,
             of: store.database
         ) { connection, before, limit in

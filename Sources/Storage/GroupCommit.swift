@@ -94,11 +94,11 @@ package final class GroupCommit: Service, Sendable {
     }
 
     private let state = Lock(State())
-    private let store: Store
-    private let bounds: Bounds
+    let store: Store
+    let bounds: Bounds
     private let metrics: CommitMetrics
-    private let committing: BatchCommit
-    private let spooling: SpoolLane?
+    let committing: BatchCommit
+    let spooling: SpoolLane?
 
     /// `failStop` ends the process; it is called when the disk did not confirm a sync, after which nothing can be trusted. `spooling`: where
     /// pushes wait when the database can't take them; nil: they are refused then.
@@ -320,7 +320,7 @@ package final class GroupCommit: Service, Sendable {
         }
     }
 
-    private func count(_ stored: StoredPush, _ told: inout Set<OutboxSignal.Key>) {
+    func count(_ stored: StoredPush, _ told: inout Set<OutboxSignal.Key>) {
         metrics.count(stored.outcomes)
         if stored.appliedTo != nil { store.pendingSignal.raise() }
         if !stored.told.isEmpty { told.formUnion(stored.told) }
@@ -360,39 +360,6 @@ package final class GroupCommit: Service, Sendable {
         return results.map { $0 ?? others.popFirst() ?? .failure(.storeUnavailable) }
     }
 
-    /// Applies what waits in the spool, if something does and the database is there. To be called now and then.
-    package func applySpool() {
-        guard let spooling, spooling.begin() else { return }
-        applyNext(spooling)
-    }
-
-    /// Applies a part, then queues itself again behind what came meanwhile. What waits is taken and applied on the thread of the writer, and
-    /// read away from it.
-    private func applyNext(_ spooling: SpoolLane) {
-        store.database.enqueuePushes { [self] _ in
-            guard let waiting = spooling.next(committing) else { return }
-            Task {
-                guard let reader = await spooling.read(waiting, committing) else { return }
-                store.database.enqueuePushes { connection in self.apply(waiting, reader, spooling, connection) }
-            }
-        }
-    }
-
-    private func apply(
-        _ waiting: [Spool.Waiting],
-        _ reader: SpoolReader,
-        _ spooling: SpoolLane,
-        _ connection: any SQLConnection
-    ) {
-        connection.allow(bounds.work)
-        guard let stored = spooling.apply(waiting, reader, committing, connection) else { return }
-        setHealth(true)
-        var told: Set<OutboxSignal.Key> = []
-        for push in stored { count(push, &told) }
-        store.outboxSignal.raise(told)
-        applyNext(spooling)
-    }
-
     /// What waits on disk; nil where there is no spool.
     package var spoolStatus: Spool.Status? { spooling?.spool.status }
     /// Whether pushes can be taken without the database.
@@ -400,7 +367,7 @@ package final class GroupCommit: Service, Sendable {
     /// Whether the database was found to be away.
     package var isDatabaseAway: Bool { spooling?.reachability.isAway == true }
 
-    private func setHealth(_ isHealthy: Bool) {
+    func setHealth(_ isHealthy: Bool) {
         state.withLock { $0.failedAt = isHealthy ? nil : .now }
     }
 }

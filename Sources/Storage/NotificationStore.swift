@@ -132,7 +132,7 @@ package struct NotificationStore: Sendable {
         return try await PageScan.page(
             request,
             isFiltered: !filter.isEmpty,
-            id: { $0.id },
+            id: \.id,
             oldest: oldest,
             in: account,
             of: store.database

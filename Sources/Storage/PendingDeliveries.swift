@@ -36,14 +36,20 @@ package struct PendingDeliveries: Sendable {
         try await store.database.read(.platform) { connection in
             var accounts: [AccountNumber] = []
             var last = AccountNumber.installation
-            while let next = try connection.row(DeliverySlices.nextAccount, [.account(last)], {
-                row throws(SQLError) in
-                AccountNumber(UInt32(truncatingIfNeeded: row.integer(0)))
-            }) {
+            while let next = try Self.account(after: last, on: connection) {
                 accounts.append(next)
                 last = next
             }
             return accounts
+        }
+    }
+
+    private static func account(
+        after last: AccountNumber,
+        on connection: any SQLConnection
+    ) throws(SQLError) -> AccountNumber? {
+        try connection.row(DeliverySlices.nextAccount, [.account(last)]) { row throws(SQLError) in
+            AccountNumber(UInt32(truncatingIfNeeded: row.integer(0)))
         }
     }
 

@@ -40,8 +40,7 @@ struct SliceTests {
         }
 
         /// A body of the test format, prepared as the door would.
-        func push(_ lines: [String], on installation: TestInstallation? = nil) async throws -> PreparedPush {
-            let test = installation ?? test
+        func push(_ lines: [String]) async throws -> PreparedPush {
             let snapshot = try await test.snapshot(of: account)
             guard let source = snapshot.integrations.values.first(where: { $0.id == integration }) else {
                 throw TestInstallation.Missing()
@@ -75,8 +74,8 @@ struct SliceTests {
         }
 
         /// Applies all that waits; how many slices that took.
-        func applyAll(through commit: GroupCommit? = nil, on test: TestInstallation? = nil) async throws -> Int {
-            let pending = (test ?? self.test).store.pendingDeliveries
+        func applyAll(through commit: GroupCommit? = nil) async throws -> Int {
+            let pending = test.store.pendingDeliveries
             var slices = 0
             while var work = try await pending.oldest(of: account) {
                 while case .more(let rest) = try await pending.apply(work, through: commit ?? self.commit) {
