@@ -349,7 +349,7 @@ extension NotifierSettings {
     }
 
     /// The signing secrets; none for other kinds than webhooks.
-    fileprivate var secrets: [SigningSecret] {
+    var secrets: [SigningSecret] {
         if case .webhook(_, _, let secrets) = self { secrets } else { [] }
     }
 }

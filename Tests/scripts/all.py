@@ -36,6 +36,7 @@ def scripts(long):
         ("contract.py", ["--long"] if long else [], 3100 if long else 400),
         ("generated_client.py", [], 200),
         ("kill9.py", kills, 900 if long else 250),
+        ("slices.py", ["--kills", "40"] if long else [], 1700 if long else 200),
         ("powercut.py", ["--long"] if long else [], 3600 if long else 300),
         ("faults.py", ["--full"] if long else [], 900 if long else 300),
         ("restarts.py", ["--restarts", "50", "--upgrades", "20"] if long else [], 800 if long else 140),
