@@ -82,12 +82,6 @@ package final class SnapshotCache: Sendable {
         return isDropped
     }
 
-    /// Forgets the snapshot, so that the next one asked for is read after now.
-    package func drop(_ account: AccountNumber) {
-        state.withLock { $0.entries[account] = nil }
-        loads.forget(account)
-    }
-
     /// The accounts whose snapshots are at hand, and the revisions of these.
     package var revisions: [AccountNumber: Revision] {
         state.withLock { state in state.entries.mapValues { $0.snapshot.revision } }
@@ -97,6 +91,16 @@ package final class SnapshotCache: Sendable {
     package func snapshot(of account: AccountNumber, now: UnixTime) async throws -> AccountSnapshot? {
         if let snapshot = cached(account) { return snapshot }
         if isKnownMissing(account, now) { return nil }
+        return try await load(account, now)
+    }
+
+    /// The snapshot as the store has it now, whatever is at hand; that stays at hand when the store can't be read.
+    package func reloaded(_ account: AccountNumber, now: UnixTime) async throws -> AccountSnapshot? {
+        loads.forget(account)
+        return try await load(account, now)
+    }
+
+    private func load(_ account: AccountNumber, _ now: UnixTime) async throws -> AccountSnapshot? {
         while true {
             let doubts = state.withLock { $0.doubts }
             guard let loaded = try await loads.value(for: account) else {

@@ -270,8 +270,7 @@ struct SpoolReader {
     private mutating func account(_ number: AccountNumber) async throws -> AccountSnapshot? {
         if let known = accounts[number] { return known }
         // Not the one at hand: it may not know a push URL that another node issued, and the push was acknowledged.
-        store.snapshots.drop(number)
-        let loaded = try await store.snapshots.snapshot(of: number, now: store.now)
+        let loaded = try await store.snapshots.reloaded(number, now: store.now)
         accounts[number] = .some(loaded)
         return loaded
     }

@@ -19,12 +19,24 @@ struct ChangeTests {
             .filter { row in !moving.contains { row.hasPrefix($0) } }
     }
 
+    /// Returns once the use of what was made is written, which is done a moment later.
+    private static func waitForUsage(_ server: TestServer) async throws {
+        var before = try await contents(server)
+        for _ in 0..<20 {
+            try await Task.sleep(for: .seconds(3))
+            let now = try await contents(server)
+            if now == before { return }
+            before = now
+        }
+    }
+
     @Test("a dry run of every operation answers as the change would and leaves the store as it was")
     func dryRuns() async throws {
         try await TestServer.with(clock: SetClock().wall) { server in
             let estate = try await Estate(server)
             // What is left of its deleted account would go meanwhile.
             try await server.purgeDeleted()
+            try await Self.waitForUsage(server)
             let changes = server.spec.management.filter { operation in
                 operation.parameters.contains { $0.name == "dry_run" }
             }

@@ -2,7 +2,7 @@ import Domain
 import TestSupport
 import Testing
 
-@Suite("Large answers", .timeLimit(.minutes(5)))
+@Suite("Large answers", .timeLimit(.minutes(10)))
 struct LargeAnswerTests {
     private static let json = [("Content-Type", "application/json")]
     /// The most that openapi.yaml allows.

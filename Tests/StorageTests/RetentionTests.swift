@@ -101,7 +101,7 @@ struct RetentionTests {
             let sum = "SELECT COALESCE(SUM(LENGTH(body)), 0) FROM deliveries WHERE account_id = $1"
             var kept = try await test.number(sum, account)
             for table in ["audit", "idempotency_keys"] {
-                let sum = "SELECT COALESCE(SUM(bytes), 0) FROM \(table) WHERE account_id = $1"
+                let sum = "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM \(table) WHERE account_id = $1"
                 kept += try await test.number(sum, account)
             }
             return [try await test.store.accounts.find(account).storedBytes, kept]
