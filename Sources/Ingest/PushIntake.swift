@@ -89,7 +89,8 @@ package struct PushIntake: Sendable {
             guard !commit.isDatabaseAway else { throw PushFailure.storeUnavailable }
             account = try await store.snapshots.snapshot(of: token.account, now: store.now)
         } catch {
-            guard commit.canSpool else { throw PushRefusal(.storeUnavailable) }
+            // One whose configuration can't be read would wait in the spool for nothing.
+            guard commit.canSpool, !error.isUnreadable else { throw PushRefusal(.storeUnavailable) }
             return Admission(token: token, owner: nil, now: store.now, refusal: nil)
         }
         return try admit(token, to: account, type: type)

@@ -1,4 +1,5 @@
 import Domain
+import SQL
 
 /// Why the store refused a management call. `Problem` turns each case into one answer.
 package enum StoreError: Error, Sendable, Equatable {
@@ -88,4 +89,9 @@ package struct Actor: Sendable {
         self.requestID = requestID
         self.address = address
     }
+}
+
+extension Error {
+    /// Whether something that is stored can't be read: the account whose it is is out of service, and no other.
+    package var isUnreadable: Bool { (self as? SQLError)?.kind == .unreadable }
 }

@@ -218,7 +218,7 @@ RULES = [
     (r"/credential$", r"", "a checksum, and where a push URL leads to"),
     (r"/expires_at$", r"", "times in the future, or before another"),
     (r"/body$", r"is not base64", "bytes in a text"),
-    (r"#/query/cursor", r"", "a cursor is what a list gave"),
+    (r"#/query/((diff|results)_)?cursor", r"", "a cursor is what a list gave"),
 ]
 explained = collections.Counter()
 
