@@ -20,7 +20,7 @@ package enum Schema {
         migration(8, deletions, server: deletionTables.map { wall(around: $0) }.joined()),
         migration(9, slices, server: serverSlices),
         migration(10, conditionCosts),
-        migration(12, recordBytes),
+        migration(11, recordBytes),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.

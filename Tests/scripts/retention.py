@@ -151,8 +151,12 @@ class Store:
     def stored_bytes(self):
         """[(account, bytes it is said to keep, bytes it keeps)]"""
         return self.database.execute(
-            "SELECT u.account_id, u.stored_bytes, (SELECT COALESCE(SUM(LENGTH(d.body)), 0) FROM deliveries d"
-            " WHERE d.account_id = u.account_id) FROM account_usage u"
+            "SELECT u.account_id, u.stored_bytes + COALESCE((SELECT a.record_bytes FROM accounts a"
+            " WHERE a.account_id = u.account_id), 0),"
+            " (SELECT COALESCE(SUM(LENGTH(d.body)), 0) FROM deliveries d WHERE d.account_id = u.account_id)"
+            " + (SELECT COALESCE(SUM(r.bytes), 0) FROM audit r WHERE r.account_id = u.account_id)"
+            " + (SELECT COALESCE(SUM(k.bytes), 0) FROM idempotency_keys k WHERE k.account_id = u.account_id)"
+            " FROM account_usage u"
         ).fetchall()
 
     def pages(self):
