@@ -76,6 +76,11 @@ package final class GroupCommit: Service, Sendable {
         let deadline: ContinuousClock.Instant
         let isOverShare: Bool
         let done: @Sendable (Result<StoredPush, PushFailure>) -> Void
+
+        /// The same push in another form.
+        func with(_ payload: Payload) -> Item {
+            Item(payload: payload, deadline: deadline, isOverShare: isOverShare, done: done)
+        }
     }
 
     private struct State {
@@ -287,43 +292,43 @@ package final class GroupCommit: Service, Sendable {
     }
 
     /// Has a push decided anew by the configuration as it is at `revision` or later, away from this thread, and puts it into the queue again.
+    /// Where the database went away meanwhile it goes into the spool.
     private func decideAgain(_ item: Item, at revision: Revision) {
         guard let push = item.payload.prepared else { return item.done(.failure(.unacceptable)) }
         state.withLock { $0.redeciding += 1 }
-        let store = store
         Task {
-            let result: Result<PreparedPush, PushFailure>
             do {
-                store.snapshots.advance(push.account, to: revision)
-                let account = try await store.snapshots.snapshot(of: push.account, now: store.now)
-                guard let account else { throw PushFailure.accountUnavailable }
-                let again = try await store.work.run(.pushes, of: push.account) {
-                    push.redecided(by: account)
-                }
-                result = again.map { .success($0) } ?? .failure(.noLongerAdmitted)
+                let again = try await decided(push, at: revision)
+                submit(item.with(.prepared(again)), isTaken: true)
+            } catch let failure as PushFailure {
+                giveUp(item, failure)
             } catch {
-                result = .failure(error as? PushFailure ?? .storeUnavailable)
-            }
-            switch result {
-            case .success(let push):
-                let again = Item(
-                    payload: .prepared(push),
-                    deadline: item.deadline,
-                    isOverShare: item.isOverShare,
-                    done: item.done
-                )
-                submit(again, isTaken: true)
-            case .failure(let failure):
-                state.withLock { $0.redeciding -= 1 }
-                item.done(.failure(failure))
+                guard spooling != nil, !error.isUnreadable, let entry = item.payload.entry else {
+                    return giveUp(item, .storeUnavailable)
+                }
+                submit(item.with(.unknown(entry)), isTaken: true)
             }
         }
+    }
+
+    private func decided(_ push: PreparedPush, at revision: Revision) async throws -> PreparedPush {
+        store.snapshots.advance(push.account, to: revision)
+        let account = try await store.snapshots.snapshot(of: push.account, now: store.now)
+        guard let account else { throw PushFailure.accountUnavailable }
+        let again = try await store.work.run(.pushes, of: push.account) { push.redecided(by: account) }
+        guard let again else { throw PushFailure.noLongerAdmitted }
+        return again
     }
 
     func count(_ stored: StoredPush, _ told: inout Set<OutboxSignal.Key>) {
         metrics.count(stored.outcomes)
         if stored.appliedTo != nil { store.pendingSignal.raise() }
         if !stored.told.isEmpty { told.formUnion(stored.told) }
+    }
+
+    private func giveUp(_ item: Item, _ failure: PushFailure) {
+        state.withLock { $0.redeciding -= 1 }
+        item.done(.failure(failure))
     }
 
     private func store(_ items: [Item], _ connection: any SQLConnection) -> PushWriter.Results {
