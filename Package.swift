@@ -58,6 +58,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson")]
         ),
         .target(name: "CCrash", path: "CSupport/CCrash"),
+        .target(name: "CAllocator", path: "CSupport/CAllocator"),
         // Yams brings libyaml, whose header is in reach of what depends on it.
         .target(
             name: "CYAMLEvents",
@@ -69,7 +70,7 @@ let package = Package(
 
         .target(
             name: "Native",
-            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CCrash", "COpenAPI", "CYAMLEvents"],
+            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CAllocator", "CCrash", "COpenAPI", "CYAMLEvents"],
             swiftSettings: base
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),

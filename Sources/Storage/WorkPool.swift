@@ -59,7 +59,13 @@ package final class WorkPool: Sendable {
         var totalBytes = 0
         var running = 0
         var completed: UInt64 = 0
+        /// When memory was last given back after large work.
+        var trimmedAt = ContinuousClock.now
     }
+
+    /// Bytes that a piece of work holds from which on memory is given back after it, and how often at most.
+    private static let large = 1 << 20
+    private static let trimInterval = Duration.seconds(1)
 
     /// Shared by all pools of a process and never stopped: what bounds a pool is `Bounds.threads`.
     private static let threads: NIOThreadPool = {
@@ -169,11 +175,17 @@ package final class WorkPool: Sendable {
         let start = ContinuousClock.now
         item.body()
         let used = start.duration(to: .now).nanoseconds
-        state.withLock { state in
+        let trims = state.withLock { state -> Bool in
             state.running -= 1
             state.completed &+= 1
             state.turns.finished(key, after: used)
+            let now = ContinuousClock.now
+            let isDue = state.trimmedAt.duration(to: now) >= Self.trimInterval
+            guard item.bytes >= Self.large, isDue else { return false }
+            state.trimmedAt = now
+            return true
         }
         begin()
+        if trims { Allocator.trim() }
     }
 }

@@ -35,6 +35,7 @@ struct Serve: AsyncParsableCommand {
     var insecureHTTP = false
 
     func run() async throws {
+        Allocator.tune()
         try await reporting {
             let socket = try handedIn()
             let settings = try await options.settings([
