@@ -70,7 +70,9 @@ let package = Package(
 
         .target(
             name: "Native",
-            dependencies: ["COpenSSL", "CSimdjson", "CRE2", "CZstd", "CAllocator", "CCrash", "COpenAPI", "CYAMLEvents"],
+            dependencies: [
+                "COpenSSL", "CSimdjson", "CRE2", "CZstd", "CAllocator", "CCrash", "COpenAPI", "CYAMLEvents",
+            ],
             swiftSettings: base
         ),
         .target(name: "Domain", dependencies: ["Native"], swiftSettings: safe),
