@@ -42,7 +42,7 @@ def scripts(long):
         ("restarts.py", ["--restarts", "50", "--upgrades", "20"] if long else [], 800 if long else 140),
         ("hostile.py", ["--long"] if long else [], 1800 if long else 400),
         ("fairness.py", ["--seconds", "15", "--rounds", "3"] if long else [], 900 if long else 200),
-        ("neighbours.py", ["--long"] if long else [], 1800 if long else 300),
+        ("neighbours.py", ["--long"] if long else [], 2700 if long else 700),
         ("fuzz.py", ["--seconds", "600"] if long else [], 760 if long else 130),
         *([("fuzz.py", ["--swift", "120"], 3600)] if long else []),
         ("retention.py", [], 120),
@@ -54,7 +54,7 @@ def scripts(long):
         ("move.py", [], 300),
         ("arms_table.py", ["--postgres"], 220),
         ("kill9.py", ["--postgres", *kills], 1200 if long else 270),
-        ("neighbours.py", ["--postgres", *(["--long"] if long else [])], 2000 if long else 200),
+        ("neighbours.py", ["--postgres", *(["--long"] if long else [])], 2000 if long else 400),
         ("notifications.py", ["--postgres", *(["--long"] if long else ["--only", *ON_BOTH_ENGINES])], 1900 if long else 450),
     ]
 
