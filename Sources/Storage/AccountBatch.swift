@@ -17,7 +17,7 @@ struct AccountBatch {
     private var teller: Teller
     private var usage = UsageCount()
     /// What replays in this very batch came to: not in the store yet.
-    private var justReplayed: [DeliveryID: [EventOutcome]] = [:]
+    private var justReplayed: [DeliveryID: [Int: EventOutcome]] = [:]
 
     init(writer: PushWriter, account: AccountNumber) {
         self.writer = writer
@@ -38,7 +38,9 @@ struct AccountBatch {
         let end = push.firstPosition + progress.outcomes.count
         let appliedTo = end < push.eventCount ? end : nil
         if push.replay != nil {
-            justReplayed[id] = progress.outcomes
+            for (place, outcome) in progress.outcomes.enumerated() {
+                justReplayed[id, default: [:]][push.firstPosition + place] = outcome
+            }
         } else if !push.isContinued {
             usage.add(push)
         }
@@ -167,22 +169,29 @@ struct AccountBatch {
         let first = push.firstPosition
         let key: [SQLValue] = [.account(account), .id(replay.deliveryID)]
         let rows = (push.events.count + DeliverySlices.size - 1) / DeliverySlices.size
-        var outcomes = first == 0 ? justReplayed[replay.deliveryID] ?? [] : []
-        if outcomes.isEmpty {
-            try writer.connection.forEachRow(DeliverySlices.outcomes, key + [.int(first), .int(rows)]) {
-                row throws(SQLError) in
-                let isNext = row.int(0) == first + outcomes.count
-                guard isNext, let found = EventOutcome.decode(row.bytes(1)) else { return false }
-                outcomes += found
-                return true
+        var outcomes: [EventOutcome] = []
+        try writer.connection.forEachRow(DeliverySlices.outcomes, key + [.int(first), .int(rows)]) {
+            row throws(SQLError) in
+            let isNext = row.int(0) == first + outcomes.count
+            guard isNext, let found = EventOutcome.decode(row.bytes(1)) else { return false }
+            outcomes += found
+            return true
+        }
+        if outcomes.count < push.events.count {
+            let bytes = try writer.connection.row(PushWriter.earlierOutcomes, key) { row throws(SQLError) in
+                row.bytes(0)
             }
+            let whole = bytes.flatMap { EventOutcome.decode($0) } ?? replay.earlier
+            outcomes += whole.dropFirst(first + outcomes.count)
         }
-        guard outcomes.count < push.events.count else { return outcomes }
-        let bytes = try writer.connection.row(PushWriter.earlierOutcomes, key) { row throws(SQLError) in
-            row.bytes(0)
+        // What replays of the same batch came to is not in the store yet, and is newer.
+        guard let newer = justReplayed[replay.deliveryID] else { return outcomes }
+        for place in push.events.indices {
+            guard let outcome = newer[first + place] else { continue }
+            if place < outcomes.count { outcomes[place] = outcome }
+            if place == outcomes.count { outcomes.append(outcome) }
         }
-        let whole = bytes.flatMap { EventOutcome.decode($0) } ?? replay.earlier
-        return outcomes + whole.dropFirst(first + outcomes.count)
+        return outcomes
     }
 
     private mutating func gather(
