@@ -133,7 +133,8 @@ package final class GroupCommit: Service, Sendable {
         isOverShare: Bool = false,
         done: @escaping @Sendable (Result<StoredPush, PushFailure>) -> Void
     ) {
-        let mayWait = spooling != nil && push.replay == nil
+        // What goes on with a delivery that is stored has its id.
+        let mayWait = spooling != nil && !push.isAhead
         let payload = Payload.prepared(mayWait ? push.named(store.identifiers.next()) : push)
         submit(payload, arrival, isOverShare, done)
     }

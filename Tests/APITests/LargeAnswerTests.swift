@@ -116,10 +116,7 @@ struct LargeAnswerTests {
 
     @Test("a body that would be six times as long as JSON is shown in base64")
     func controls() async throws {
-        // Repairing so many bytes takes a build for tests its time, beside all others.
-        var bounds = GroupCommit.Bounds()
-        bounds.wait = .seconds(100)
-        try await TestServer.with(bounds: bounds) { server in
+        try await TestServer.with { server in
             let people = try await People(server)
             let integration = try await people.dedicated("ARMS", channel: try await people.channel("A"))
             let pushed = try await server.push(integration.url, Array(repeating: 1, count: 1_500_000))

@@ -28,10 +28,17 @@ package struct TestServer: Sendable {
     /// What the server logged, as text.
     package let log: CapturedLog
 
+    /// Pushes wait as long as it takes: a build for tests, beside all other tests, is no measure of time.
+    package static var patient: GroupCommit.Bounds {
+        var bounds = GroupCommit.Bounds()
+        (bounds.wait, bounds.work) = (.seconds(100), .seconds(60))
+        return bounds
+    }
+
     /// Runs `body` with a server that is stopped, and whose directory is removed, when it returns or throws.
     package static func with<Result: Sendable>(
         options: [String: String] = [:],
-        bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
+        bounds: GroupCommit.Bounds = patient,
         clock: WallClock = SystemClock.wall,
         coverage: SpecCoverage = SpecCoverage(),
         _ body: @Sendable (TestServer) async throws -> Result
@@ -54,7 +61,7 @@ package struct TestServer: Sendable {
     package static func with<Result: Sendable>(
         folder: String,
         options: [String: String] = [:],
-        bounds: GroupCommit.Bounds = GroupCommit.Bounds(),
+        bounds: GroupCommit.Bounds = patient,
         clock: WallClock = SystemClock.wall,
         coverage: SpecCoverage = SpecCoverage(),
         _ body: @Sendable (TestServer) async throws -> Result

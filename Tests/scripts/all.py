@@ -54,6 +54,7 @@ def scripts(long):
         ("move.py", [], 300),
         ("arms_table.py", ["--postgres"], 220),
         ("kill9.py", ["--postgres", *kills], 1200 if long else 270),
+        ("slices.py", ["--postgres", "--kills", "20" if long else "3"], 1000 if long else 200),
         ("neighbours.py", ["--postgres", *(["--long"] if long else [])], 2000 if long else 400),
         ("notifications.py", ["--postgres", *(["--long"] if long else ["--only", *ON_BOTH_ENGINES])], 1900 if long else 450),
     ]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Pushes that are too large for one transaction: acknowledged whole, applied in slices, over kill -9 in the middle.
 
-    slices.py [--kills 6] [--alerts 3000] [--seed N]
+    slices.py [--postgres] [--kills 6] [--alerts 3000] [--seed N]
 
 Each round pushes so many new alerts at once, and right after the answer the recoveries of every second of them; then the process is killed
 at a random moment and started again. At the end every alert is there once, with exactly the events that were acknowledged, and those whose
@@ -12,6 +12,7 @@ import argparse
 import random
 import time
 
+import postgres
 import tocsin
 
 
@@ -37,7 +38,7 @@ def main(options, checks):
     chance = random.Random(options.seed)
     print(f"seed {options.seed}")
     rounds, cut = [], 0
-    with tocsin.Server() as server:
+    with postgres.engine(options.postgres) as cluster, tocsin.Server(database=postgres.fresh(cluster)) as server:
         server.start()
         account = tocsin.Account(server, "Slices")
         integration = account.dedicated("aliyun-arms", "ARMS", account.channel("On call"))
@@ -73,6 +74,7 @@ def main(options, checks):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--postgres", action="store_true", help="on PostgreSQL in place of SQLite")
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--alerts", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
