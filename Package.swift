@@ -52,6 +52,7 @@ let package = Package(
         .systemLibrary(name: "CSQLite", path: "CSupport/CSQLite", pkgConfig: "sqlite3"),
         .systemLibrary(name: "CPostgres", path: "CSupport/CPostgres", pkgConfig: "libpq"),
         .systemLibrary(name: "CZstd", path: "CSupport/CZstd", pkgConfig: "libzstd"),
+        .systemLibrary(name: "CZlib", path: "CSupport/CZlib", pkgConfig: "zlib"),
         .target(
             name: "CSimdjson",
             path: "CSupport/CSimdjson",
@@ -71,7 +72,8 @@ let package = Package(
         .target(
             name: "Native",
             dependencies: [
-                "COpenSSL", "CSimdjson", "CRE2", "CZstd", "CAllocator", "CCrash", "COpenAPI", "CYAMLEvents",
+                "COpenSSL", "CSimdjson", "CRE2", "CZstd", "CZlib", "CAllocator", "CCrash", "COpenAPI",
+                "CYAMLEvents",
             ],
             swiftSettings: base
         ),

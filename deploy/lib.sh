@@ -5,7 +5,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # shellcheck disable=SC2034  # used by those that source this
 {
-    build_packages=(libssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev pkg-config git ca-certificates)
+    build_packages=(libssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev zlib1g-dev pkg-config git ca-certificates)
     run_packages=(curl jq)
     test_packages=(prometheus-alertmanager python3 python3-venv python3-yaml postgresql curl jq strace wrk)
     bench_packages=(prometheus-alertmanager postgresql python3 wrk)

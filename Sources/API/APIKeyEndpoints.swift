@@ -133,8 +133,8 @@ enum APIKeyFields {
     static func draft(_ fields: Fields) -> APIKeyStore.Draft? {
         let name = fields.required("name") { $0.name() }
         let expiresAt = fields.optional("expires_at") { $0.time() }
-        let scopes = fields.optional("scopes", or: Scopes.all) { $0.scopes() }
-        let externalID = fields.optional("external_id") { $0.text() }
+        let scopes = fields.nullable("scopes", or: Scopes.all) { $0.scopes() }
+        let externalID = fields.nullable("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
         guard let name, let scopes, let labels else { return nil }
         return APIKeyStore.Draft(

@@ -106,7 +106,7 @@ struct AccountEndpoints {
 
     func draft(_ fields: Fields) -> AccountStore.Draft? {
         let name = fields.required("name") { $0.name() }
-        let externalID = fields.optional("external_id") { $0.text() }
+        let externalID = fields.nullable("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
         let limit = fields.optional("stored_bytes_limit", or: Limits.storedBytes) {
             $0.integer(in: Self.bytes)
@@ -139,7 +139,7 @@ extension Field {
             var limits: [AccountLimits.Kind: Int] = [:]
             for kind in AccountLimits.Kind.allCases {
                 let isThere = fields.has(kind.name)
-                let value = fields.optional(kind.name, or: Int64(kind.standard)) {
+                let value = fields.nullable(kind.name, or: Int64(kind.standard)) {
                     $0.integer(in: kind.range)
                 }
                 if isThere, let value { limits[kind] = Int(value) }

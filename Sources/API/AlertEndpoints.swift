@@ -67,6 +67,8 @@ struct AlertEndpoints {
         object.field("status", alert.status)
         object.field("first_seen_at", alert.firstSeenAt)
         object.field("last_seen_at", alert.lastSeenAt)
+        object.field("starts_at", alert.begunAt)
+        object.field("ends_at", alert.endsAt)
         write(alert.phase, &object)
         object.field("event_count", alert.eventCount)
     }

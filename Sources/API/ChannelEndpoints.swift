@@ -104,7 +104,7 @@ enum ChannelFields {
     static func draft(_ fields: Fields, name: Name?) -> ChannelStore.Draft? {
         let description = fields.optional("description", or: Text("")) { $0.description() }
         let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
-        let externalID = fields.optional("external_id") { $0.text() }
+        let externalID = fields.nullable("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
         guard let name, let description, let status, let labels else { return nil }
         return ChannelStore.Draft(

@@ -42,6 +42,11 @@ extension Field {
         word(of: Severity.allCases.reversed().map(\.name)) { Severity(name: $0) }
     }
 
+    /// What a level of a severity table means, by its wire name.
+    func levelMeaning() -> LevelMeaning? {
+        word(of: LevelMeaning.names) { LevelMeaning(name: $0) }
+    }
+
     /// A source's word for a severity: trimmed, 1 to 64 scalars.
     func level() -> Text? {
         guard let text = text(bytes: 1_024, allowEmpty: true)?.trimmed else { return nil }
@@ -57,9 +62,9 @@ extension Field {
         return array(count: 0...SeverityTableStore.maximumEntries) { field in
             field.object { fields in
                 let level = fields.required("level") { $0.newLevel(&seen) }
-                let severity = fields.required("severity") { $0.severity() }
-                guard let level, let severity else { return nil }
-                return SeverityTable.Entry(level: level, severity: severity)
+                let meaning = fields.required("severity") { $0.levelMeaning() }
+                guard let level, let meaning else { return nil }
+                return SeverityTable.Entry(level: level, meaning: meaning)
             }
         }
     }

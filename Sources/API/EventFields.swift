@@ -8,6 +8,8 @@ extension JSONWriter {
         field("title", content.title)
         field("description", content.description)
         field("link", content.link)
+        field("external_url", content.addresses.external)
+        field("generator_url", content.addresses.generator)
         content.labels.write(to: &self, as: "labels")
         content.annotations.write(to: &self, as: "annotations")
     }
@@ -19,6 +21,7 @@ extension JSONWriter {
         field("severity", result.decision.severity.severity.name)
         field("status", result.status)
         field("severity_guessed", result.decision.severity.isGuessed)
+        array("flags") { list in for note in result.notes.notes { list.value(note.name) } }
         field("outcome", result.outcome.outcome.name)
         array("channel_ids") { list in
             for channel in result.outcome.channels { list.value(channel.channelID.description) }

@@ -135,7 +135,7 @@ struct IntegrationEndpoints {
         let rateLimit = fields.optional("rate_limit") { $0.rateLimit() }
         let cidrs = fields.optional("source_cidrs", or: []) { $0.sourceCIDRs() }
         let pinned = fields.optional("pinned_labels", or: Labels()) { $0.pinnedLabels() }
-        let externalID = fields.optional("external_id") { $0.text() }
+        let externalID = fields.nullable("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
         guard let type, let mode, let name, let description, let status, let cidrs, let pinned,
             let labels
@@ -158,7 +158,7 @@ struct IntegrationEndpoints {
         let name = fields.required("mode") { $0.word(ModeName.self) }
         let defaults = fields.optional("default_channel_ids", or: []) { $0.channelIDs() }
         guard name == .dedicated else {
-            let channel = fields.optional("channel_id") { $0.identifier(ChannelKind.self) }
+            let channel = fields.nullable("channel_id") { $0.identifier(ChannelKind.self) }
             if name == .shared, channel != nil {
                 fields.refuse("channel_id", "is for a dedicated integration only")
             }

@@ -94,8 +94,8 @@ struct NotificationEndpoints {
 
     private func range(_ fields: Fields) -> Range? {
         let notifier = fields.required("notifier_id") { $0.identifier(NotifierKind.self) }
-        let since = fields.optional("since") { $0.time() }
-        let until = fields.optional("until") { $0.time() }
+        let since = fields.nullable("since") { $0.time() }
+        let until = fields.nullable("until") { $0.time() }
         let limit = fields.optional("limit", or: Int64(Self.replayDefault)) {
             $0.integer(in: 1...Int64(NotificationStore.replayLimit))
         }

@@ -60,6 +60,8 @@ extension NotificationStore.Explanation {
         case .conditionsNotMet: "The alert did not meet the notifier's conditions."
         case .changeNotWanted: "The notifier does not hear of this kind of change."
         case .notifierDisabled: "The notifier was disabled."
+        case .alreadyOver:
+            "The recovery of the alert came before its firing: it was over at once, and nobody is told."
         case .nothingNew: "The event changed nothing that is told in this channel."
         case .noChannel: "The event reached no channel."
         }

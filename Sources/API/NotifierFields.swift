@@ -22,7 +22,7 @@ struct NotifierFields {
         let stormLimit = fields.optional("storm_limit", or: Int64(Notifier.standardStormLimit)) {
             $0.integer(in: Notifier.stormLimits)
         }
-        let externalID = fields.optional("external_id") { $0.text() }
+        let externalID = fields.nullable("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
         guard let name, let settings, let status, let conditions, let changes, let template, let stormLimit,
             let labels
@@ -90,8 +90,8 @@ extension Fields {
         let language = optional("language", or: MessageTemplate.Language.english) {
             $0.word(MessageTemplate.Language.self)
         }
-        let title = optional("title", read)
-        let text = optional("text", read)
+        let title = nullable("title", read)
+        let text = nullable("text", read)
         return language.map { MessageTemplate(language: $0, title: title, text: text) }
     }
 
@@ -115,7 +115,7 @@ extension Fields {
 
     private func robot(_ make: (EndpointURL, Text?) -> NotifierSettings) -> NotifierSettings? {
         let url = required("url") { $0.endpointURL() }
-        let secret = optional("secret") { $0.text() }
+        let secret = nullable("secret") { $0.text() }
         return url.map { make($0, secret) }
     }
 
@@ -123,8 +123,8 @@ extension Fields {
         let host = required("host") { $0.text() }
         let port = required("port") { $0.integer(in: 1...65_535) }
         let security = required("security") { $0.word(NotifierSettings.Mail.Security.self) }
-        let username = optional("username") { $0.text() }
-        let password = optional("password") { $0.text(bytes: 512) }
+        let username = nullable("username") { $0.text() }
+        let password = nullable("password") { $0.text(bytes: 512) }
         let from = required("from") { $0.text(bytes: 320) }
         let to = required("to") { $0.array(count: 1...20) { $0.text(bytes: 320) } }
         if username == nil, password != nil { refuse("username", "is required with a password") }

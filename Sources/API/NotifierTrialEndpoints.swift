@@ -109,7 +109,7 @@ struct NotifierTrialEndpoints {
         let change = fields.optional("change", or: AlertChange.opened) { field in
             field.word(of: words) { AlertChange(name: $0) }
         }
-        let alert = fields.optional("alert_id") { $0.identifier(AlertKind.self) }
+        let alert = fields.nullable("alert_id") { $0.identifier(AlertKind.self) }
         guard let kind, let template, let change else { return nil }
         return Trial(kind: kind, template: template, change: change, alert: alert)
     }

@@ -27,8 +27,8 @@ struct PushURLEndpoints {
         let integration = try context.id("integration_id", IntegrationKind.self)
         let draft = try await mutation.decode(store) { fields -> PushURLStore.Draft? in
             let description = fields.optional("description", or: Text("")) { $0.description() }
-            let expiresAt = fields.optional("expires_at") { $0.time() }
-            let externalID = fields.optional("external_id") { $0.text() }
+            let expiresAt = fields.nullable("expires_at") { $0.time() }
+            let externalID = fields.nullable("external_id") { $0.text() }
             let labels = fields.optional("labels", or: Labels()) { $0.labels() }
             guard let description, let labels else { return nil }
             return PushURLStore.Draft(

@@ -20,7 +20,7 @@ enum RouteFields {
         let channelIDs = channels(fields)
         let label = fields.clearable("name_mapping_label") { $0.text(bytes: Labels.Limits.nameBytes) }
         let onMatch = fields.optional("on_match", or: Route.OnMatch.continue) { onMatchWord($0) }
-        let externalID = fields.optional("external_id") { $0.text() }
+        let externalID = fields.nullable("external_id") { $0.text() }
         let labels = fields.optional("labels", or: Labels()) { $0.labels() }
         guard let mode, let channelIDs else { return nil }
         var found = ValidationErrors()

@@ -113,9 +113,9 @@ enum SeverityTableFields {
 
     private static func change(_ fields: Fields, _ seen: inout Set<Text>) -> SeverityTableStore.EntryChange? {
         let level = fields.required("level") { $0.newLevel(&seen) }
-        let severity = fields.clearable("severity") { $0.severity() }
+        let meaning = fields.clearable("severity") { $0.levelMeaning() }
         if !fields.has("severity") { fields.refuse("severity", "is required: null removes the row") }
         guard let level else { return nil }
-        return SeverityTableStore.EntryChange(level: level, severity: severity.applied(to: nil))
+        return SeverityTableStore.EntryChange(level: level, meaning: meaning.applied(to: nil))
     }
 }

@@ -21,17 +21,19 @@ struct SimulationEndpoints {
         let page = query.results()
         try query.finish()
         let id = try context.id("integration_id", IntegrationKind.self)
-        let (body, draft) = try await JSONBody.decode(request, context, store) {
-            fields -> ([UInt8], Simulation.Draft)? in
+        let (body, contentType, draft) = try await JSONBody.decode(request, context, store) {
+            fields -> ([UInt8], Text?, Simulation.Draft)? in
             let encoding = fields.optional("body_encoding", or: Encoding.utf8) { $0.word(Encoding.self) }
             let body = fields.required("body") { $0.pushBody(encoding ?? .utf8) }
+            let type = fields.optional("content_type") { $0.text(bytes: Limits.nameBytes) }
             let routes = fields.optional("routes") { $0.array(count: 0...Limits.routes, RouteFields.entry) }
             let table = fields.optional("severity_table") { $0.object(SeverityTableFields.table) }
             guard let body else { return nil }
-            return (body, Simulation.Draft(routes: routes, severityTable: table))
+            return (body, type, Simulation.Draft(routes: routes, severityTable: table))
         }
         let simulation = try await store.simulate(
             body,
+            contentType: contentType,
             integration: id,
             draft: draft,
             in: context.account.number

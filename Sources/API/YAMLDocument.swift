@@ -32,6 +32,7 @@ struct YAMLDocument {
 
     /// The JSON of a document in YAML. Throws 400 when it is none, with the line and what to do, and 413 when it is too deep or too large.
     static func json(_ bytes: [UInt8]) throws -> [UInt8] {
+        let bytes = JSONBody.withoutMark(bytes)
         try refuseDirectives(bytes)
         var document = YAMLDocument(bytes)
         try document.read()

@@ -43,6 +43,8 @@ package enum ReductionReason: UInt8, Sendable {
     case outOfOrder = 7
     case neverSeen = 8
     case noChannel = 9
+    case remembered = 10
+    case endedBefore = 11
 
     /// The sentence of the decision trace.
     package var detail: String {
@@ -54,8 +56,13 @@ package enum ReductionReason: UInt8, Sendable {
         case .repeatedRecovery: "the alert with this key is over already: counted"
         case .lateCopy:
             "a copy of a firing that has recovered (same start and labels, within 60 s of the recovery): ignored"
-        case .outOfOrder: "the recovery ended before the open alert's newest start: ignored"
+        case .outOfOrder:
+            "the recovery belongs, by its start, to an earlier alert of this key, which is over: ignored"
         case .neverSeen: "no alert with this key was ever opened by this integration: ignored"
+        case .remembered:
+            "no alert of this key has the start that it gives: remembered for 5 minutes, in case its firing comes late"
+        case .endedBefore:
+            "its recovery, with the same start, came before it: opened and recovered at once, and nobody is told"
         case .noChannel: "no route and no default led to an enabled channel: kept as unrouted"
         }
     }
@@ -82,6 +89,13 @@ package struct Alert: Sendable, Equatable {
     package var phase: Phase
     /// The newest start that a firing event gave, by the sender's clock.
     package var startsAt: UnixTime?
+    /// The earliest one: when it began, by the sender's clock.
+    package var begunAt: UnixTime?
+    /// The end that its recovery gave, by the sender's clock; nil when it is before the beginning.
+    package var endsAt: UnixTime?
+    /// The newest and the earliest starts of the alerts of its key before it in its channel, the last one's first; at most
+    /// `mostEarlierStarts`.
+    package let earlierStarts: [UnixTime]
     /// Received time of its first event.
     package let firstSeenAt: UnixTime
     /// Received time of its last event.
@@ -95,6 +109,9 @@ package struct Alert: Sendable, Equatable {
     /// Who hears of its end.
     package var hearing: Hearing
 
+    /// Starts of earlier alerts that are kept.
+    package static let mostEarlierStarts = 8
+
     package init(
         id: AlertID,
         channelID: ChannelID,
@@ -105,6 +122,9 @@ package struct Alert: Sendable, Equatable {
         maxSeverity: Severity,
         phase: Phase,
         startsAt: UnixTime?,
+        begunAt: UnixTime? = nil,
+        endsAt: UnixTime? = nil,
+        earlierStarts: [UnixTime] = [],
         firstSeenAt: UnixTime,
         lastSeenAt: UnixTime,
         eventCount: Int64,
@@ -121,6 +141,9 @@ package struct Alert: Sendable, Equatable {
         self.maxSeverity = maxSeverity
         self.phase = phase
         self.startsAt = startsAt
+        self.begunAt = begunAt
+        self.endsAt = endsAt
+        self.earlierStarts = earlierStarts
         self.firstSeenAt = firstSeenAt
         self.lastSeenAt = lastSeenAt
         self.eventCount = eventCount
@@ -130,6 +153,25 @@ package struct Alert: Sendable, Equatable {
     }
 
     package var isOpen: Bool { phase == .open }
+
+    /// Whether it, or one of its key before it, began at `start`.
+    package func knows(_ start: UnixTime) -> Bool {
+        startsAt == start || begunAt == start || earlierStarts.contains(start)
+    }
+
+    /// What the next alert of its key knows of those before it.
+    fileprivate var startsSoFar: [UnixTime] {
+        let own = startsAt == begunAt ? [startsAt] : [startsAt, begunAt]
+        return Array((own.compactMap { $0 } + earlierStarts).prefix(Self.mostEarlierStarts))
+    }
+
+    /// Recovered by what was received at `received`; `end` is the sender's.
+    package func recovered(at received: UnixTime, end: UnixTime?) -> Alert {
+        var alert = self
+        alert.phase = .recovered(at: received)
+        alert.endsAt = end.flatMap { end in begunAt.map { end >= $0 } ?? true ? end : nil }
+        return alert
+    }
 
     /// The severity until it recovers, then `Ok`. One that was closed keeps its severity: nobody said that it is over.
     package var status: String {
@@ -172,13 +214,15 @@ package enum AlertReduction {
         }
     }
 
-    /// A firing event in `channel`, whose newest alert of this key is `current`. `newID` is called once if one is opened.
+    /// A firing event in `channel`, whose newest alert of this key is `current`. `newID` is called once if one is opened. `early`: the recovery
+    /// that came before it.
     package static func firing(
         _ event: DecodedEvent,
         severity: Severity,
         channel: ChannelID,
         integration: IntegrationID,
         current: Alert?,
+        early: EarlyRecovery? = nil,
         received: UnixTime,
         newID: () -> AlertID
     ) -> Step {
@@ -202,13 +246,17 @@ package enum AlertReduction {
             maxSeverity: severity,
             phase: .open,
             startsAt: event.startsAt,
+            begunAt: event.startsAt,
+            earlierStarts: current?.startsSoFar ?? [],
             firstSeenAt: received,
             lastSeenAt: received,
             eventCount: 1,
             labelsDigest: digest,
             contentDigest: event.contentDigest.prefix(16)
         )
-        return Step(.opened, .noOpenAlert, alert, takesContent: true)
+        guard let early else { return Step(.opened, .noOpenAlert, alert, takesContent: true) }
+        let over = alert.recovered(at: received, end: early.endsAt)
+        return Step(.opened, .endedBefore, over, takesContent: true)
     }
 
     private static func refiring(
@@ -226,7 +274,10 @@ package enum AlertReduction {
         alert.title = event.title
         alert.labelsDigest = digest
         alert.contentDigest = event.contentDigest.prefix(16)
-        if let startsAt = event.startsAt { alert.startsAt = max(startsAt, current.startsAt ?? startsAt) }
+        if let startsAt = event.startsAt {
+            alert.startsAt = max(startsAt, current.startsAt ?? startsAt)
+            alert.begunAt = min(startsAt, current.begunAt ?? startsAt)
+        }
         return Step(
             isSame ? .duplicate : .updated,
             isSame ? .unchanged : .changed,
@@ -236,15 +287,19 @@ package enum AlertReduction {
     }
 
     /// A recovery and the newest alert of its key in one channel.
+    ///
+    /// - Rule: it is stale only where its start is that of an earlier alert, which is over, and not one of the open alert. Why: clocks differ,
+    ///   senders cut seconds, renew starts and make resolves by hand. Otherwise: alerts that stay open for ever.
     package static func recovery(_ event: DecodedEvent, current: Alert, received: UnixTime) -> Step {
         guard current.isOpen else {
             return Step(.duplicate, .repeatedRecovery, current.counted(at: received))
         }
-        if let end = event.endsAt ?? event.startsAt, let start = current.startsAt, end < start {
+        if let start = event.startsAt, start != current.startsAt, start != current.begunAt,
+            current.earlierStarts.contains(start)
+        {
             return Step(.ignored, .outOfOrder, current)
         }
-        var alert = current.counted(at: received)
-        alert.phase = .recovered(at: received)
+        let alert = current.counted(at: received).recovered(at: received, end: event.endsAt)
         return Step(.recovered, .recovery, alert)
     }
 }

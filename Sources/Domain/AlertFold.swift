@@ -31,13 +31,18 @@ package struct AlertFold: Sendable {
     }
 
     private var newest: [Identity: [Alert]] = [:]
+    /// Recoveries whose firings may still come.
+    private var early: [Identity: [EarlyRecovery]] = [:]
+    /// Those that came by this fold.
+    package private(set) var remembered: [EarlyRecovery] = []
     /// The changed alerts by id, with the order in which they were first changed.
     private var saved: [AlertID: Saved] = [:]
     private var order: [AlertID] = []
 
-    /// Begins with the newest alert of each identity in each channel, as stored.
-    package init(newest alerts: [Alert]) {
+    /// Begins with the newest alert of each identity in each channel, and with the early recoveries, as stored.
+    package init(newest alerts: [Alert], early recoveries: [EarlyRecovery] = []) {
         for alert in alerts { newest[alert.identity, default: []].append(alert) }
+        for recovery in recoveries { early[recovery.identity, default: []].append(recovery) }
     }
 
     /// The alerts to save, in the order in which they were first changed. A new alert comes after the one that it follows.
@@ -61,6 +66,8 @@ package struct AlertFold: Sendable {
     ) -> EventOutcome {
         let identity = Identity(integrationID: integration, alertKey: event.alertKey)
         let before = applied.filter(\.outcome.isEffective)
+        // Asked before the alerts change.
+        let isEarly = event.isRecovery && remember(event, identity, received: received)
         let steps =
             event.isRecovery
             ? recover(event, identity, received: received, skipping: before)
@@ -70,7 +77,29 @@ package struct AlertFold: Sendable {
                 event.isRecovery ? alert.hearing : hearing(alert, AlertChange(entry.step.outcome))
             }
         }
-        return EventOutcome(channels: before + results, whenEmpty: event.isRecovery ? .neverSeen : .noChannel)
+        let whenEmpty: ReductionReason =
+            event.isRecovery ? (isEarly ? .remembered : .neverSeen) : .noChannel
+        return EventOutcome(channels: before + results, whenEmpty: whenEmpty)
+    }
+
+    /// Remembers a recovery of a start that no alert has; whether it did.
+    private mutating func remember(
+        _ event: DecodedEvent,
+        _ identity: Identity,
+        received: UnixTime
+    ) -> Bool {
+        guard let start = event.startsAt, newest[identity]?.contains(where: { $0.knows(start) }) != true
+        else { return false }
+        let recovery = EarlyRecovery(
+            identity: identity,
+            startsAt: start,
+            endsAt: event.endsAt,
+            receivedAt: received
+        )
+        early[identity, default: []].removeAll { $0.startsAt == start }
+        early[identity, default: []].append(recovery)
+        remembered.append(recovery)
+        return true
     }
 
     private func fire(
@@ -82,6 +111,7 @@ package struct AlertFold: Sendable {
         newID: () -> AlertID
     ) -> [(channel: ChannelID, step: AlertReduction.Step)] {
         let channels = decision.channels.filter { channel in !before.contains { $0.channelID == channel } }
+        let recovery = early[identity]?.last { $0.ends(event.startsAt, at: received) }
         return channels.map { channel in
             let step = AlertReduction.firing(
                 event,
@@ -89,6 +119,7 @@ package struct AlertFold: Sendable {
                 channel: channel,
                 integration: identity.integrationID,
                 current: newest[identity]?.first { $0.channelID == channel },
+                early: recovery,
                 received: received,
                 newID: newID
             )

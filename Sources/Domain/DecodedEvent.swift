@@ -8,25 +8,29 @@ package struct DecodedEvent: Sendable {
     package let title: Text
     /// At most 2,048 bytes.
     package let description: Text
-    /// An http or https address, at most 2,048 bytes; nil when the sender gave none that is fit to show.
+    /// The page of the source about it: an http or https address, at most 2,048 bytes; nil when the sender gave none that is fit to show.
     package let link: Text?
+    /// Every address that the sender gave, whether or not it is fit to be shown as a link.
+    package let addresses: SourceAddresses
     /// Sorted, within `Labels.Limits`.
     package let labels: Labels
     /// Sorted, within `Labels.Limits`.
     package let annotations: Labels
-    /// Whether it says that the alert is over.
-    package let isRecovery: Bool
+    /// Whether its sender says that the alert is over.
+    package let saysRecovery: Bool
+    /// What the account's severity table says of that; nil: nothing.
+    private var isRecoveryByTable: Bool?
     /// When the alert began to fire, by the sender.
     package let startsAt: UnixTime?
     /// When it ended, by the sender.
     package let endsAt: UnixTime?
     /// Texts that may name its severity, the most trusted first.
     package let severityCandidates: [SeverityCandidate]
-    /// Whether something was cut or dropped to keep it within the limits.
-    package let wasCut: Bool
+    /// What had to be done to read it.
+    private let readingNotes: ReadingNotes
     /// SHA-256 over the labels as sent, before any cutting.
     package let labelsDigest: Digest256
-    /// SHA-256 over description, link, labels and annotations.
+    /// SHA-256 over description, link and addresses, labels and annotations.
     package let contentDigest: Digest256
     /// The labels of which something is missing in `labels`; nil when nothing is.
     private let uncut: UncutLabels?
@@ -36,39 +40,79 @@ package struct DecodedEvent: Sendable {
         alertKey: Text,
         title: Text,
         description: Text,
-        link: Text?,
+        addresses: SourceAddresses = SourceAddresses(),
         labels: Labels,
         annotations: Labels,
         isRecovery: Bool,
         startsAt: UnixTime?,
         endsAt: UnixTime?,
         severityCandidates: [SeverityCandidate],
-        wasCut: Bool = false,
+        notes: ReadingNotes = [],
         common: Labels? = nil
     ) {
-        let (title, titleCut) = title.capped(Limits.titleBytes)
-        let (description, descriptionCut) = description.capped(Limits.alertDescriptionBytes)
-        let (cappedLabels, labelsCut) = labels.capped()
-        let (cappedAnnotations, annotationsCut) = annotations.capped()
-        self.alertKey = AlertKey.fitting(alertKey)
+        // Identity and digests are made from the texts as they came; what is kept and shown has no bytes of other encodings.
+        let show = notes.contains(.invalidText)
+        let (title, titleCut) = (show ? ForeignBytes.shown(title) : title).capped(Limits.titleBytes)
+        let (shownDescription, descriptionCut) = (show ? ForeignBytes.shown(description) : description)
+            .capped(Limits.alertDescriptionBytes)
+        let shownLabels = show ? ForeignBytes.shown(labels) : labels
+        let (cappedLabels, labelsCut) = shownLabels.capped()
+        let (cappedAnnotations, annotationsCut) =
+            (show ? ForeignBytes.shown(annotations) : annotations).capped()
+        self.alertKey = AlertKey.fitting(alertKey, isForeign: show)
         self.title = title
-        self.description = description
-        self.link = link.flatMap(DecodedEvent.safeLink)
+        self.description = shownDescription
+        self.addresses = show ? addresses.shown : addresses
+        link = self.addresses.link
         self.labels = cappedLabels
         self.annotations = cappedAnnotations
-        self.isRecovery = isRecovery
+        saysRecovery = isRecovery
         self.startsAt = startsAt
         self.endsAt = endsAt
         self.severityCandidates = severityCandidates
-        self.wasCut = wasCut || titleCut || descriptionCut || labelsCut || annotationsCut
-        uncut = labelsCut || common != nil ? UncutLabels(own: labels, common: common ?? Labels()) : nil
+        let wasCut = titleCut || descriptionCut || labelsCut || annotationsCut
+        readingNotes = wasCut ? notes.union(.cut) : notes
+        uncut = labelsCut || common != nil ? UncutLabels(own: shownLabels, common: common ?? Labels()) : nil
         labelsDigest = labels.digest
         contentDigest = DecodedEvent.digest(
             description: description,
-            link: self.link,
+            addresses: addresses,
             labels: labelsDigest,
             annotations: annotations
         )
+    }
+
+    /// Whether it says that the alert is over.
+    package var isRecovery: Bool { isRecoveryByTable ?? saysRecovery }
+
+    /// What had to be done to read it.
+    package var notes: ReadingNotes {
+        switch isRecoveryByTable {
+        case nil: readingNotes
+        case true: readingNotes.union(.recoveryByTable)
+        case false: readingNotes.subtracting(.recoveryWord)
+        }
+    }
+
+    /// Whether it says that the alert is over, by what a severity table makes of its level: a level may mean `Ok`, and a word that usually
+    /// means the end may be a level of the table.
+    package func isRecovery(by verdict: SeverityVerdict) -> Bool {
+        byTable(verdict) ?? saysRecovery
+    }
+
+    /// The same event as a severity table reads it.
+    package func read(by verdict: SeverityVerdict) -> DecodedEvent {
+        let isRecovery = byTable(verdict)
+        guard isRecovery != isRecoveryByTable else { return self }
+        var event = self
+        event.isRecoveryByTable = isRecovery
+        return event
+    }
+
+    private func byTable(_ verdict: SeverityVerdict) -> Bool? {
+        if verdict.meansRecovery { return saysRecovery ? nil : true }
+        guard readingNotes.contains(.recoveryWord), verdict.candidate?.isStatus == true else { return nil }
+        return false
     }
 
     /// The value of a label as its sender sent it: neither dropped nor cut; nil when it sent none.
@@ -84,28 +128,42 @@ package struct DecodedEvent: Sendable {
 
     private static func digest(
         description: Text,
-        link: Text?,
+        addresses: SourceAddresses,
         labels: Digest256,
         annotations: Labels
     ) -> Digest256 {
         var hash = SHA256Hasher()
-        hash.update(length: description.bytes.count)
-        hash.update(description.bytes.span)
-        hash.update(length: link?.bytes.count ?? 0)
-        if let link { hash.update(link.bytes.span) }
+        for text in [description, addresses.external, addresses.generator] {
+            hash.update(length: text?.bytes.count ?? 0)
+            if let text { hash.update(text.bytes.span) }
+        }
         hash.update(labels.bytes.span)
         hash.update(annotations.digest.bytes.span)
         return hash.finish()
     }
+}
 
-    /// Only web addresses become links: anything else could be a script when shown.
-    private static func safeLink(_ link: Text) -> Text? {
-        let text = link.trimmed
-        let start = text.prefix(bytes: 8).folded.bytes
-        guard text.bytes.count <= Limits.linkBytes, text.bytes.allSatisfy({ $0 > 0x20 && $0 != 0x7F }),
-            start.starts(with: Array("https://".utf8)) || start.starts(with: Array("http://".utf8))
-        else { return nil }
-        return text
+/// The addresses that a sender gives with an alert, as it gave them, each at most 2,048 bytes.
+package struct SourceAddresses: Sendable, Equatable {
+    /// Of the sender itself: Alertmanager's `externalURL`.
+    package let external: Text?
+    /// Of what made the alert: `generatorURL`.
+    package let generator: Text?
+    /// The one that people can open.
+    let link: Text?
+
+    package init(external: Text? = nil, generator: Text? = nil) {
+        self.external = external?.prefix(bytes: Limits.linkBytes)
+        self.generator = generator?.prefix(bytes: Limits.linkBytes)
+        // One that was cut leads nowhere.
+        link = SourceLink.usable([external, generator])
+    }
+
+    var shown: SourceAddresses {
+        SourceAddresses(
+            external: external.map { ForeignBytes.shown($0) },
+            generator: generator.map { ForeignBytes.shown($0) }
+        )
     }
 }
 
@@ -123,9 +181,11 @@ private final class UncutLabels: Sendable {
 
 /// The identity of an alert within its integration, when the sender gives none or one that is too long.
 package enum AlertKey {
-    /// `key`, or `h-` and the first 32 hex digits of its SHA-256 when it is longer than 255 bytes.
-    package static func fitting(_ key: Text) -> Text {
-        guard key.bytes.count > Limits.alertKeyBytes else { return key }
+    /// `key`, or `h-` and the first 32 hex digits of its SHA-256 when it is longer than 255 bytes, or holds bytes of another encoding, which
+    /// could not be told apart when shown.
+    package static func fitting(_ key: Text, isForeign: Bool = false) -> Text {
+        let isOpaque = isForeign && ForeignBytes.shown(key) != key
+        guard isOpaque || key.bytes.count > Limits.alertKeyBytes else { return key }
         return Text("h-" + Digest256.hash(of: key.bytes).hexadecimal.prefix(32))
     }
 
@@ -142,6 +202,11 @@ package enum AlertKey {
             hash.update(value)
         }
         return Text("1-" + hash.finish().hexadecimal.prefix(32))
+    }
+
+    /// The key of an alert that has nothing else: `1-` and 32 hex digits over its title and description.
+    package static func hash(title: Text, description: Text) -> Text {
+        hash(of: Labels([("title", title), ("description", description)]))
     }
 }
 
@@ -163,6 +228,8 @@ package enum DecodeError: Error, Equatable, Sendable {
     case tooManyAlerts
     /// The same body crashed the server twice: it is kept and not looked at again.
     case crashedBefore
+    /// Its `Content-Encoding` can't be undone; the text says why. It is kept as it came.
+    case contentEncoding(String)
 
     /// Stable word for the `reason` of a quarantined delivery and for metrics.
     package var reason: String {
@@ -171,6 +238,7 @@ package enum DecodeError: Error, Equatable, Sendable {
         case .noAlerts: "no_alerts"
         case .tooManyAlerts: "too_many_alerts"
         case .crashedBefore: "crashed_before"
+        case .contentEncoding: "content_encoding"
         }
     }
 
@@ -182,6 +250,7 @@ package enum DecodeError: Error, Equatable, Sendable {
         case .tooManyAlerts: "The body holds more than \(Limits.alertsPerPush) alerts: send fewer at a time."
         case .crashedBefore:
             "A body like this made the server fail before: it was kept and not looked at. Tell its operator."
+        case .contentEncoding(let detail): "The body could not be unpacked: \(detail)."
         }
     }
 }
@@ -192,8 +261,8 @@ package protocol PushFormat: Sendable {
     /// The type on the wire: `aliyun-arms`.
     var type: IntegrationType { get }
     var severities: SeverityVocabulary { get }
-    /// Decodes a whole body. Pure: the same bytes give the same events.
-    func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery
+    /// Decodes a whole body that came with this `Content-Type`. Pure: the same bytes give the same events.
+    func decode(_ body: [UInt8], contentType: Text?) throws(DecodeError) -> DecodedDelivery
 }
 
 /// The wire name of an integration type: lower-case letters, digits and hyphens.

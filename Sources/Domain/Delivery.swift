@@ -30,7 +30,8 @@ package struct Delivery: Sendable {
 
     /// Every word that may be the reason of one.
     package static let reasons = [
-        "not_json", "no_alerts", "too_many_alerts", "crashed_before", "source_address", "pinned_label",
+        "not_json", "no_alerts", "too_many_alerts", "crashed_before", "content_encoding", "source_address",
+        "pinned_label",
         "expired", "integration_disabled",
     ]
 
@@ -89,8 +90,8 @@ package struct EventResult: Sendable {
     package let alertKey: Text
     package let title: Text
     package let isRecovery: Bool
-    /// Whether it was cut to the limits.
-    package let wasCut: Bool
+    /// What had to be done to read it.
+    package let notes: ReadingNotes
     package let decision: Decision
     package let outcome: EventOutcome
 
@@ -98,14 +99,14 @@ package struct EventResult: Sendable {
         alertKey: Text,
         title: Text,
         isRecovery: Bool,
-        wasCut: Bool,
+        notes: ReadingNotes,
         decision: Decision,
         outcome: EventOutcome
     ) {
         self.alertKey = alertKey
         self.title = title
         self.isRecovery = isRecovery
-        self.wasCut = wasCut
+        self.notes = notes
         self.decision = decision
         self.outcome = outcome
     }
@@ -114,7 +115,7 @@ package struct EventResult: Sendable {
     package var status: String { isRecovery ? okStatus : decision.severity.severity.name }
 
     /// All steps, from decoding to the outcome in each channel.
-    package var trace: [TraceStep] { decision.trace(wasCut: wasCut) + outcome.trace }
+    package var trace: [TraceStep] { decision.trace(notes: notes) + outcome.trace }
 }
 
 /// One step of a decision trace.
@@ -154,14 +155,9 @@ package struct TraceStep: Sendable, Equatable {
 }
 
 extension Decision {
-    /// The steps that led an event to this decision; `wasCut` says whether it was cut to the limits before.
-    package func trace(wasCut: Bool) -> [TraceStep] {
-        var steps: [TraceStep] = []
-        if wasCut {
-            steps.append(
-                TraceStep(.decode, "some of the alert's text was over the limits and was cut or dropped")
-            )
-        }
+    /// The steps that led an event to this decision; `notes` say what had to be done to read it.
+    package func trace(notes: ReadingNotes) -> [TraceStep] {
+        var steps = notes.notes.map { TraceStep(.decode, $0.detail) }
         steps.append(TraceStep(.severity, severity.detail))
         switch routing {
         case .dedicated(let channel):
@@ -213,8 +209,9 @@ extension SeverityVerdict {
             return "no known level in the alert: the table's fallback, \(severity.name)"
         }
         let found = "\(candidate.field) \"\(candidate.level)\""
-        if let alias { return "\(found) is another word for \(alias.string.uppercased()): \(severity.name)" }
-        return "\(found) is \(severity.name) in the severity table"
+        let meaning = meansRecovery ? okStatus : severity.name
+        if let alias { return "\(found) is another word for \(alias.string.uppercased()): \(meaning)" }
+        return "\(found) is \(meaning) in the severity table"
     }
 }
 
@@ -267,20 +264,31 @@ package struct AlertContent: Sendable, Equatable {
     package let title: Text
     package let description: Text
     package let link: Text?
+    /// The addresses that the sender gave.
+    package let addresses: SourceAddresses
     package let labels: Labels
     package let annotations: Labels
 
-    package init(title: Text, description: Text, link: Text?, labels: Labels, annotations: Labels) {
+    package init(
+        title: Text,
+        description: Text,
+        link: Text?,
+        addresses: SourceAddresses = SourceAddresses(),
+        labels: Labels,
+        annotations: Labels
+    ) {
         self.title = title
         self.description = description
         self.link = link
+        self.addresses = addresses
         self.labels = labels
         self.annotations = annotations
     }
 
     /// About how many bytes of memory it takes.
     package var byteCount: Int {
-        let texts = title.bytes.count + description.bytes.count + (link?.bytes.count ?? 0)
+        let links = [link, addresses.external, addresses.generator].reduce(0) { $0 + ($1?.bytes.count ?? 0) }
+        let texts = title.bytes.count + description.bytes.count + links
         return 512 + texts + labels.byteCount + annotations.byteCount
     }
 }

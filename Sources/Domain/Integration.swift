@@ -87,6 +87,8 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable {
     case sourceAddress = 12
     /// Kept, but an alert of it lacks a pinned label or has another value.
     case pinnedLabel = 13
+    /// It carried two push tokens that differ, one of which is the integration's.
+    case conflictingTokens = 14
 
     /// Stable word for the API and for metrics.
     package var name: String {
@@ -104,6 +106,7 @@ package enum RefusalReason: UInt8, CaseIterable, Sendable {
         case .quarantined: "quarantined"
         case .sourceAddress: "source_address"
         case .pinnedLabel: "pinned_label"
+        case .conflictingTokens: "conflicting_tokens"
         }
     }
 }

@@ -15,13 +15,17 @@ package struct OutboundMessage: Sendable, Equatable {
     package let isTest: Bool
     /// Notifications that were not sent because this one says more recent things.
     package let supersedes: [NotificationID]
+    /// Whether it tells of the end of an alert of which this notifier was to be told before, and could not be.
+    package let isFirstWord: Bool
 
     package init(
         id: NotificationID,
         message: Message,
         isTest: Bool = false,
-        supersedes: [NotificationID] = []
+        supersedes: [NotificationID] = [],
+        isFirstWord: Bool = false
     ) {
+        self.isFirstWord = isFirstWord
         self.id = id
         self.message = message
         self.isTest = isTest
@@ -56,6 +60,8 @@ package struct AlertNews: Sendable, Equatable {
     package let description: Text
     /// What the sender linked to.
     package let link: Text?
+    /// Every address that the sender gave.
+    package let addresses: SourceAddresses
     package let severity: Severity
     package let maxSeverity: Severity
     /// The severity while it fires or was closed, `Ok` once recovered.
@@ -65,9 +71,30 @@ package struct AlertNews: Sendable, Equatable {
     package let firstSeenAt: UnixTime
     package let lastSeenAt: UnixTime
     package let endedAt: UnixTime?
+    /// When it began and ended, by its sender; nil: it did not say.
+    package let startsAt: UnixTime?
+    package let endsAt: UnixTime?
     package let eventCount: Int64
-    /// Where the alert is to be had from this Tocsin: `https://HOST/v1/accounts/ID/alerts/ID`.
+    /// Where the alert is to be had from the API of this Tocsin: `https://HOST/v1/accounts/ID/alerts/ID`.
     package let url: String
+
+    /// A page about it for people; nil: there is none.
+    package var page: Text? { link }
+    /// When it began, by its sender where that said so.
+    package var beganAt: UnixTime { startsAt ?? firstSeenAt }
+    /// When it ended, by its sender where that said so; nil while it is open.
+    package var overAt: UnixTime? { endedAt.map { endsAt ?? $0 } }
+    /// For how long it has been, or was, open, in milliseconds, on one clock: the sender's where that gave both moments, else ours; never
+    /// negative.
+    package var milliseconds: Int64 {
+        let now = endedAt ?? at
+        let end = endsAt ?? now
+        let isSenders = startsAt != nil && (endedAt == nil || endsAt != nil)
+        return max(
+            0,
+            isSenders ? end.milliseconds - beganAt.milliseconds : now.milliseconds - firstSeenAt.milliseconds
+        )
+    }
 
     package init(
         change: AlertChange,
@@ -81,6 +108,7 @@ package struct AlertNews: Sendable, Equatable {
         title: Text,
         description: Text,
         link: Text?,
+        addresses: SourceAddresses = SourceAddresses(),
         severity: Severity,
         maxSeverity: Severity,
         status: String,
@@ -89,9 +117,13 @@ package struct AlertNews: Sendable, Equatable {
         firstSeenAt: UnixTime,
         lastSeenAt: UnixTime,
         endedAt: UnixTime?,
+        startsAt: UnixTime? = nil,
+        endsAt: UnixTime? = nil,
         eventCount: Int64,
         url: String
     ) {
+        self.startsAt = startsAt
+        self.endsAt = endsAt
         self.change = change
         self.at = at
         self.account = account
@@ -103,6 +135,7 @@ package struct AlertNews: Sendable, Equatable {
         self.title = title
         self.description = description
         self.link = link
+        self.addresses = addresses
         self.severity = severity
         self.maxSeverity = maxSeverity
         self.status = status
@@ -163,7 +196,7 @@ package struct Digest: Sendable, Equatable {
     package let titles: [TitleCount]
     /// The first `maximumIDs` alerts.
     package let alertIDs: [AlertID]
-    /// Where all of it is to be had: `https://HOST/v1/accounts/ID/notifications?digest_id=ID`.
+    /// Where all of it is to be had from the API: `https://HOST/v1/accounts/ID/notifications?digest_id=ID`.
     package let url: String
 
     package init(

@@ -118,6 +118,8 @@ package struct Telling: Sendable, Equatable {
         case conditionsNotMet = 2
         case changeNotWanted = 3
         case notifierDisabled = 4
+        /// The alert was over when it came.
+        case alreadyOver = 5
 
         /// The wire spelling.
         package var name: String {
@@ -126,6 +128,7 @@ package struct Telling: Sendable, Equatable {
             case .conditionsNotMet: "conditions_not_met"
             case .changeNotWanted: "change_not_wanted"
             case .notifierDisabled: "notifier_disabled"
+            case .alreadyOver: "already_over"
             }
         }
     }

@@ -13,7 +13,9 @@ package enum Pipeline {
     ) -> Decision {
         let table = account.severityTables[integration.type] ?? vocabulary.defaultTable
         let verdict = SeverityVerdict(event.severityCandidates, table: table, vocabulary: vocabulary)
-        if event.isRecovery { return Decision(severity: verdict, routing: .recovery, channels: []) }
+        if event.isRecovery(by: verdict) {
+            return Decision(severity: verdict, routing: .recovery, channels: [])
+        }
         switch integration.routing {
         case .dedicated(let channel):
             let channels = account.channels.isEnabled(channel) ? [channel] : []

@@ -70,6 +70,7 @@ package enum Quarantine: Sendable, Equatable {
     /// What it counts as among the integration's refusals.
     package var refusal: RefusalReason {
         switch self {
+        case .undecodable(.contentEncoding): .contentEncoding
         case .undecodable: .quarantined
         case .sourceAddress: .sourceAddress
         case .pinnedLabel: .pinnedLabel

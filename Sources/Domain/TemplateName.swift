@@ -17,9 +17,14 @@ package enum TemplateName: String, Sendable, CaseIterable {
     case firstSeenAt = "first_seen_at"
     case lastSeenAt = "last_seen_at"
     case endedAt = "ended_at"
+    case startsAt = "starts_at"
+    case endsAt = "ends_at"
+    case externalURL = "external_url"
+    case generatorURL = "generator_url"
     case duration
     // Texts of every message.
     case url, time
+    case apiURL = "api_url"
     case accountID = "account_id"
     case accountName = "account_name"
     case channelID = "channel_id"
@@ -35,6 +40,7 @@ package enum TemplateName: String, Sendable, CaseIterable {
     case isWarning = "is_warning"
     case isInfo = "is_info"
     case isTest = "is_test"
+    case isFirstWord = "is_first_word"
     case isDigest = "is_digest"
     case hasTitles = "has_titles"
     // Lists.
@@ -65,7 +71,7 @@ package enum TemplateName: String, Sendable, CaseIterable {
     package var isFlag: Bool {
         switch self {
         case .isOpened, .isUpdated, .isRecovered, .isClosed, .isCritical, .isWarning, .isInfo, .isTest,
-            .isDigest, .hasTitles:
+            .isFirstWord, .isDigest, .hasTitles:
             true
         default: false
         }

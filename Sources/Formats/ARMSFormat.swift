@@ -29,11 +29,12 @@ struct ARMSFormat: PushFormat {
     private let reader = AlertmanagerReader(
         severityLabels: ["severity", "_aliyun_arms_alert_level", "priority", "level"])
 
-    func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery {
+    func decode(_ body: [UInt8], contentType: Text?) throws(DecodeError) -> DecodedDelivery {
+        let text = PushText(body, contentType: contentType)
         do {
-            return .events(try reader.events(in: body))
+            return .events(try reader.events(in: text))
         } catch {
-            if error != .tooManyAlerts, body.holds(ARMSFormat.placeholder) { return .test }
+            if error != .tooManyAlerts, text.bytes.holds(ARMSFormat.placeholder) { return .test }
             throw error
         }
     }

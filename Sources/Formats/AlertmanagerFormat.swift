@@ -18,7 +18,7 @@ struct AlertmanagerFormat: PushFormat {
 
     private let reader = AlertmanagerReader(severityLabels: ["severity", "priority", "level"])
 
-    func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery {
-        .events(try reader.events(in: body))
+    func decode(_ body: [UInt8], contentType: Text?) throws(DecodeError) -> DecodedDelivery {
+        .events(try reader.events(in: PushText(body, contentType: contentType)))
     }
 }

@@ -5,6 +5,7 @@ import Native
 /// with `status`, `labels`, `annotations`, `startsAt`, `endsAt`, `fingerprint`, `generatorURL`. All of it is optional but `alerts`.
 ///
 /// - Status is read per alert: a firing group may hold resolved ones. Only `status` says what an alert is; `endsAt` does not.
+/// - The link is the first of `externalURL` and `generatorURL` that people can open.
 /// - `0001-01-01T00:00:00Z` means "none".
 struct AlertmanagerReader: Sendable {
     /// Labels that say how bad an alert is and not which one it is, so a hash of labels leaves them out.
@@ -27,8 +28,11 @@ struct AlertmanagerReader: Sendable {
         let sentLabels: Labels?
         /// Whether some labels or annotations were dropped or cut.
         let wasCut: Bool
-        let isResolved: Bool
-        let link: Text?
+        /// Whether the group's status says that it is over, and how; nil: it does not.
+        let end: ReadingNotes?
+        let address: Text?
+        /// What had to be done to read the body.
+        let notes: ReadingNotes
         /// Bytes that may still be taken over.
         var budget = AlertmanagerReader.commonBytes
 
@@ -41,8 +45,8 @@ struct AlertmanagerReader: Sendable {
     }
 
     /// The events of `body`, at least one.
-    func events(in body: [UInt8]) throws(DecodeError) -> [DecodedEvent] {
-        try PushJSON.read(body) { root throws(DecodeError) in
+    func events(in text: PushText) throws(DecodeError) -> [DecodedEvent] {
+        try PushJSON.read(text) { (root, notes) throws(DecodeError) -> [DecodedEvent] in
             guard let alerts = root.member("alerts"), alerts.isArray else {
                 throw .noAlerts("there is no array \"alerts\"")
             }
@@ -55,8 +59,9 @@ struct AlertmanagerReader: Sendable {
                 annotations: annotations,
                 sentLabels: labelsCut ? sentLabels : nil,
                 wasCut: labelsCut || annotationsCut,
-                isResolved: root.member("status")?.string?.equals("resolved") ?? false,
-                link: PushJSON.text(root.member("externalURL"))
+                end: Self.end(root.member("status")) ?? nil,
+                address: PushJSON.text(root.member("externalURL")),
+                notes: notes
             )
             var events: [DecodedEvent] = []
             events.reserveCapacity(alerts.elementCount)
@@ -73,22 +78,48 @@ struct AlertmanagerReader: Sendable {
         let common = group.take()
         let labels = PushJSON.labels(over: common.labels, own)
         let annotations = PushJSON.labels(over: common.annotations, alert.member("annotations"))
-        let status = alert.member("status")?.string
+        let end = Self.end(alert.member("status")) ?? group.end
+        let (starts, ends) = (PushJSON.time(alert.member("startsAt")), PushJSON.time(alert.member("endsAt")))
+        var notes = group.notes.union(end ?? [])
+        if common.wasCut { notes.insert(.cut) }
+        if starts == .unreadable || ends == .unreadable { notes.insert(.unreadableTime) }
+        let title = labels.text("alertname") ?? annotations.text("summary") ?? "(no name)"
+        let description = description(annotations, common: common.annotations)
         return DecodedEvent(
             alertKey: PushJSON.text(alert.member("fingerprint"))?.trimmed
-                ?? AlertKey.hash(of: PushJSON.labels(own), excluding: Self.levelLabels),
-            title: labels.text("alertname") ?? annotations.text("summary") ?? "(no name)",
-            description: description(annotations, common: common.annotations),
-            link: group.link ?? PushJSON.text(alert.member("generatorURL")),
+                ?? Self.key(PushJSON.labels(own), title: title, description: description),
+            title: title,
+            description: description,
+            addresses: SourceAddresses(
+                external: group.address,
+                generator: PushJSON.text(alert.member("generatorURL"))
+            ),
             labels: labels,
             annotations: annotations,
-            isRecovery: status?.equals("resolved") ?? group.isResolved,
-            startsAt: PushJSON.time(alert.member("startsAt")),
-            endsAt: PushJSON.time(alert.member("endsAt")),
+            isRecovery: end != nil,
+            startsAt: starts.time,
+            endsAt: ends.time,
             severityCandidates: candidates(labels, common: common.labels),
-            wasCut: common.wasCut,
+            notes: notes,
             common: common.sentLabels
         )
+    }
+
+    /// Whether a status says that it is over; nil: it says nothing.
+    private static func end(_ status: JSONValue?) -> ReadingNotes?? {
+        guard let word = status?.string, !word.isBlank else { return nil }
+        if word.equals("firing") { return .some(nil) }
+        return .some(StatusWord.end(Text(repairing: word.bytes), documented: "resolved"))
+    }
+
+    /// Labels say which alert it is, but for how bad it is; where there are none, its texts do.
+    private static func key(_ labels: Labels, title: Text, description: Text) -> Text {
+        let isNothing = labels.all.allSatisfy { name, _ in
+            levelLabels.contains { [UInt8]($0) == name.bytes }
+        }
+        return isNothing
+            ? AlertKey.hash(title: title, description: description)
+            : AlertKey.hash(of: labels, excluding: levelLabels)
     }
 
     private func description(_ annotations: Labels, common: Labels) -> Text {

@@ -1,72 +1,117 @@
+import Domain
 import Native
 
-/// Rewrites a body that the strict parser refused, so that what is JSON by its grammar can be read:
+/// Rewrites a body that the strict parser refused, so that what is nearly JSON can be read:
 ///
-/// - a UTF-8 byte-order mark at the start is dropped;
-/// - bytes that are not UTF-8 become U+FFFD;
+/// - byte-order marks at the start and NUL bytes at the end are dropped;
+/// - control characters in strings, raw line feeds for instance, are escaped;
+/// - a comma before a closing bracket is dropped;
+/// - `NaN`, `Infinity` and their like become strings;
 /// - an escaped surrogate without its partner becomes U+FFFD;
 /// - a number that no 64-bit type holds becomes a string of its text.
 ///
-/// It repairs no grammar: a missing bracket stays missing. Linear.
+/// Nothing else is guessed: a missing bracket stays missing. Linear.
 struct JSONRepair {
     private let bytes: [UInt8]
     private var position = 0
     /// What lies before is in `output`.
     private var copied = 0
     private var output: [UInt8] = []
-    private var isChanged = false
+    /// What was done so far.
+    private(set) var notes: ReadingNotes = []
+
+    /// Words of other languages for what is no number, in lower case, the longer ones first.
+    private static let nonNumbers = ["infinity", "inf", "nan"].map { Array($0.utf8) }
+    /// The parsers take no more.
+    private static let longest = 3 * Limits.pushBytes
 
     init(_ body: [UInt8]) {
-        var body = body
-        var isChanged = false
-        if body.starts(with: [0xEF, 0xBB, 0xBF]) {
-            body.removeFirst(3)
-            isChanged = true
+        var rest = body[...]
+        while rest.starts(with: [0xEF, 0xBB, 0xBF]) {
+            rest = rest.dropFirst(3)
+            notes.insert(.byteOrderMark)
         }
-        if !UTF8Scan.isValidUTF8(body) {
-            body = Array(UTF8Scan.repairedText(body).utf8)
-            isChanged = true
+        while let last = rest.last, last == 0 || last.isASCIIWhitespace {
+            if last == 0 { notes.insert(.trailingNUL) }
+            rest.removeLast()
         }
-        bytes = body
-        self.isChanged = isChanged
+        bytes = notes.isEmpty ? body : Array(rest)
     }
 
-    /// The rewritten body; nil when there is nothing to repair.
+    /// The rewritten body; nil when there is nothing to repair, or it would be too long.
     mutating func repaired() -> [UInt8]? {
-        while position < bytes.count {
+        while position < bytes.count, output.count <= Self.longest {
             switch bytes[position] {
             case UInt8(ascii: "\""): readString()
             case UInt8(ascii: "-"), 0x30...0x39: readNumber()
+            case UInt8(ascii: ","): readComma()
+            case UInt8(ascii: "N"), UInt8(ascii: "n"), UInt8(ascii: "I"), UInt8(ascii: "i"): readWord()
             default: position += 1
             }
         }
-        guard isChanged else { return nil }
+        guard !notes.isEmpty, output.count <= Self.longest else { return nil }
         guard copied > 0 else { return bytes }
         output += bytes[copied...]
         return output
     }
 
     /// Puts `replacement` into the place of the next `count` bytes.
-    private mutating func replace(_ count: Int, with replacement: some Collection<UInt8>) {
+    private mutating func replace(
+        _ count: Int,
+        with replacement: some Collection<UInt8>,
+        _ note: ReadingNotes
+    ) {
         if copied == 0 { output.reserveCapacity(bytes.count + 64) }
         output += bytes[copied..<position]
         output += replacement
         position += count
         copied = position
-        isChanged = true
+        notes.insert(note)
     }
 
     private mutating func readString() {
         position += 1
-        while position < bytes.count {
+        while position < bytes.count, output.count <= Self.longest {
             switch bytes[position] {
             case UInt8(ascii: "\""):
                 position += 1
                 return
             case UInt8(ascii: "\\"): readEscape()
+            case 0..<0x20: replace(1, with: Self.escape(bytes[position]), .controlCharacters)
             default: position += 1
             }
         }
+    }
+
+    private static func escape(_ byte: UInt8) -> [UInt8] {
+        let digits = Array("0123456789abcdef".utf8)
+        return Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+    }
+
+    private mutating func readComma() {
+        let next = bytes[(position + 1)...].first { !$0.isASCIIWhitespace }
+        if next == UInt8(ascii: "]") || next == UInt8(ascii: "}") {
+            replace(1, with: [], .trailingComma)
+        } else {
+            position += 1
+        }
+    }
+
+    /// A word that is none of JSON's.
+    private mutating func readWord() {
+        let length = Self.nonNumber(bytes[position...])
+        if length > 0 { quote(length, .notANumber) } else { position += 1 }
+    }
+
+    /// Bytes of a word for what is no number at the beginning of `text`; 0: there is none.
+    private static func nonNumber(_ text: ArraySlice<UInt8>) -> Int {
+        let word = text.prefix(9).map { $0 | 0x20 }
+        return nonNumbers.first { word.starts(with: $0) }?.count ?? 0
+    }
+
+    private mutating func quote(_ count: Int, _ note: ReadingNotes) {
+        let mark = CollectionOfOne(UInt8(ascii: "\""))
+        replace(count, with: mark + bytes[position..<position + count] + mark, note)
     }
 
     private mutating func readEscape() {
@@ -77,7 +122,7 @@ struct JSONRepair {
         if 0xD800...0xDBFF ~= unit, let next = codeUnit(at: position + 6), 0xDC00...0xDFFF ~= next {
             position += 12
         } else if 0xD800...0xDFFF ~= unit {
-            replace(6, with: JSONRepair.replacementCharacter)
+            replace(6, with: JSONRepair.replacementCharacter, .loneSurrogate)
         } else {
             position += 6
         }
@@ -110,6 +155,10 @@ struct JSONRepair {
     }
 
     private mutating func readNumber() {
+        if bytes[position] == UInt8(ascii: "-") {
+            let length = Self.nonNumber(bytes[(position + 1)...])
+            if length > 0 { return quote(1 + length, .notANumber) }
+        }
         var end = position
         var exponent: Int?
         scan: while end < bytes.count {
@@ -128,8 +177,7 @@ struct JSONRepair {
             position = end
             return
         }
-        let quote = CollectionOfOne(UInt8(ascii: "\""))
-        replace(text.count, with: quote + text + quote)
+        quote(text.count, .largeNumber)
     }
 
     /// Whether it is a number by JSON's grammar: `-? (0 | [1-9][0-9]*) (\.[0-9]+)? ([eE][+-]?[0-9]+)?`.

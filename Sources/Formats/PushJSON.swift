@@ -7,26 +7,72 @@ enum PushJSON {
     /// Pairs of one object that are looked at: beyond it they are ignored, so that no body can buy much time with them.
     private static let pairLimit = 4_096
 
-    /// Parses the body and hands the root to `read`.
+    /// Parses the body and hands the root to `read`, with what had to be done to parse it.
     ///
-    /// What the strict parser refuses gets a second chance in a repaired form: senders do send byte-order marks, broken UTF-8, lone
-    /// surrogates and numbers of any length, and an alert in such a body is still an alert.
+    /// What the strict parser refuses gets a second chance in a repaired form (`JSONRepair`): an alert in a body that is nearly JSON is still
+    /// an alert.
     static func read<Value>(
-        _ body: [UInt8],
-        _ read: (JSONValue) throws(DecodeError) -> Value
+        _ text: PushText,
+        _ read: (JSONValue, ReadingNotes) throws(DecodeError) -> Value
     ) throws(DecodeError) -> Value {
-        switch try parsers.parse(body, maximumDepth: Limits.jsonDepth, read) {
+        var (bytes, notes) = (text.bytes, text.notes)
+        // A body in a string in a string is no more than that.
+        for level in 0...2 {
+            switch try found(in: bytes, &notes, mayUnwrap: level < 2, read) {
+            case .value(let value): return value
+            case .body(let inner): bytes = inner
+            }
+            notes.insert(.bodyInString)
+        }
+        throw .notJSON("it is a string")
+    }
+
+    private enum Found<Value> {
+        case value(Value)
+        /// The root is a string that holds a body.
+        case body([UInt8])
+    }
+
+    private static func found<Value>(
+        in bytes: [UInt8],
+        _ notes: inout ReadingNotes,
+        mayUnwrap: Bool,
+        _ read: (JSONValue, ReadingNotes) throws(DecodeError) -> Value
+    ) throws(DecodeError) -> Found<Value> {
+        switch try parse(bytes, notes, mayUnwrap, read) {
         case .success(let value):
             return value
         case .failure(.depth):
             throw .notJSON("it is nested deeper than \(Limits.jsonDepth) levels")
         case .failure(let error):
-            var repair = JSONRepair(body)
-            guard let repaired = repair.repaired(),
-                case .success(let value) = try parsers.parse(repaired, maximumDepth: Limits.jsonDepth, read)
-            else { throw .notJSON(error.message) }
+            var repair = JSONRepair(bytes)
+            guard let repaired = repair.repaired() else { throw .notJSON(error.message) }
+            notes.formUnion(repair.notes)
+            guard case .success(let value) = try parse(repaired, notes, mayUnwrap, read) else {
+                throw .notJSON(error.message)
+            }
             return value
         }
+    }
+
+    private static func parse<Value>(
+        _ bytes: [UInt8],
+        _ notes: ReadingNotes,
+        _ mayUnwrap: Bool,
+        _ read: (JSONValue, ReadingNotes) throws(DecodeError) -> Value
+    ) throws(DecodeError) -> Result<Found<Value>, JSONError> {
+        try parsers.parse(bytes, maximumDepth: Limits.jsonDepth) { root throws(DecodeError) -> Found<Value> in
+            if mayUnwrap, let string = root.string, Self.mayBeBody(string.bytes) {
+                return .body(string.bytes)
+            }
+            return .value(try read(root, notes))
+        }
+    }
+
+    /// Whether a string begins as a body does.
+    private static func mayBeBody(_ text: [UInt8]) -> Bool {
+        let first = text.first { !$0.isASCIIWhitespace }
+        return first.map { Array("{[\"".utf8).contains($0) || $0 == 0xEF } ?? false
     }
 
     /// A string that is not blank, NUL replaced; a number or a truth value as its text.
@@ -39,12 +85,17 @@ enum PushJSON {
         return Text(trusted: bytes)
     }
 
-    /// A moment; nil for what is none and for the "no time" of Go programs.
-    static func time(_ value: JSONValue?) -> UnixTime? {
-        guard let string = value?.string, string.count <= 64, let time = UnixTime(rfc3339: string.bytes),
-            !time.isGoZero
-        else { return nil }
-        return time
+    /// A moment as its sender wrote it.
+    static func time(_ value: JSONValue?) -> SenderTime {
+        guard let value else { return .none }
+        switch value.kind {
+        case .null: return .none
+        case .string(let string): return SenderTime(string.bytes)
+        case .integer(let number): return SenderTime(sinceEpoch: Double(number))
+        case .unsigned(let number): return SenderTime(sinceEpoch: Double(number))
+        case .double(let number): return SenderTime(sinceEpoch: number)
+        case .bool, .array, .object: return .unreadable
+        }
     }
 
     /// The members of an object over `common`, which they replace where the names are the same. What is no string is taken as its text.

@@ -139,10 +139,11 @@ package final class PushDoor: ChannelInboundHandler {
     private func load(_ token: PushToken, _ type: IntegrationType?, _ context: ChannelHandlerContext) {
         let door = NIOLoopBound(self, eventLoop: context.eventLoop)
         let (loop, intake) = (context.eventLoop, intake)
+        let arrival = current?.arrival ?? .now
         Task {
             let admission: Result<PushIntake.Admission, PushRefusal>
             do throws(PushRefusal) {
-                admission = .success(try await intake.load(token, type: type))
+                admission = .success(try await intake.load(token, type: type, arrival: arrival))
             } catch {
                 admission = .failure(error)
             }
@@ -207,6 +208,7 @@ package final class PushDoor: ChannelInboundHandler {
                 peer: context.channel.remoteAddress,
                 forwardedFor: current.head.forwardedFor
             ),
+            coding: current.head.coding,
             body: Array(current.body.readableBytesView)
         )
         self.current?.body = ByteBuffer()

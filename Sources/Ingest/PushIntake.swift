@@ -15,11 +15,11 @@ import Web
 /// No step blocks or awaits but the load of a snapshot that is not at hand; `PushDoor` calls them on the event loop. What may take longer than
 /// some microseconds of 4 to 6 is done in the account's turn of `WorkPool`.
 package struct PushIntake: Sendable {
-    private let keys: PushTokenKeys
-    private let store: Store
-    private let commit: GroupCommit
-    private let usage: UsageTracker
-    private let shares: ShareMeter
+    let keys: PushTokenKeys
+    let store: Store
+    let commit: GroupCommit
+    let usage: UsageTracker
+    let shares: ShareMeter
     let bodies: ByteBudget
 
     package init(keys: PushTokenKeys, store: Store, commit: GroupCommit, usage: UsageTracker) {
@@ -56,82 +56,22 @@ package struct PushIntake: Sendable {
         let arrival: ContinuousClock.Instant
         let contentType: Text?
         let address: Text?
+        let coding: BodyCoding
         let body: [UInt8]
+
+        /// The same with its body unpacked.
+        func unpacked(_ body: [UInt8]) -> Received {
+            Received(arrival: arrival, contentType: contentType, address: address, coding: .none, body: body)
+        }
     }
 
     /// The present time.
     var now: UnixTime { store.now }
 
-    // MARK: Token and credential
-
-    /// Checks the MAC. Where the token is carried more than once, all must be the same.
-    func token(_ carried: [[UInt8]]) throws(PushRefusal) -> PushToken {
-        guard let first = carried.first, carried.allSatisfy({ $0 == first }), let token = PushToken(first)
-        else { throw .unauthorized(.malformedToken) }
-        guard keys.verify(token) else { throw .unauthorized(.forgedToken) }
-        return token
-    }
-
-    /// The configuration of the token's account, when it is at hand. One that does not know the token may be older than the token, where
-    /// other nodes issue push URLs, too: then it is to be loaded.
-    func cached(_ token: PushToken) -> AccountSnapshot? {
-        guard let account = store.snapshots.cached(token.account) else { return nil }
-        if account.integrations[token.integration]?.admission(of: token, at: store.now) != nil {
-            return account
-        }
-        return store.isShared && store.snapshots.dropOld(token.account) ? nil : account
-    }
-
-    /// Loads the configuration of the token's account and admits the token by it.
-    func load(_ token: PushToken, type: IntegrationType?) async throws(PushRefusal) -> Admission {
-        let account: AccountSnapshot?
-        do {
-            guard !commit.isDatabaseAway else { throw PushFailure.storeUnavailable }
-            account = try await store.snapshots.snapshot(of: token.account, now: store.now)
-        } catch {
-            // One whose configuration can't be read would wait in the spool for nothing.
-            guard commit.canSpool, !error.isUnreadable else { throw PushRefusal(.storeUnavailable) }
-            return Admission(token: token, owner: nil, now: store.now, refusal: nil)
-        }
-        return try admit(token, to: account, type: type)
-    }
-
-    /// What a token with a right MAC may do.
-    func admit(
-        _ token: PushToken,
-        to account: AccountSnapshot?,
-        type: IntegrationType?
-    ) throws(PushRefusal) -> Admission {
-        let now = store.now
-        guard let account, let integration = account.integrations[token.integration],
-            let (credential, refusal) = integration.admission(of: token, at: now),
-            let format = store.format(of: integration.type)
-        else { throw .unauthorized(.unknownToken) }
-        let reason: RefusalReason? = account.isActive ? refusal : .accountSuspended
-        let final = reason ?? (type.map { $0 != integration.type } == true ? .wrongType : nil)
-        if let final {
-            usage.refused(final, integration: integration.id, account: account.number, at: now)
-            guard final == .expired || final == .integrationDisabled, shares.mayKeepRefused(token, at: now)
-            else { throw .unauthorized(final.result) }
-        }
-        let owner = Owner(
-            account: account,
-            integration: integration,
-            credential: credential,
-            format: format
-        )
-        return Admission(token: token, owner: owner, now: now, refusal: final)
-    }
+    // MARK: Body
 
     /// Admits the body by its head.
     func admitBody(_ head: PushHead, _ admission: Admission) throws(PushRefusal) {
-        if let encoding = head.contentEncoding, encoding != "identity" {
-            throw refuse(
-                .contentEncoding,
-                PushRefusal(.invalidContentType, "Send the body without Content-Encoding.", .contentEncoding),
-                admission
-            )
-        }
         if let announced = head.contentLength, announced > Limits.pushBytes { throw tooLarge(admission) }
     }
 
@@ -202,15 +142,24 @@ package struct PushIntake: Sendable {
     }
 
     /// Decodes the body and decides on its first events. Costs about 10 us an alert, and what the account's configuration costs.
-    private func prepare(_ received: Received, _ admission: Admission, _ owner: Owner) -> Push {
+    ///
+    /// `problem`: why its body could not be unpacked.
+    private func prepare(
+        _ received: Received,
+        _ admission: Admission,
+        _ owner: Owner,
+        _ problem: DecodeError?
+    ) -> Push {
         let mark = CrashGuard.mark(of: received.body)
         let found = store.received(
             received.body,
+            contentType: received.contentType,
             mark: mark,
             as: owner.format,
             integration: owner.integration,
             from: received.address,
-            refusal: admission.refusal
+            refusal: admission.refusal,
+            problem: problem
         )
         let (content, eventCount) = store.prepared(
             found,
@@ -247,13 +196,25 @@ package struct PushIntake: Sendable {
         _ admission: Admission,
         done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
     ) {
-        guard let owner = admission.owner else { return spool(received, admission, done: done) }
-        guard !PushEffort.isSmall(received.body, owner.integration, owner.account) else {
-            return store(received, admission, owner, done)
-        }
-        let bytes = received.body.count
-        let isTaken = store.work.submit(.pushes, of: owner.account.number, bytes: bytes) {
-            self.store(received, admission, owner, done)
+        let account = admission.token.account
+        let isTaken: Bool
+        if !received.coding.isNone {
+            isTaken = store.work.submit(.pushes, of: account, bytes: received.body.count) {
+                do throws(DecodeError) {
+                    let body = try received.coding.unpacked(received.body)
+                    self.store(received.unpacked(body), admission, problem: nil, done)
+                } catch {
+                    self.store(received, admission, problem: error, done)
+                }
+            }
+        } else if let owner = admission.owner,
+            !PushEffort.isSmall(received.body, owner.integration, owner.account)
+        {
+            isTaken = store.work.submit(.pushes, of: account, bytes: received.body.count) {
+                self.store(received, admission, problem: nil, done)
+            }
+        } else {
+            return store(received, admission, problem: nil, done)
         }
         guard !isTaken else { return }
         done(
@@ -270,10 +231,11 @@ package struct PushIntake: Sendable {
     private func store(
         _ received: Received,
         _ admission: Admission,
-        _ owner: Owner,
+        problem: DecodeError?,
         _ done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
     ) {
-        let push = prepare(received, admission, owner)
+        guard let owner = admission.owner else { return spool(received, admission, done: done) }
+        let push = prepare(received, admission, owner, problem)
         let isOverShare =
             admission.refusal == nil
             && shares.isOver(admission.token, limit: owner.integration.rateLimit, at: admission.now)
@@ -340,7 +302,7 @@ package struct PushIntake: Sendable {
 
 extension RefusalReason {
     /// As the metric counts it.
-    fileprivate var result: PushResult { PushResult(rawValue: name) ?? .failed }
+    var result: PushResult { PushResult(rawValue: name) ?? .failed }
 
     /// What the owner is told; nil for what is not the integration's business.
     fileprivate init?(_ result: PushResult) {

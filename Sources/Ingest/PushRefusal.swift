@@ -11,6 +11,7 @@ package enum PushResult: String, CaseIterable, Sendable {
     case pinnedLabel = "pinned_label"
     case malformedToken = "malformed_token"
     case forgedToken = "forged_token"
+    case conflictingTokens = "conflicting_tokens"
     case unknownToken = "unknown_token"
     case revoked
     case expired
@@ -18,7 +19,6 @@ package enum PushResult: String, CaseIterable, Sendable {
     case accountSuspended = "account_suspended"
     case wrongType = "wrong_type"
     case tooLarge = "too_large"
-    case contentEncoding = "content_encoding"
     case overloaded
     case storedBytesLimit = "stored_bytes_limit"
     case storeUnavailable = "store_unavailable"
@@ -82,7 +82,12 @@ package struct PushRefusal: Error, Sendable {
     init(_ quarantine: Quarantine, _ id: DeliveryID) {
         switch quarantine {
         case .undecodable(let error):
-            let code: Code = error == .tooManyAlerts ? .entityTooLarge : .invalidParameter
+            let code: Code =
+                switch error {
+                case .tooManyAlerts: .entityTooLarge
+                case .contentEncoding: .invalidContentType
+                case .notJSON, .noAlerts, .crashedBefore: .invalidParameter
+                }
             self.init(code, error.detail, .quarantined, deliveryID: id)
         case .sourceAddress:
             self = .unauthorized(.sourceAddress)

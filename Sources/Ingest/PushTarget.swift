@@ -92,7 +92,8 @@ struct PushHead: Sendable {
     /// Where headers carry the token.
     private(set) var tokens: [[UInt8]] = []
     private(set) var contentType: Text?
-    private(set) var contentEncoding: String?
+    /// How the body is packed.
+    let coding: BodyCoding
     /// Bytes that the body is said to have.
     private(set) var contentLength: Int?
     private(set) var expectsContinue = false
@@ -104,26 +105,32 @@ struct PushHead: Sendable {
     /// Looks at each header once.
     init(_ head: HTTPRequestHead) {
         isKeptAlive = head.isKeepAlive
+        var codings: [String] = []
         for (name, value) in head.headers {
             switch name.utf8.count {
             case 6 where Self.same(name, "expect"): expectsContinue = Self.same(value, "100-continue")
             case 12 where Self.same(name, "content-type"): contentType = Text(value)
             case 12 where Self.same(name, "x-request-id"): requestID = requestID ?? RequestID.accepted(value)
-            case 13 where Self.same(name, "authorization"): tokens.append(Self.credential(value))
+            case 13 where Self.same(name, "authorization"):
+                if let token = Self.credential(value) { tokens.append(token) }
             case 14 where Self.same(name, "content-length"): contentLength = Int(value) ?? .max
             case 15 where Self.same(name, "x-forwarded-for"): forwardedFor.append(value)
-            case 16 where Self.same(name, "content-encoding"): contentEncoding = value
-            case 17 where Self.same(name, "x-integration-key"): tokens.append(Array(value.utf8))
+            case 16 where Self.same(name, "content-encoding"): codings.append(value)
+            case 17 where Self.same(name, "x-integration-key"):
+                let token = Text(value).trimmed
+                if !token.isEmpty { tokens.append(token.bytes) }
             default: break
             }
         }
+        coding = codings.isEmpty ? .none : BodyCoding(codings)
     }
 
-    /// Without the scheme, when that is `Bearer`.
-    private static func credential(_ value: String) -> [UInt8] {
-        let bytes = Array(value.utf8)
-        let scheme = Array("Bearer ".utf8)
-        return bytes.starts(with: scheme) ? Array(bytes[scheme.count...]) : bytes
+    /// The token of an `Authorization` header: what stands behind `Bearer`, or a push token by itself. Whatever else is there, `Basic` for a
+    /// proxy in between for instance, is nothing for us.
+    private static func credential(_ value: String) -> [UInt8]? {
+        if let credential = Bearer.credential(value.utf8) { return credential }
+        let bytes = Text(value).trimmed.bytes
+        return bytes.starts(with: PushToken.prefix) ? bytes : nil
     }
 
     /// ASCII letters without their case.

@@ -2,7 +2,7 @@
 enum Cutting {
     /// The text, or as much of its beginning as leaves room for `line` below it.
     ///
-    /// Cut before a scalar that would not fit whole, and not inside an escape (`&amp;`, `\*`). Never costs more than `limit`.
+    /// Cut before a scalar that would not fit whole, and not inside an escape (`&amp;`, `&#42;`). Never costs more than `limit`.
     /// `line` says that it was cut and where the whole is; `cost` is that of one byte in the final form.
     static func fit(_ text: String, line: String, limit: Int, cost: (UInt8) -> Int = { _ in 1 }) -> String {
         let bytes = Array(text.utf8)
@@ -29,29 +29,46 @@ enum Cutting {
         }
     }
 
-    /// Pieces of at most `limit` bytes: cut after a line where there is one in the second half, else before a scalar and not inside an
-    /// escape. Together they are the whole text, without the line feeds at the cuts.
+    /// Pieces of at most `limit` bytes: cut after a line where there is one in the second half, else after a blank there, else before
+    /// a scalar and not inside an escape. Together they are the whole text, without the line feeds at the cuts.
+    ///
+    /// Every piece begins a text of its own, and what was harmless inside its line must not become markup by that: a `>` at the start
+    /// has a zero-width space before it, and a piece that was cut inside a word does not end with its `_`.
     static func pieces(_ text: String, limit: Int) -> [String] {
         var rest = Array(text.utf8)[...]
         var pieces: [String] = []
+        var isContinued = false
+        let shorter = limit - MarkupEscapes.zeroWidthSpace.utf8.count
         while !rest.isEmpty {
-            var end = min(rest.endIndex, rest.startIndex + limit)
-            var next = end
-            if end < rest.endIndex {
-                let window = rest[(rest.startIndex + limit / 2)...end]
-                if let line = window.lastIndex(of: 0x0A) {
-                    (end, next) = (line, line + 1)
-                } else {
-                    end = max(whole(Array(rest), upTo: limit) + rest.startIndex, rest.startIndex + 1)
-                    next = end
-                }
-            }
+            let prefix = isContinued && beginsQuote(rest) ? MarkupEscapes.zeroWidthSpace : ""
+            let (end, next) = cut(rest, limit: prefix.isEmpty ? limit : shorter)
             if end > rest.startIndex {
-                pieces.append(String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
+                pieces.append(prefix + String(decoding: rest[rest.startIndex..<end], as: UTF8.self))
             }
+            isContinued = next == end
             rest = rest[next...]
         }
         return pieces
+    }
+
+    /// Where the next piece ends, and where the one after it begins.
+    private static func cut(_ rest: ArraySlice<UInt8>, limit: Int) -> (end: Int, next: Int) {
+        let limitEnd = rest.startIndex + limit
+        guard limitEnd < rest.endIndex else { return (rest.endIndex, rest.endIndex) }
+        let window = rest[(rest.startIndex + limit / 2)...limitEnd]
+        if let line = window.lastIndex(of: 0x0A) { return (line, line + 1) }
+        if let blank = window.dropLast().lastIndex(of: 0x20) { return (blank + 1, blank + 1) }
+        // An escape has at most six bytes, so that of what follows no more is looked at.
+        let bytes = Array(rest[..<min(rest.endIndex, limitEnd + 8)])
+        var end = max(whole(bytes, upTo: limit), 1)
+        if end > 1, bytes[end - 1] == UInt8(ascii: "_") { end -= 1 }
+        return (rest.startIndex + end, rest.startIndex + end)
+    }
+
+    /// Whether a text that begins here begins with a quote of Slack.
+    private static func beginsQuote(_ text: ArraySlice<UInt8>) -> Bool {
+        let shown = text.drop { $0 == 0x20 }
+        return shown.first == UInt8(ascii: ">") || shown.starts(with: "&gt;".utf8)
     }
 
     /// How many bytes from the start cost at most `limit`.

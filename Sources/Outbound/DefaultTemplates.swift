@@ -57,14 +57,13 @@ enum DefaultTemplates {
             line("Severity", "级别", "{{severity_text}}{{#is_recovered}} → Ok{{/is_recovered}}")
                 + line("Channel", "协作空间", "{{channel_name}}")
                 + line("Source", "集成", "{{integration_name}}", onlyIf: "integration_name")
-                + line("Since", "开始时间", "{{first_seen_at}}")
-                + line("Until", "结束时间", "{{ended_at}}", onlyIf: "ended_at")
+                + line("Since", "开始时间", "{{starts_at}}")
+                + line("Until", "结束时间", "{{ends_at}}", onlyIf: "ends_at")
                 + line("Lasts", "持续", "{{duration}}")
                 + line("Events", "事件数", "{{event_count}}")
                 + line("Labels", "标签", "{{labels_text}}", onlyIf: "labels_text")
                 + "{{#description}}{{!}}\(markup.lineEnd){{description}}\(markup.lineEnd){{/description}}{{!}}"
-                + "\(markup.lineEnd)\(link("Alert", "查看告警", "{{url}}"))"
-                + "{{#link}}\(separator)\(link("Source", "来源", "{{link}}")){{/link}}"
+                + "{{#link}}{{!}}\(markup.lineEnd)\(link("Source", "来源", "{{link}}")){{/link}}"
         }
 
         var digest: String {
@@ -76,15 +75,12 @@ enum DefaultTemplates {
                 + line("To", "结束", "{{until}}")
                 + heading("Latest states", "最新状态") + counts
                 + "{{#has_titles}}{{!}}\(heading("Most frequent", "最多的告警"))\(titles){{/has_titles}}"
-                + link("All of it", "查看全部", "{{url}}")
         }
 
         /// Above a list; where a single line feed is no line, an empty line lies between.
         private func heading(_ english: String, _ chinese: String) -> String {
             bold(english, chinese) + (markup.lineEnd == "\n" ? "\n" : "\n\n")
         }
-
-        private var separator: String { markup.link == nil ? markup.lineEnd : " · " }
 
         private func line(
             _ english: String,

@@ -39,7 +39,7 @@ struct MailSender: Sendable {
         do {
             return try await within(limits.mail) { try await attempt(message, settings, account) }
         } catch {
-            throw Self.failure(of: error)
+            throw Self.failure(of: error, settings.security)
         }
     }
 
@@ -134,12 +134,27 @@ struct MailSender: Sendable {
         return address.contains(":") ? "[IPv6:\(address)]" : "[\(address)]"
     }
 
-    private static func failure(of error: any Error) -> any Error {
+    /// Says, too, what a wrong kind of protection looks like from here.
+    private static func failure(
+        of error: any Error,
+        _ security: NotifierSettings.Mail.Security
+    ) -> any Error {
         switch error {
         case is SendFailure, is CancellationError: error
+        case is TimeIsUp where security == .starttls:
+            SendFailure(
+                .timeout,
+                "The mail server did not answer in time. If it begins with TLS, as on port 465, set security to tls."
+            )
         case is TimeIsUp: SendFailure(.timeout, "The mail server did not answer in time.")
         case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            SendFailure(.tls, "No secure connection: the certificate was not accepted, or TLS was refused.")
+            SendFailure(
+                .tls,
+                "No secure connection: the certificate was not accepted, or TLS was refused."
+                    + (security == .tls
+                        ? " If the server begins without TLS, as on ports 25 and 587, set security to starttls."
+                        : "")
+            )
         case is NIOConnectionError, ChannelError.connectTimeout:
             SendFailure(.connect, "No connection to the mail server could be made.")
         case let error as IOError

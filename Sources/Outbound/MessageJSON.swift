@@ -12,7 +12,9 @@ enum MessageJSON {
                 json.key("data")
                 json.object { data in
                     switch message.message {
-                    case .alert(let news): write(news, to: &data)
+                    case .alert(let news):
+                        write(news, to: &data)
+                        data.field("is_first_word", message.isFirstWord)
                     case .digest(let digest): write(digest, to: &data)
                     }
                     data.key("supersedes")
@@ -54,6 +56,8 @@ enum MessageJSON {
         json.field("title", utf8: news.title.bytes)
         json.field("description", utf8: news.description.bytes)
         json.field("link", utf8: news.link?.bytes)
+        json.field("external_url", utf8: news.addresses.external?.bytes)
+        json.field("generator_url", utf8: news.addresses.generator?.bytes)
         json.field("severity", news.severity.name)
         json.field("max_severity", news.maxSeverity.name)
         json.field("status", news.status)
@@ -62,6 +66,8 @@ enum MessageJSON {
         json.field("first_seen_at", news.firstSeenAt.description)
         json.field("last_seen_at", news.lastSeenAt.description)
         json.field("ended_at", news.endedAt?.description)
+        json.field("starts_at", news.startsAt?.description)
+        json.field("ends_at", news.endsAt?.description)
         json.field("event_count", news.eventCount)
         json.field("url", news.url)
     }

@@ -43,9 +43,17 @@ package struct Renderer: Sendable {
         let words = Words(language: template.language)
         let context = TemplateContext(message: message, kind: kind, words: words, time: time)
         let markup = Markup.of(kind)
-        let (isDigest, url) = Self.facts(of: message.message)
+        let (isDigest, page) = Self.facts(of: message.message)
         let defaultTitle = DefaultTemplates.title(template.language, isDigest: isDigest)
-        let title = Self.put("title", template.title, isDigest, or: defaultTitle, .plain, context)
+        let title = Self.put(
+            "title",
+            template.title,
+            isDigest,
+            or: defaultTitle,
+            .plain,
+            context,
+            within: Self.titleBytes
+        )
         let defaultText = DefaultTemplates.text(kind, template.language, isDigest: isDigest)
         let text = Self.put("text", template.text, isDigest, or: defaultText, markup, context)
         let mark = Text(message.isTest ? words.testMark : "")
@@ -58,25 +66,28 @@ package struct Renderer: Sendable {
             text: note + text.text.string,
             problem: problems.isEmpty ? nil : problems.joined(separator: " "),
             markupTitle: String(decoding: markup.escape(shortTitle.bytes), as: UTF8.self),
-            cutLine: words.cutLine(SafeLink.text(Text(url), kind: kind)?.string ?? "")
+            cutLine: words.cutLine(page.flatMap { SafeLink.text($0, kind: kind)?.string })
         )
     }
 
-    /// Whether it is a digest, and where all of it is.
-    private static func facts(of message: Message) -> (isDigest: Bool, url: String) {
+    /// Whether it is a digest, and the page for people about it.
+    private static func facts(of message: Message) -> (isDigest: Bool, page: Text?) {
         switch message {
-        case .alert(let news): (false, news.url)
-        case .digest(let digest): (true, digest.url)
+        case .alert(let news): (false, news.page)
+        case .digest: (true, nil)
         }
     }
 
+    /// The words of a part by its owner's template, else by the standard one, and why not by the owner's. Of the text `bytes` count, after white
+    /// space.
     private static func put(
         _ part: String,
         _ own: Text?,
         _ isDigest: Bool,
         or standard: Template,
         _ markup: Markup,
-        _ context: TemplateContext
+        _ context: TemplateContext,
+        within bytes: Int = .max
     ) -> (text: Text, problem: String?) {
         var problem: String?
         if let own {
@@ -84,7 +95,7 @@ package struct Renderer: Sendable {
                 let template = try Template(own)
                 if !isDigest || template.isForDigests {
                     let (text, excess) = TemplateRun.run(template, context, markup)
-                    if excess == nil, !text.isBlank { return (text, nil) }
+                    if excess == nil, !text.trimmed.prefix(bytes: bytes).showsNothing { return (text, nil) }
                     problem = excess?.detail ?? "gave nothing"
                 }
             } catch {
@@ -94,5 +105,17 @@ package struct Renderer: Sendable {
         // The default stays far below the budget; of what is above it the beginning is taken.
         let text = TemplateRun.run(standard, context, markup).text
         return (text, problem.map { "The template of the \(part) \($0); the default was used." })
+    }
+}
+
+extension Text {
+    /// Whether nobody sees anything of it: white space of any script, controls, and what has no shape. Receivers refuse such a title
+    /// as an empty one.
+    var showsNothing: Bool {
+        if let first = bytes.first, (0x21...0x7E).contains(first) { return false }
+        return string.unicodeScalars.allSatisfy {
+            $0.properties.isWhitespace || $0.properties.isDefaultIgnorableCodePoint
+                || $0.properties.generalCategory == .control
+        }
     }
 }

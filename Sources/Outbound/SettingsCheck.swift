@@ -10,7 +10,7 @@ struct SettingsCheck: Sendable {
 
     let policy: AddressPolicy
 
-    /// What is wrong, with pointers into the settings: `/url`, `/headers/0/name`, `/secret`, `/host`, `/port`, `/from`, `/to/0`,
+    /// What is wrong, with pointers into the settings: `/url`, `/headers/0/name`, `/secret`, `/host`, `/port`, `/security`, `/from`, `/to/0`,
     /// `/username`, `/password`.
     func problems(in settings: NotifierSettings) -> [FieldError] {
         var errors = settings.url.map { problems(in: $0) } ?? []
@@ -104,6 +104,7 @@ struct SettingsCheck: Sendable {
         } catch {
             errors.append(FieldError("/host", error.detail))
         }
+        if let problem = Self.mismatch(mail) { errors.append(FieldError("/security", problem)) }
         if !MailAddress.isValid(mail.from) { errors.append(FieldError("/from", Self.badAddress)) }
         if !Self.receivers.contains(mail.to.count) {
             errors.append(FieldError("/to", "must have 1 to 20 addresses"))
@@ -112,6 +113,17 @@ struct SettingsCheck: Sendable {
             errors.append(FieldError("/to/\(index)", Self.badAddress))
         }
         return errors + problems(in: mail.login)
+    }
+
+    /// What the port's convention (RFC 8314) says against how the connection is to be protected.
+    private static func mismatch(_ mail: NotifierSettings.Mail) -> String? {
+        switch (mail.port, mail.security) {
+        case (465, .starttls):
+            "port 465 speaks TLS from the first byte: set tls, or take port 587 with starttls"
+        case (25, .tls), (587, .tls):
+            "port \(mail.port) begins without TLS: set starttls, or take port 465 with tls"
+        default: nil
+        }
     }
 
     private static let badAddress = "must be an address such as ops@example.com, in ASCII"

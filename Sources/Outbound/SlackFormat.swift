@@ -5,7 +5,8 @@ import Native
 ///
 /// - Limits: a header of 150 characters, a section of 3,000, 50 blocks, one message a second (429 with `Retry-After`). A long text goes
 ///   into several sections; sections are measured in bytes here, of which there are never fewer than characters.
-/// - Mentions and links in values can't come to life: `&`, `<` and `>` are escaped, and sections are `verbatim`.
+/// - Nothing in values can come to life: `&`, `<` and `>` are escaped, marks of spans have look-alikes (`MarkupEscapes.forSlack`), the
+///   header is plain text, and sections are `verbatim`.
 /// - Answer: `ok` as plain text; errors have a status (400 `invalid_payload`, 404 `channel_not_found`, 410 `channel_is_archived`).
 struct SlackFormat: MessageFormat {
     static let headerLimit = 150
@@ -50,7 +51,7 @@ struct SlackFormat: MessageFormat {
                 json.key("blocks")
                 json.array { blocks in
                     blocks.object { write("header", "plain_text", header, to: &$0) }
-                    for piece in Cutting.pieces(whole, limit: sectionLimit) where !Text(piece).isBlank {
+                    for piece in Cutting.pieces(whole, limit: sectionLimit) where !Text(piece).showsNothing {
                         blocks.object { write("section", "mrkdwn", piece, to: &$0) }
                     }
                 }

@@ -2,7 +2,7 @@ import Domain
 
 /// What the names of a template stand for in one message. The names are those of the API's fields; some are added for people.
 ///
-/// Values are one line each but for `description`; controls are blanks. `url` and `link` are inserted as they are: they were made harmless
+/// Values are one line each but for `description`; controls are blanks. `url`, `api_url` and `link` are inserted as they are: they were made harmless
 /// before, and an escape would break them.
 struct TemplateContext {
     /// Bytes of a value inside a list.
@@ -20,7 +20,9 @@ struct TemplateContext {
     let message: OutboundMessage
     private let words: Words
     private let time: LocalTime
+    /// A page for people.
     private let url: Text?
+    private let apiURL: Text?
     private let link: Text?
     /// Places of the main labels among the labels.
     private let main: [Int]
@@ -31,11 +33,13 @@ struct TemplateContext {
         self.time = time
         switch message.message {
         case .alert(let news):
-            url = SafeLink.text(Text(news.url), kind: kind)
+            url = news.page.flatMap { SafeLink.text($0, kind: kind) }
+            apiURL = SafeLink.text(Text(news.url), kind: kind)
             link = news.link.flatMap { SafeLink.text($0, kind: kind) }
             main = Self.mainLabels(news.labels)
         case .digest(let digest):
-            url = SafeLink.text(Text(digest.url), kind: kind)
+            url = nil
+            apiURL = SafeLink.text(Text(digest.url), kind: kind)
             link = nil
             main = []
         }
@@ -45,6 +49,7 @@ struct TemplateContext {
     func value(_ name: TemplateName) -> Value? {
         switch name {
         case .url: return url.map { Value(text: $0, isHarmless: true) }
+        case .apiURL: return apiURL.map { Value(text: $0, isHarmless: true) }
         case .link: return link.map { Value(text: $0, isHarmless: true) }
         default: break
         }
@@ -60,6 +65,7 @@ struct TemplateContext {
     /// Yes or no; nil: the message does not say.
     func flag(_ name: TemplateName) -> Bool? {
         if name == .isTest { return message.isTest }
+        if name == .isFirstWord { return message.isFirstWord }
         return switch message.message {
         case .alert(let news): flag(name, of: news)
         case .digest(let digest): flag(name, of: digest)
@@ -109,6 +115,8 @@ struct TemplateContext {
         case .maxSeverity: Text(news.maxSeverity.name)
         case .status: Text(news.status)
         case .eventCount: Text(String(news.eventCount))
+        case .externalURL: news.addresses.external.map { Self.line($0) }
+        case .generatorURL: news.addresses.generator.map { Self.line($0) }
         default: nil
         }
     }
@@ -123,12 +131,9 @@ struct TemplateContext {
         case .firstSeenAt: Text(time.text(news.firstSeenAt))
         case .lastSeenAt: Text(time.text(news.lastSeenAt))
         case .endedAt: news.endedAt.map { Text(time.text($0)) }
-        case .duration:
-            Text(
-                words.duration(
-                    milliseconds: (news.endedAt ?? news.at).milliseconds - news.firstSeenAt.milliseconds
-                )
-            )
+        case .startsAt: Text(time.text(news.beganAt))
+        case .endsAt: news.overAt.map { Text(time.text($0)) }
+        case .duration: Text(words.duration(milliseconds: news.milliseconds))
         default: nil
         }
     }
@@ -137,7 +142,8 @@ struct TemplateContext {
         switch news.change {
         case .opened: words.severity(news.severity)
         case .updated: words.severity(news.severity) + " · " + words.change(.updated)
-        case .recovered, .closed: words.change(news.change)
+        case .recovered, .closed:
+            message.isFirstWord ? words.firstWord(news.change) : words.change(news.change)
         }
     }
 

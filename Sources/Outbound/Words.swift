@@ -26,6 +26,16 @@ struct Words: Sendable {
         }
     }
 
+    /// Of the end of an alert whose firing could not be told.
+    func firstWord(_ change: AlertChange) -> String {
+        switch (language, change) {
+        case (.chinese, .closed): "曾触发，已关闭"
+        case (.chinese, _): "曾触发，已恢复"
+        case (.english, .closed): "Fired and closed"
+        case (.english, _): "Fired and recovered"
+        }
+    }
+
     /// `45s`, `12m`, `3h 5m`, `2d 4h`; never negative.
     func duration(milliseconds: Int64) -> String {
         let seconds = max(0, milliseconds / 1_000)
@@ -50,9 +60,10 @@ struct Words: Sendable {
             : "This is only a test of this notifier: nothing has happened."
     }
 
-    /// What stands below a text that was cut.
-    func cutLine(_ address: String) -> String {
-        language == .chinese ? "（已截断，全文：\(address)）" : "(cut; the whole: \(address))"
+    /// What stands below a text that was cut. `address`: a page where people find more; nil: there is none.
+    func cutLine(_ address: String?) -> String {
+        guard let address else { return language == .chinese ? "（已截断）" : "(cut)" }
+        return language == .chinese ? "（已截断，更多：\(address)）" : "(cut; more: \(address))"
     }
 }
 

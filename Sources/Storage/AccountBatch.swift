@@ -131,6 +131,7 @@ struct AccountBatch {
         _ prepared: PreparedEvent,
         _ rules: [NotifierRule]
     ) -> [Telling.Verdict] {
+        if change == .opened, !alert.isOpen { return rules.map { _ in .alreadyOver } }
         if change == .recovered {
             return rules.map { $0.verdict(on: change, isMet: alert.hearing.includes($0)) }
         }
@@ -282,6 +283,7 @@ struct AccountBatch {
         try saveContinued()
         try writer.connection.batch(PushWriter.insertEvent, events)
         try AlertRows.save(fold.changes, in: account, on: writer.connection)
+        try EarlyRecoveryRows.save(fold.remembered, in: account, at: writer.now, on: writer.connection)
         try teller.save(on: writer.connection)
         try usage.save(of: account, on: writer.connection)
     }

@@ -6,10 +6,10 @@ enum AlertRows {
     static let columns = """
         a.id, a.channel_id, a.integration_id, a.alert_key, a.title, a.severity, a.max_severity, a.phase, a.starts_at,
         a.first_seen_at, a.last_seen_at, a.ended_at, a.closed_by, a.event_count, a.labels_digest, a.content_digest,
-        a.hearing
+        a.hearing, a.begun_at, a.ends_at, a.earlier_starts
         """
     /// Columns before `content` when that is selected after `columns`.
-    static let columnCount = 17
+    static let columnCount = 20
 
     static let newest = SQLRowsStatement(
         columns,
@@ -23,16 +23,17 @@ enum AlertRows {
         """
         INSERT INTO alerts (
             account_id, id, title, severity, max_severity, phase, starts_at, last_seen_at, ended_at, closed_by,
-            event_count, labels_digest, content_digest, hearing, content, channel_id, integration_id, alert_key,
-            first_seen_at, is_newest)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+            event_count, labels_digest, content_digest, hearing, begun_at, ends_at, content, channel_id,
+            integration_id, alert_key, first_seen_at, is_newest, earlier_starts)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+            $23)
         """
     )
     static let update = SQLStatement(
         """
         UPDATE alerts SET title = $3, severity = $4, max_severity = $5, phase = $6, starts_at = $7, last_seen_at = $8,
             ended_at = $9, closed_by = $10, event_count = $11, labels_digest = $12, content_digest = $13,
-            hearing = $14
+            hearing = $14, begun_at = $15, ends_at = $16
         WHERE account_id = $1 AND id = $2
         """,
         isRowwise: true
@@ -67,8 +68,8 @@ enum AlertRows {
         let key = SQLValue.account(account)
         let retired = Set(changes.compactMap(\.retires))
         try connection.batch(retire, retired.map { [key, .id($0)] })
-        var inserted = SQLRows(columns: 20)
-        var updated = SQLRows(columns: 14)
+        var inserted = SQLRows(columns: 23)
+        var updated = SQLRows(columns: 16)
         var contents: [[SQLValue]] = []
         for change in changes {
             if change.isNew {
@@ -79,6 +80,7 @@ enum AlertRows {
                 inserted.append(.text(change.alert.alertKey))
                 inserted.append(.time(change.alert.firstSeenAt))
                 inserted.append(.flag(!retired.contains(change.alert.id)))
+                inserted.append(bytes(change.alert.earlierStarts))
             } else {
                 append(change.alert, key, to: &updated)
                 if let content = change.content {
@@ -115,6 +117,23 @@ enum AlertRows {
         rows.append(.blob(alert.labelsDigest))
         rows.append(.blob(alert.contentDigest))
         rows.append(alert.hearing.bytes.map { .blob($0) } ?? .null)
+        rows.append(.time(alert.begunAt))
+        rows.append(.time(alert.endsAt))
+    }
+
+    /// 8 bytes each, big-endian.
+    private static func bytes(_ starts: [UnixTime]) -> SQLValue {
+        guard !starts.isEmpty else { return .null }
+        var bytes: [UInt8] = []
+        for start in starts { bytes.appendBigEndian(UInt64(bitPattern: start.milliseconds), count: 8) }
+        return .blob(bytes)
+    }
+
+    private static func starts(_ bytes: [UInt8]) -> [UnixTime] {
+        stride(from: 0, to: bytes.count - bytes.count % 8, by: 8).map { place in
+            let number = bytes[place..<place + 8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            return UnixTime(milliseconds: Int64(bitPattern: number))
+        }
     }
 
     /// Reads `columns`.
@@ -129,6 +148,9 @@ enum AlertRows {
             maxSeverity: try row.code(6, as: Severity.self),
             phase: try phase(row),
             startsAt: row.optionalTime(8),
+            begunAt: row.optionalTime(17),
+            endsAt: row.optionalTime(18),
+            earlierStarts: row.isNull(19) ? [] : starts(row.bytes(19)),
             firstSeenAt: row.time(9),
             lastSeenAt: row.time(10),
             eventCount: row.integer(13),

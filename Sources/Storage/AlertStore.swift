@@ -140,19 +140,24 @@ package struct AlertStore: Sendable {
         return teller.takeTold()
     }
 
-    /// The newest alerts of these identities, in every channel: what a simulation starts from.
-    package func newest(
-        of identities: [AlertFold.Identity],
+    /// What a simulation starts from: the newest alerts of these identities in every channel, and the early recoveries.
+    package func fold(
+        for identities: [AlertFold.Identity],
         in account: AccountNumber
-    ) async throws -> [Alert] {
-        var alerts: [Alert] = []
+    ) async throws -> AlertFold {
+        var (alerts, early): ([Alert], [EarlyRecovery]) = ([], [])
         for start in stride(from: 0, to: identities.count, by: Self.chunk) {
             let some = Array(identities[start..<min(start + Self.chunk, identities.count)])
-            alerts += try await store.database.read(.of(account)) {
-                try AlertRows.newest(of: some, in: account, on: $0)
+            let (found, recoveries) = try await store.database.read(.of(account)) {
+                (
+                    try AlertRows.newest(of: some, in: account, on: $0),
+                    try EarlyRecoveryRows.find(some, in: account, on: $0)
+                )
             }
+            alerts += found
+            early += recoveries
         }
-        return alerts
+        return AlertFold(newest: alerts, early: early)
     }
 
     /// Identities that one read looks up: each may be in many channels.

@@ -131,13 +131,11 @@ extension Store {
                 result.include(delivery)
                 result = try await work.forEach(.calls, of: account, count: events.count, from: result) {
                     let event = events[$0]
-                    guard !event.isRecovery else { return }
-                    $1.add(
-                        event,
-                        of: delivery,
-                        before: Backtest.Side(trial.presentDecision(on: event)),
-                        after: Backtest.Side(trial.decision(on: event))
-                    )
+                    let (before, after) = (trial.presentDecision(on: event), trial.decision(on: event))
+                    let isFiring =
+                        !event.isRecovery(by: before.severity) || !event.isRecovery(by: after.severity)
+                    guard isFiring else { return }
+                    $1.add(event, of: delivery, before: Backtest.Side(before), after: Backtest.Side(after))
                 }
             }
             before = page.next
@@ -156,7 +154,14 @@ extension Store {
             let body = try await deliveries.find(delivery.id, in: account, limit: 0).body
         else { return nil }
         do {
-            guard case .events(let events) = try await decode(body, as: format, in: account) else {
+            guard
+                case .events(let events) = try await decode(
+                    body,
+                    contentType: delivery.contentType,
+                    as: format,
+                    in: account
+                )
+            else {
                 return nil
             }
             return events

@@ -2,16 +2,17 @@ import Domain
 
 /// What a delivery keeps of the decision on each of its events, so that their traces can be told later in words.
 ///
-///     1 byte   form: 1 = what follows is plain, 2 = it is packed; 3 and 4 = the same with what was left out
+///     1 byte   form: 1 = what follows is plain, 2 = it is packed; 3 and 4 = the same with what was left out; 5 and 6 = that and the notes
 ///     per event:
 ///       1 byte   1 recovery · 2 was cut · 4 candidate · 8 alias · 16 dedicated · 32 routes · 64 stopped · 128 default channels used
 ///       1 byte   severity
+///       number   notes on reading it (`ReadingNotes`), in forms 5 and 6
 ///       text     alert key
 ///       text     title
 ///       text x 2 field and level of the candidate that decided, where there is one
 ///       text     the level that it is another word for, where there is one
 ///       dedicated: 16 bytes channel, 1 byte whether it is enabled
-///       routes: number, that many route ids (16 bytes), number of routes, number of channels, that many channel ids; in forms 3 and 4 the
+///       routes: number, that many route ids (16 bytes), number of routes, number of channels, that many channel ids; from form 3 on the
 ///       numbers of matched routes and of channels that were left out
 ///
 /// A text is a number and so many bytes of UTF-8; a number is 7 bits a byte, the lowest first, the last byte below 128.
@@ -37,22 +38,25 @@ enum DecisionRecord {
         let hasOmissions = events.contains {
             $0.decision.routesOmitted > 0 || $0.decision.channelsOmitted > 0
         }
-        let form: UInt8 = hasOmissions ? 3 : 1
+        // Whether something was cut is a flag by itself.
+        let hasNotes = events.contains { !$0.event.notes.subtracting(.cut).isEmpty }
+        let form: UInt8 = hasNotes ? 5 : hasOmissions ? 3 : 1
         var bytes: [UInt8] = [form]
         bytes.reserveCapacity(events.count * 128)
-        for event in events { append(event, to: &bytes, omissions: hasOmissions) }
+        for event in events { append(event, to: &bytes, form) }
         return bytes.count <= plainLimit ? bytes : [form + 1] + Packing.pack(Array(bytes[1...]))
     }
 
     private static func append(
         _ prepared: PreparedEvent,
         to bytes: inout [UInt8],
-        omissions: Bool
+        _ form: UInt8
     ) {
         let (event, decision) = (prepared.event, prepared.decision)
         let verdict = decision.severity
         bytes.append(flags(of: prepared).rawValue)
         bytes.append(verdict.severity.rawValue)
+        if form >= 5 { bytes.append(number: Int(event.notes.rawValue)) }
         bytes.append(text: event.alertKey)
         bytes.append(text: event.title)
         if let candidate = verdict.candidate {
@@ -71,7 +75,7 @@ enum DecisionRecord {
             bytes.append(number: count)
             bytes.append(number: decision.channels.count)
             for channel in decision.channels { bytes.append(id: channel) }
-            guard omissions else { return }
+            guard form >= 3 else { return }
             bytes.append(number: decision.routesOmitted)
             bytes.append(number: decision.channelsOmitted)
         }
@@ -81,7 +85,7 @@ enum DecisionRecord {
         let (event, decision) = (prepared.event, prepared.decision)
         var flags: Flags = []
         if event.isRecovery { flags.insert(.recovery) }
-        if event.wasCut { flags.insert(.wasCut) }
+        if event.notes.contains(.cut) { flags.insert(.wasCut) }
         if decision.severity.candidate != nil { flags.insert(.candidate) }
         if decision.severity.alias != nil { flags.insert(.alias) }
         switch decision.routing {
@@ -98,17 +102,17 @@ enum DecisionRecord {
     /// Reads what `pack` made, together with the outcomes of the same delivery; nil when it is damaged.
     static func unpack(_ bytes: [UInt8], outcomes: [EventOutcome]) -> [EventResult]? {
         var rest = ByteReader(bytes)
-        let form = rest.byte()
+        guard let form = rest.byte() else { return nil }
         switch form {
-        case 1, 3: break
-        case 2, 4:
+        case 1, 3, 5: break
+        case 2, 4, 6:
             guard let plain = Packing.unpack(Array(bytes[1...])) else { return nil }
             rest = ByteReader(plain)
         default: return nil
         }
         var results: [EventResult] = []
         for outcome in outcomes {
-            guard let result = result(&rest, outcome, omissions: form == 3 || form == 4) else { return nil }
+            guard let result = result(&rest, outcome, form) else { return nil }
             results.append(result)
         }
         return rest.isAtEnd ? results : nil
@@ -117,10 +121,10 @@ enum DecisionRecord {
     private static func result(
         _ rest: inout ByteReader,
         _ outcome: EventOutcome,
-        omissions: Bool
+        _ form: UInt8
     ) -> EventResult? {
         guard let bits = rest.byte(), let code = rest.byte(), let severity = Severity(rawValue: code),
-            let key = rest.text(), let title = rest.text()
+            let notes = form >= 5 ? rest.number() : 0, let key = rest.text(), let title = rest.text()
         else { return nil }
         let flags = Flags(rawValue: bits)
         var candidate: SeverityCandidate?
@@ -131,16 +135,23 @@ enum DecisionRecord {
         let alias = flags.contains(.alias) ? rest.text() : nil
         guard let (routing, channels) = routing(&rest, flags) else { return nil }
         var (routesOmitted, channelsOmitted) = (0, 0)
-        if omissions, flags.contains(.routes) {
+        if form >= 3, flags.contains(.routes) {
             guard let routes = rest.number(), let channels = rest.number() else { return nil }
             (routesOmitted, channelsOmitted) = (routes, channels)
         }
-        let verdict = SeverityVerdict(severity: severity, candidate: candidate, alias: alias)
+        var reading = ReadingNotes(rawValue: UInt32(truncatingIfNeeded: notes))
+        if flags.contains(.wasCut) { reading.insert(.cut) }
+        let verdict = SeverityVerdict(
+            severity: severity,
+            candidate: candidate,
+            alias: alias,
+            meansRecovery: reading.contains(.recoveryByTable)
+        )
         return EventResult(
             alertKey: key,
             title: title,
             isRecovery: flags.contains(.recovery),
-            wasCut: flags.contains(.wasCut),
+            notes: reading,
             decision: Decision(
                 severity: verdict,
                 routing: routing,

@@ -84,7 +84,7 @@ package struct DeletionStore: Sendable {
 
     /// What accounts hold, in the order in which it is removed: a table and the column by which some of its rows are chosen.
     private static let order: [(StaticString, StaticString)] = [
-        ("notifications", "id"), ("events", "id"), ("alerts", "id"),
+        ("notifications", "id"), ("events", "id"), ("alerts", "id"), ("early_recoveries", "received_at"),
         ("pending_deliveries", "delivery_id"), ("delivery_slices", "delivery_id"), ("deliveries", "id"),
         ("notifiers", "id"),
         ("notifier_states", "notifier_id"), ("route_channels", "route_id"), ("routes", "id"),

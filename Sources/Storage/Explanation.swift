@@ -12,6 +12,8 @@ extension NotificationStore {
             case conditionsNotMet = "conditions_not_met"
             case changeNotWanted = "change_not_wanted"
             case notifierDisabled = "notifier_disabled"
+            /// The recovery of the alert came before its firing: it was over at once.
+            case alreadyOver = "already_over"
             /// The event changed nothing in this channel.
             case nothingNew = "nothing_new"
             /// The event led to no channel.
@@ -72,6 +74,7 @@ extension NotificationStore {
             case .conditionsNotMet: .conditionsNotMet
             case .changeNotWanted: .changeNotWanted
             case .notifierDisabled: .notifierDisabled
+            case .alreadyOver: .alreadyOver
             }
         return Explanation(
             channelID: telling.channelID,

@@ -325,7 +325,14 @@ extension HealthAlertStore {
         else { return }
         let body = HealthBody.encode(began: began, over: over)
         let push = try await store.work.run(.background, of: subject.account) { [store] in
-            let received = store.received(body, as: format, integration: integration, from: nil, refusal: nil)
+            let received = store.received(
+                body,
+                contentType: nil,
+                as: format,
+                integration: integration,
+                from: nil,
+                refusal: nil
+            )
             let (content, eventCount) = store.prepared(
                 received,
                 integration: integration,

@@ -18,15 +18,20 @@ enum MessageSource {
                 try digest(notification, row.bytes(first), account: account, channel: channel, publicURL)
             )
         }
-        // The event's own texts, else those that the row keeps, else what the alert says now.
-        let content = [first + 1, first, first + 2].lazy.filter { !row.isNull($0) }
+        // The event's own texts, else those that the row keeps, else what the alert says now. The end of an alert is told with the texts of
+        // the alert, as the API shows it: many senders leave out of a recovery what it is about.
+        let isEnd = change.change >= .recovered
+        let places = isEnd ? [first + 2, first, first + 1] : [first + 1, first, first + 2]
+        let content = places.lazy.filter { !row.isNull($0) }
             .compactMap { Packing.content(row.bytes($0)) }.first
         return .alert(
             AlertNews(
                 change,
                 of: notification,
                 content: content,
-                endedAt: change.change >= .recovered ? row.optionalTime(first + 3) ?? notification.at : nil,
+                endedAt: isEnd ? row.optionalTime(first + 3) ?? notification.at : nil,
+                startsAt: row.optionalTime(first + 8),
+                endsAt: isEnd ? row.optionalTime(first + 9) : nil,
                 account: account,
                 channel: channel,
                 integration: AlertNews.Place(id: change.integrationID, name: row.text(first + 5)),
@@ -68,6 +73,8 @@ extension AlertNews {
         of notification: Notification,
         content: AlertContent?,
         endedAt: UnixTime?,
+        startsAt: UnixTime?,
+        endsAt: UnixTime?,
         account: Place<AccountID>,
         channel: Place<ChannelID>,
         integration: Place<IntegrationID>,
@@ -85,6 +92,7 @@ extension AlertNews {
             title: notification.title,
             description: content?.description ?? Text(""),
             link: content?.link,
+            addresses: content?.addresses ?? SourceAddresses(),
             severity: change.severity,
             maxSeverity: change.maxSeverity,
             status: change.status,
@@ -93,6 +101,8 @@ extension AlertNews {
             firstSeenAt: change.firstSeenAt,
             lastSeenAt: change.lastSeenAt,
             endedAt: endedAt,
+            startsAt: startsAt,
+            endsAt: endsAt,
             eventCount: change.eventCount,
             url: publicURL.base + "/v1/accounts/\(account.id)/alerts/\(change.alertID)"
         )

@@ -23,7 +23,8 @@ package struct Outbox: Sendable {
     )
     static let message = SQLStatement(
         """
-        SELECT \(NotificationRows.columns), n.content, e.content, t.content, t.ended_at, c.name, i.name, a.id, a.name
+        SELECT \(NotificationRows.columns), n.content, e.content, t.content, t.ended_at, c.name, i.name, a.id, a.name,
+            t.begun_at, t.ends_at
         FROM notifications n
         JOIN accounts a ON a.account_id = $1
         LEFT JOIN channels c ON c.account_id = $1 AND c.id = n.channel_id
@@ -43,6 +44,13 @@ package struct Outbox: Sendable {
                 ORDER BY l.id DESC LIMIT 1),
             $5::BYTEA)
         ORDER BY id
+        """
+    )
+    /// Whether a notifier was told anything of an alert before; null: it was not to be told anything.
+    static let toldBefore = SQLStatement(
+        """
+        SELECT MAX(CASE WHEN state IN (1, 3) THEN 1 ELSE 0 END) FROM notifications
+        WHERE account_id = $1 AND alert_id = $2 AND notifier_id = $3 AND id < $4
         """
     )
     static let record = SQLStatement(
@@ -119,7 +127,7 @@ package struct Outbox: Sendable {
     )
 
     static let statements = [
-        waiting, message, supersededBy, record, supersede, digested, redigested, digestMembers,
+        waiting, message, supersededBy, toldBefore, record, supersede, digested, redigested, digestMembers,
         oldMembers,
         giveUp, failing,
         working, addState, lease, release,
@@ -245,7 +253,19 @@ package struct Outbox: Sendable {
             let superseded = try connection.rows(Self.supersededBy, key) { row throws(SQLError) in
                 try row.id(0) as NotificationID
             }
-            return (OutboundMessage(id: id, message: message, supersedes: superseded), notification.log)
+            let isEnd = notification.change.map { $0.change >= .recovered } ?? false
+            let isFirstWord =
+                try isEnd
+                && connection.row(Self.toldBefore, Array(key.prefix(4))) { row throws(SQLError) in
+                    !row.isNull(0) && row.integer(0) == 0
+                } == true
+            let outbound = OutboundMessage(
+                id: id,
+                message: message,
+                supersedes: superseded,
+                isFirstWord: isFirstWord
+            )
+            return (outbound, notification.log)
         }
     }
 

@@ -29,7 +29,7 @@ enum PackedConfiguration {
                     for entry in entries {
                         list.object {
                             $0.field("level", utf8: entry.level.bytes)
-                            $0.field("severity", entry.severity.name)
+                            $0.field("severity", entry.meaning.name)
                         }
                     }
                 }
@@ -48,9 +48,11 @@ enum PackedConfiguration {
         PackedJSON.read(bytes) { root in
             list(root) { entry in
                 guard let level = PackedJSON.text(entry, "level"),
-                    let severity = PackedJSON.text(entry, "severity").flatMap({ Severity(name: $0.string) })
+                    let meaning = PackedJSON.text(entry, "severity").flatMap({
+                        LevelMeaning(name: $0.string)
+                    })
                 else { return nil }
-                return SeverityTable.Entry(level: level, severity: severity)
+                return SeverityTable.Entry(level: level, meaning: meaning)
             }
         }
     }

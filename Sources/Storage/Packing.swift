@@ -29,6 +29,7 @@ enum Packing {
             title: event.title,
             description: event.description,
             link: event.link,
+            addresses: event.addresses,
             labels: event.labels,
             annotations: event.annotations
         )
@@ -40,6 +41,7 @@ enum Packing {
             title: content.title,
             description: content.description,
             link: content.link,
+            addresses: content.addresses,
             labels: content.labels,
             annotations: content.annotations
         )
@@ -49,6 +51,7 @@ enum Packing {
         title: Text,
         description: Text,
         link: Text?,
+        addresses: SourceAddresses,
         labels: Labels,
         annotations: Labels
     ) -> [UInt8] {
@@ -58,6 +61,12 @@ enum Packing {
                     object.field("title", utf8: title.bytes)
                     object.field("description", utf8: description.bytes)
                     object.field("link", utf8: link?.bytes)
+                    if let external = addresses.external {
+                        object.field("external_url", utf8: external.bytes)
+                    }
+                    if let generator = addresses.generator {
+                        object.field("generator_url", utf8: generator.bytes)
+                    }
                     labels.write(to: &object, as: "labels")
                     annotations.write(to: &object, as: "annotations")
                 }
@@ -78,6 +87,10 @@ enum Packing {
                 title: title,
                 description: description,
                 link: PackedJSON.text(root, "link"),
+                addresses: SourceAddresses(
+                    external: PackedJSON.text(root, "external_url"),
+                    generator: PackedJSON.text(root, "generator_url")
+                ),
                 labels: labels,
                 annotations: annotations
             )

@@ -111,7 +111,9 @@ package struct PendingDeliveries: Sendable {
         }
         let size = rest.packedBody.count
         let decoded = try await store.work.run(.background, of: account, bytes: size) { [store] in
-            Packing.unpack(rest.packedBody).flatMap { try? store.decode($0, as: format) }
+            Packing.unpack(rest.packedBody).flatMap {
+                try? store.decode($0, contentType: rest.contentType, as: format)
+            }
         }
         guard case .events(let events)? = decoded, found.appliedTo < events.count else {
             try await end(found.id, of: account)

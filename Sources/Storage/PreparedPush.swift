@@ -19,8 +19,9 @@ package struct PreparedEvent: Sendable {
         vocabulary: SeverityVocabulary,
         known: KnownContents
     ) {
-        self.event = event
         decision = Pipeline.decide(event, integration: integration, account: account, vocabulary: vocabulary)
+        let event = event.read(by: decision.severity)
+        self.event = event
         met = Self.met(event, decision, account.notifiers)
         let isRepeat = !event.isRecovery && known.insert(event, of: account.number)
         content = isRepeat ? nil : Packing.pack(event)
@@ -71,6 +72,7 @@ package struct PreparedEvent: Sendable {
             account: account,
             vocabulary: vocabulary
         )
+        let event = event.read(by: decision.severity)
         let met = Self.met(event, decision, account.notifiers)
         return PreparedEvent(event, decision: decision, met: met, content: content)
     }

@@ -14,7 +14,8 @@ struct PushWriter {
     static let account = SQLStatement(
         """
         SELECT a.status, a.deleted_at, a.revision, a.stored_bytes_limit, u.stored_bytes + a.record_bytes, u.newest_at,
-            EXISTS (SELECT 1 FROM pending_deliveries p WHERE p.account_id = $1)
+            EXISTS (SELECT 1 FROM pending_deliveries p WHERE p.account_id = $1),
+            EXISTS (SELECT 1 FROM early_recoveries e WHERE e.account_id = $1)
         FROM accounts a JOIN account_usage u ON u.account_id = a.account_id WHERE a.account_id = $1
         """
     )
@@ -67,7 +68,7 @@ struct PushWriter {
         [
             account, addUsage, insertDelivery, updateDelivery, updateSlicedDelivery, insertEvent,
             earlierOutcomes,
-        ] + stored.statements
+        ] + stored.statements + EarlyRecoveryRows.statements
 
     /// What came of each push of a batch, in the order of the batch.
     typealias Results = [Result<StoredPush, PushFailure>]
@@ -91,6 +92,8 @@ struct PushWriter {
         let newestAt: UnixTime
         /// Whether a delivery is stored that is not applied to its end: what comes waits behind it.
         var isBehind: Bool
+        /// Whether recoveries are remembered whose firings may still come.
+        let hasEarlyRecoveries: Bool
     }
 
     private func write(_ pushes: [PreparedPush], of account: AccountNumber) throws -> Results {
@@ -103,7 +106,7 @@ struct PushWriter {
         let stored = try alreadyStored(pushes, account)
         var batch = AccountBatch(writer: self, account: account)
         let applied = pushes.filter { $0.revision >= state.revision && (!state.isBehind || $0.isAhead) }
-        batch.fold = AlertFold(newest: try newestAlerts(applied, account))
+        batch.fold = try fold(for: applied, account, state)
         let bytesBefore = state.storedBytes
         var results: Results = []
         for push in pushes {
@@ -134,7 +137,8 @@ struct PushWriter {
                 limit: row.integer(3),
                 storedBytes: row.integer(4),
                 newestAt: row.time(5),
-                isBehind: row.flag(6)
+                isBehind: row.flag(6),
+                hasEarlyRecoveries: row.flag(7)
             )
         }
         guard let state, state.isActive else { return nil }
@@ -180,14 +184,25 @@ struct PushWriter {
         )
     }
 
-    private func newestAlerts(_ pushes: [PreparedPush], _ account: AccountNumber) throws -> [Alert] {
+    /// What the events of the pushes are folded over, as the store has it.
+    private func fold(
+        for pushes: [PreparedPush],
+        _ account: AccountNumber,
+        _ state: AccountState
+    ) throws -> AlertFold {
         var identities: Set<AlertFold.Identity> = []
         for push in pushes {
             for event in push.events {
                 identities.insert(.init(integrationID: push.integration.id, alertKey: event.event.alertKey))
             }
         }
-        guard !identities.isEmpty else { return [] }
-        return try AlertRows.newest(of: Array(identities), in: account, on: connection)
+        guard !identities.isEmpty else { return AlertFold(newest: []) }
+        let keys = Array(identities)
+        var early: [EarlyRecovery] = []
+        if state.hasEarlyRecoveries {
+            try EarlyRecoveryRows.forget(in: account, at: now, on: connection)
+            early = try EarlyRecoveryRows.find(keys, in: account, on: connection)
+        }
+        return AlertFold(newest: try AlertRows.newest(of: keys, in: account, on: connection), early: early)
     }
 }

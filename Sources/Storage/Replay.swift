@@ -30,7 +30,12 @@ extension DeliveryStore {
         else { throw StoreError.conflict("The integration of this delivery is gone.") }
         let decoded: DecodedDelivery
         do {
-            decoded = try await store.decode(body, as: format, in: account)
+            decoded = try await store.decode(
+                body,
+                contentType: detail.delivery.contentType,
+                as: format,
+                in: account
+            )
         } catch is DecodeError {
             return (detail, 0)
         }
@@ -116,6 +121,7 @@ extension DeliveryStore {
         do {
             simulation = try await store.simulate(
                 body,
+                contentType: detail.delivery.contentType,
                 integration: detail.delivery.integrationID,
                 draft: Simulation.Draft(routes: nil, severityTable: nil),
                 replaying: detail.results.map(\.outcome),

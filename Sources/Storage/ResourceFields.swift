@@ -63,7 +63,7 @@ extension JSONWriter {
             for entry in table.entries {
                 list.object {
                     $0.field("level", entry.level)
-                    $0.field("severity", entry.severity.name)
+                    $0.field("severity", entry.meaning.name)
                 }
             }
         }

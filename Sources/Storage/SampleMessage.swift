@@ -52,6 +52,8 @@ extension AlertNews {
             of: Notification(sample: alert, change, at: now),
             content: Packing.content(row.bytes(first)),
             endedAt: change >= .recovered ? now : nil,
+            startsAt: alert.begunAt,
+            endsAt: change >= .recovered ? alert.endsAt : nil,
             account: account,
             channel: AlertNews.Place(id: alert.channelID, name: row.text(first + 1)),
             integration: AlertNews.Place(id: alert.integrationID, name: row.text(first + 2)),

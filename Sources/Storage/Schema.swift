@@ -21,12 +21,14 @@ package enum Schema {
         migration(9, slices, server: serverSlices),
         migration(10, conditionCosts),
         migration(11, recordBytes),
+        migration(12, episodes, server: serverEpisodes),
     ]
 
     /// Tables whose statements must name an account; the plan test reads this.
     package static let tenantTables =
         firstTenantTables + [
             "idempotency_keys", "usage_days", "usage_refusals", "pending_deliveries", "delivery_slices",
+            "early_recoveries",
         ]
 
     /// Those that migration 4 put walls around; later ones get theirs where they are made.
@@ -299,7 +301,24 @@ package enum Schema {
         ALTER TABLE accounts ADD COLUMN record_bytes BIGINT NOT NULL DEFAULT 0;
         """
 
+    /// When an alert began and ended by its sender's clock; the starts of those before it, by which a stale recovery is known; and recoveries
+    /// that came before their firings.
+    private static let episodes = """
+        ALTER TABLE alerts ADD COLUMN begun_at BIGINT;
+        ALTER TABLE alerts ADD COLUMN ends_at BIGINT;
+        ALTER TABLE alerts ADD COLUMN earlier_starts BYTEA;
+        CREATE TABLE early_recoveries (
+            account_id BIGINT NOT NULL, integration_id BYTEA NOT NULL, alert_key TEXT NOT NULL, starts_at BIGINT NOT NULL,
+            ends_at BIGINT, received_at BIGINT NOT NULL,
+            PRIMARY KEY (account_id, integration_id, alert_key, starts_at));
+        CREATE INDEX early_recoveries_by_time ON early_recoveries (account_id, received_at);
+        """
+
     // MARK: Server
+
+    private static let serverEpisodes =
+        "ALTER TABLE early_recoveries SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);\n"
+        + wall(around: "early_recoveries")
 
     private static let serverSlices =
         """

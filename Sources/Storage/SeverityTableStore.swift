@@ -52,15 +52,15 @@ package struct SeverityTableStore: Sendable {
     /// All statements, for the plan test.
     static let statements = [find, loadAll, loadStates, put]
 
-    /// A row of a PATCH: its level gets `severity`; nil removes it.
+    /// A row of a PATCH: its level gets `meaning`; nil removes it.
     package struct EntryChange: Sendable {
         let level: Text
-        let severity: Severity?
+        let meaning: LevelMeaning?
 
         /// `level` is trimmed, 1 to 64 scalars.
-        package init(level: Text, severity: Severity?) {
+        package init(level: Text, meaning: LevelMeaning?) {
             self.level = level
-            self.severity = severity
+            self.meaning = meaning
         }
     }
 
@@ -270,12 +270,12 @@ package struct SeverityTableStore: Sendable {
         var entries = old
         for change in changes {
             let place = entries.firstIndex { $0.level.folded == change.level.folded }
-            switch (place, change.severity) {
-            case (let place?, let severity?):
-                entries[place] = SeverityTable.Entry(level: change.level, severity: severity)
+            switch (place, change.meaning) {
+            case (let place?, let meaning?):
+                entries[place] = SeverityTable.Entry(level: change.level, meaning: meaning)
             case (let place?, nil): entries.remove(at: place)
-            case (nil, let severity?):
-                entries.append(SeverityTable.Entry(level: change.level, severity: severity))
+            case (nil, let meaning?):
+                entries.append(SeverityTable.Entry(level: change.level, meaning: meaning))
             case (nil, nil): break
             }
         }

@@ -61,6 +61,7 @@ extension Store {
     /// Throws `notFound`; `invalid` when the draft has routes and the integration is dedicated, or names what is not there.
     package func simulate(
         _ body: [UInt8],
+        contentType: Text?,
         integration id: IntegrationID,
         draft: Simulation.Draft,
         replaying earlier: [EventOutcome]? = nil,
@@ -70,7 +71,7 @@ extension Store {
         let trial = try await trial(of: draft, integration: id, in: account)
         let integration = trial.integration
         do {
-            let decoded = try await decode(body, as: trial.format, in: account)
+            let decoded = try await decode(body, contentType: contentType, as: trial.format, in: account)
             guard case .events(let events) = decoded else {
                 return Simulation(disposition: .test, reason: nil, results: [], applied: 0)
             }
@@ -79,7 +80,7 @@ extension Store {
                 return Simulation(disposition: .quarantined, reason: reason, results: [], applied: 0)
             }
             let identities = Set(events.map { AlertFold.Identity(integrationID: id, alertKey: $0.alertKey) })
-            let fold = AlertFold(newest: try await alerts.newest(of: Array(identities), in: account))
+            let fold = try await alerts.fold(for: Array(identities), in: account)
             let ending = try await work.forEach(
                 .calls,
                 of: account,
@@ -87,8 +88,8 @@ extension Store {
                 from: Course(fold: fold)
             ) { position, course in
                 let before = earlier.flatMap { position < $0.count ? $0[position].channels : nil } ?? []
-                let event = events[position]
-                let decision = trial.decision(on: event)
+                let decision = trial.decision(on: events[position])
+                let event = events[position].read(by: decision.severity)
                 let result = result(of: event, decision, integration, at: now, after: before, &course.fold)
                 course.applied += result.outcome.without(before).channels.count { $0.outcome.isEffective }
                 course.results.append(result)
@@ -114,10 +115,13 @@ extension Store {
     /// Decodes a body in the turn of the account that asks for it.
     func decode(
         _ body: [UInt8],
+        contentType: Text?,
         as format: any PushFormat,
         in account: AccountNumber
     ) async throws -> DecodedDelivery {
-        try await work.run(.calls, of: account, bytes: body.count) { try decode(body, as: format) }
+        try await work.run(.calls, of: account, bytes: body.count) {
+            try decode(body, contentType: contentType, as: format)
+        }
     }
 
     /// What a simulation or a back-test of the draft decides by. Throws `notFound`; `invalid` as `simulate` does.
@@ -162,7 +166,7 @@ extension Store {
             alertKey: event.alertKey,
             title: event.title,
             isRecovery: event.isRecovery,
-            wasCut: event.wasCut,
+            notes: event.notes,
             decision: decision,
             outcome: outcome
         )

@@ -6,11 +6,14 @@ import SQL
 /// - Rule: a snapshot below an account's floor is never handed out. Why: a load that began before a configuration write may end
 ///   after it. Otherwise: a revoked push URL would work again.
 /// - Rule: after a write of which nobody knows whether it was committed, only what was loaded later is handed out. Why: the same.
+/// - Rule: what a snapshot does not know is not refused before one was asked whose load began after the question. Why: another node may have
+///   written it a moment ago. Otherwise: a push URL is answered 401 right after it was issued.
 package final class SnapshotCache: Sendable {
     private struct Entry {
         var snapshot: AccountSnapshot
         var lastUse: UInt64
-        let loadedAt = ContinuousClock.now
+        /// When its load began.
+        let begunAt: ContinuousClock.Instant
     }
 
     private struct State {
@@ -18,7 +21,8 @@ package final class SnapshotCache: Sendable {
         var floors: [AccountNumber: Revision] = [:]
         /// Those that were asked for and not dropped for want of room.
         var wanted: Set<AccountNumber> = []
-        var missing: [AccountNumber: UnixTime] = [:]
+        /// Accounts that were not found: when, and when that look began.
+        var missing: [AccountNumber: (at: UnixTime, begunAt: ContinuousClock.Instant)] = [:]
         var tick: UInt64 = 0
         /// How many configuration writes ended in doubt.
         var doubts = 0
@@ -26,8 +30,6 @@ package final class SnapshotCache: Sendable {
 
     /// How long an account that does not exist is remembered as missing.
     private static let negativeLifetime: Int64 = 1_000
-    /// A snapshot that is younger is not loaded again on suspicion.
-    private static let youth = Duration.milliseconds(20)
 
     private let state = Lock(State())
     private let capacity: Int
@@ -69,19 +71,6 @@ package final class SnapshotCache: Sendable {
         }
     }
 
-    /// Forgets the snapshot unless it was loaded a moment ago, because something is asked of it that it does not know; whether it did.
-    package func dropOld(_ account: AccountNumber) -> Bool {
-        let isDropped = state.withLock { state in
-            guard let entry = state.entries[account], entry.loadedAt.duration(to: .now) > Self.youth else {
-                return false
-            }
-            state.entries[account] = nil
-            return true
-        }
-        if isDropped { loads.forget(account) }
-        return isDropped
-    }
-
     /// The accounts whose snapshots are at hand, and the revisions of these.
     package var revisions: [AccountNumber: Revision] {
         state.withLock { state in state.entries.mapValues { $0.snapshot.revision } }
@@ -100,15 +89,43 @@ package final class SnapshotCache: Sendable {
         return try await load(account, now)
     }
 
-    private func load(_ account: AccountNumber, _ now: UnixTime) async throws -> AccountSnapshot? {
+    /// A snapshot whose load began after `question`, because something was asked then that the one at hand does not know. Those who ask at the
+    /// same time share a load, and loads on suspicion follow each other slowly (`SingleFlight.value(for:since:)`).
+    package func snapshot(
+        of account: AccountNumber,
+        since question: ContinuousClock.Instant,
+        now: UnixTime
+    ) async throws -> AccountSnapshot? {
+        let (known, isMissing) = state.withLock { state -> (AccountSnapshot?, Bool) in
+            if let entry = state.entries[account], entry.begunAt >= question {
+                return (entry.snapshot, false)
+            }
+            return (nil, state.missing[account].map { $0.begunAt >= question } ?? false)
+        }
+        if known != nil || isMissing { return known }
+        return try await load(account, now, since: question)
+    }
+
+    private func load(
+        _ account: AccountNumber,
+        _ now: UnixTime,
+        since question: ContinuousClock.Instant? = nil
+    ) async throws -> AccountSnapshot? {
         while true {
             let doubts = state.withLock { $0.doubts }
-            guard let loaded = try await loads.value(for: account) else {
-                state.withLock { $0.missing[account] = now }
+            let (found, begunAt) = try await loads.value(for: account, since: question)
+            guard let loaded = found else {
+                state.withLock { state in
+                    if state.missing.count > 10_000 { state.missing.removeAll() }
+                    state.missing[account] = (now, begunAt)
+                    if let entry = state.entries[account], entry.begunAt < begunAt {
+                        state.entries[account] = nil
+                    }
+                }
                 compiled.withLock { $0[account] = nil }
                 return nil
             }
-            if insert(loaded.snapshot, loadedAfter: doubts) {
+            if insert(loaded.snapshot, loadedAfter: doubts, begunAt) {
                 compiled.withLock { $0[account] = loaded }
                 return loaded.snapshot
             }
@@ -142,12 +159,18 @@ package final class SnapshotCache: Sendable {
     }
 
     /// Takes a snapshot unless it is too old. Its load began when there had been so many `doubts`.
-    private func insert(_ snapshot: AccountSnapshot, loadedAfter doubts: Int) -> Bool {
+    private func insert(
+        _ snapshot: AccountSnapshot,
+        loadedAfter doubts: Int,
+        _ begunAt: ContinuousClock.Instant
+    ) -> Bool {
         let (isTaken, evicted) = state.withLock { state -> (Bool, [AccountNumber]) in
             guard state.doubts == doubts else { return (false, []) }
             if let floor = state.floors[snapshot.number], snapshot.revision < floor { return (false, []) }
             state.tick += 1
-            state.entries[snapshot.number] = Entry(snapshot: snapshot, lastUse: state.tick)
+            // A load that began later may have ended before this one.
+            if let entry = state.entries[snapshot.number], entry.begunAt > begunAt { return (true, []) }
+            state.entries[snapshot.number] = Entry(snapshot: snapshot, lastUse: state.tick, begunAt: begunAt)
             state.wanted.insert(snapshot.number)
             let isFull = state.entries.count > capacity
             return (true, isFull ? Self.evict(&state, to: capacity * 9 / 10) : [])
@@ -160,9 +183,8 @@ package final class SnapshotCache: Sendable {
 
     private func isKnownMissing(_ account: AccountNumber, _ now: UnixTime) -> Bool {
         state.withLock { state in
-            guard let since = state.missing[account] else { return false }
+            guard let since = state.missing[account]?.at else { return false }
             if now.milliseconds - since.milliseconds < Self.negativeLifetime { return true }
-            if state.missing.count > 10_000 { state.missing.removeAll() }
             state.missing[account] = nil
             return false
         }
@@ -181,28 +203,87 @@ package final class SnapshotCache: Sendable {
 
 /// Runs one load for all that ask for the same key at the same time.
 final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
-    private let running = Lock<[Key: Task<Value, any Error>]>([:])
-    private let load: @Sendable (Key) async throws -> Value
+    private typealias Instant = ContinuousClock.Instant
 
-    init(load: @escaping @Sendable (Key) async throws -> Value) {
-        self.load = load
+    private struct Load: Sendable {
+        let task: Task<Value, any Error>
+        let begunAt: Instant
     }
 
-    /// The value; joins a load that runs already.
-    func value(for key: Key) async throws -> Value {
-        let task = running.withLock { running -> Task<Value, any Error> in
-            if let task = running[key] { return task }
-            // Unstructured on purpose: the load goes on for the others when the one who began it is cancelled.
-            let task = Task { try await load(key) }
-            running[key] = task
-            return task
+    private struct State {
+        var running: [Key: Load] = [:]
+        /// When the next load on suspicion may begin.
+        var pauses: [Key: Instant] = [:]
+    }
+
+    private enum Step {
+        case join(Load)
+        case wait(until: Instant)
+    }
+
+    /// Between the beginnings of two loads on suspicion; and so many times as long as the last one took.
+    private static var pause: Duration { .milliseconds(20) }
+    private static var share: Int { 4 }
+    /// Pauses that are remembered; those that are over are forgotten.
+    private static var mostPauses: Int { 10_000 }
+
+    private let state = Lock(State())
+    private let run: @Sendable (Key) async throws -> Value
+
+    init(load: @escaping @Sendable (Key) async throws -> Value) {
+        run = load
+    }
+
+    /// The value, and when its load began; joins a load that runs already.
+    ///
+    /// `since`: the load must begin after it. Such loads, which somebody may ask for again and again, take at most a fifth of the time for
+    /// each key.
+    func value(
+        for key: Key,
+        since: ContinuousClock.Instant? = nil
+    ) async throws -> (value: Value, begunAt: ContinuousClock.Instant) {
+        while true {
+            switch step(key, since) {
+            case .wait(let until): try await Task.sleep(until: until, clock: .continuous)
+            case .join(let load):
+                defer { end(load, key) }
+                return (try await load.task.value, load.begunAt)
+            }
         }
-        defer { running.withLock { if $0[key] == task { $0[key] = nil } } }
-        return try await task.value
+    }
+
+    private func step(_ key: Key, _ since: Instant?) -> Step {
+        state.withLock { state -> Step in
+            let now = Instant.now
+            if let load = state.running[key], since.map({ load.begunAt >= $0 }) ?? true { return .join(load) }
+            if since != nil, let pause = state.pauses[key], pause > now { return .wait(until: pause) }
+            // Unstructured on purpose: the load goes on for the others when the one who began it is cancelled.
+            let load = Load(task: Task { [run] in try await run(key) }, begunAt: now)
+            state.running[key] = load
+            if since != nil { pause(key, until: now.advanced(by: Self.pause), &state) }
+            return .join(load)
+        }
+    }
+
+    private func end(_ load: Load, _ key: Key) {
+        state.withLock { state in
+            if state.running[key]?.task == load.task { state.running[key] = nil }
+            let now = Instant.now
+            let end = now.advanced(by: load.begunAt.duration(to: now) * (Self.share - 1))
+            if let known = state.pauses[key], known < end { state.pauses[key] = end }
+        }
+    }
+
+    private func pause(_ key: Key, until end: Instant, _ state: inout State) {
+        if state.pauses.count >= Self.mostPauses {
+            let now = Instant.now
+            state.pauses = state.pauses.filter { $0.value > now }
+        }
+        state.pauses[key] = end
     }
 
     /// Lets the next caller begin a load of its own instead of joining one that may be too old.
     func forget(_ key: Key) {
-        running.withLock { $0[key] = nil }
+        state.withLock { $0.running[key] = nil }
     }
 }

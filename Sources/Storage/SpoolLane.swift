@@ -216,6 +216,7 @@ struct SpoolReader {
             let mark = CrashGuard.mark(of: body)
             let received = store.received(
                 body,
+                contentType: entry.contentType,
                 mark: mark,
                 as: format,
                 integration: integration,

@@ -79,12 +79,15 @@ package struct Store: Sendable {
     /// `mark` is the body's own, where it is at hand already.
     package func decode(
         _ body: [UInt8],
+        contentType: Text?,
         mark: UInt64? = nil,
         as format: any PushFormat
     ) throws(DecodeError) -> DecodedDelivery {
         let mark = mark ?? CrashGuard.mark(of: body)
         guard !crashGuard.isPoisonous(mark) else { throw .crashedBefore }
-        return try CrashGuard.during(mark) { () throws(DecodeError) in try format.decode(body) }
+        return try CrashGuard.during(mark) { () throws(DecodeError) in
+            try format.decode(body, contentType: contentType)
+        }
     }
 
     /// Whether other processes may have the database, too.
@@ -99,21 +102,24 @@ package struct Store: Sendable {
         case refused(reason: String)
     }
 
-    /// What a body that came from `address` is. `refusal`: why it is kept but not applied.
+    /// What a body that came from `address` is. `refusal`: why it is kept but not applied. `problem`: why it can't be looked at.
     package func received(
         _ body: [UInt8],
+        contentType: Text?,
         mark: UInt64? = nil,
         as format: any PushFormat,
         integration: IntegrationSnapshot,
         from address: Text?,
-        refusal: RefusalReason?
+        refusal: RefusalReason?,
+        problem: DecodeError? = nil
     ) -> ReceivedContent {
         if let refusal { return .refused(reason: refusal.name) }
         if let source = integration.source, !source.takes(from: address) {
             return .quarantined(.sourceAddress)
         }
+        if let problem { return .quarantined(.undecodable(problem)) }
         do {
-            switch try decode(body, mark: mark, as: format) {
+            switch try decode(body, contentType: contentType, mark: mark, as: format) {
             case .test: return .test
             case .events(let events):
                 guard integration.source?.takes(events) ?? true else { return .quarantined(.pinnedLabel) }

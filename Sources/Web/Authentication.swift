@@ -65,9 +65,8 @@ package struct Authentication: RouterMiddleware {
     }
 
     private func key(of request: Request) async throws -> (key: APIKey, rate: CallRate) {
-        let scheme = "Bearer "
-        guard let header = request.headers[.authorization], header.utf8.starts(with: scheme.utf8),
-            let secret = APIKeySecret(header.utf8.dropFirst(scheme.utf8.count)),
+        guard let header = request.headers[.authorization], let credential = Bearer.credential(header.utf8),
+            let secret = APIKeySecret(credential),
             let key = try await store.apiKeys.authenticate(secret)
         else { throw Problem.unauthorized }
         return key

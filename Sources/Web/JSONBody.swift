@@ -35,7 +35,7 @@ package enum JSONBody {
     /// The same on the thread of the caller, for what was bounded before.
     package static func decode<Value>(_ bytes: [UInt8], _ read: (Fields) -> Value?) throws -> Value {
         let errors = FieldErrors()
-        let result = parsers.parse(bytes, maximumDepth: Limits.jsonDepth) { root -> Value? in
+        let result = parsers.parse(withoutMark(bytes), maximumDepth: Limits.jsonDepth) { root -> Value? in
             guard root.isObject else {
                 errors.add("", "must be a JSON object")
                 return nil
@@ -54,6 +54,13 @@ package enum JSONBody {
         }
     }
 
+    /// Without the byte-order marks that some editors put before a text.
+    package static func withoutMark(_ bytes: [UInt8]) -> [UInt8] {
+        var rest = bytes[...]
+        while rest.starts(with: [0xEF, 0xBB, 0xBF]) { rest = rest.dropFirst(3) }
+        return rest.count == bytes.count ? bytes : Array(rest)
+    }
+
     /// The body of a call without a key, whatever it is. Throws 413 for one that is too large.
     package static func collect(_ request: Request, upTo limit: Int) async throws -> [UInt8] {
         if let length = request.headers[.contentLength].flatMap({ Int($0) }), length > limit {
@@ -69,7 +76,7 @@ package enum JSONBody {
         guard type.prefix(while: { $0 != UInt8(ascii: ";") }).elementsEqual("application/json".utf8) else {
             throw Problem(.unsupportedMediaType, "Send the body as \"Content-Type: application/json\".")
         }
-        guard headers[.contentEncoding] == nil else {
+        guard ContentCoding.read([headers[.contentEncoding] ?? ""]).isEmpty else {
             throw Problem(.unsupportedMediaType, "Send the body without Content-Encoding.")
         }
     }
@@ -120,8 +127,28 @@ package final class Fields {
         return read(field)
     }
 
-    /// A field that may be absent or null: then `fallback`. nil: an error was noted.
+    /// A field that may be absent: then `fallback`. null is an error. nil: an error was noted.
     package func optional<Value>(
+        _ name: StaticString,
+        or fallback: Value,
+        _ read: (Field) -> Value?
+    ) -> Value? {
+        has(name) ? optional(name, read) : fallback
+    }
+
+    /// A field that may be absent, without a fallback. An error is noted when it is bad, and null is.
+    package func optional<Value>(_ name: StaticString, _ read: (Field) -> Value?) -> Value? {
+        self.read(name, whenNull: "can't be null: leave it out", read)
+    }
+
+    /// A field whose schema has null, which says the same as its absence.
+    package func nullable<Value>(_ name: StaticString, _ read: (Field) -> Value?) -> Value? {
+        guard let field = field(name), !field.json.isNull else { return nil }
+        return read(field)
+    }
+
+    /// A field whose schema has null, which says the same as its absence: then `fallback`. nil: an error was noted.
+    package func nullable<Value>(
         _ name: StaticString,
         or fallback: Value,
         _ read: (Field) -> Value?
@@ -130,17 +157,19 @@ package final class Fields {
         return read(field)
     }
 
-    /// A field that may be absent or null, without a fallback. An error is noted when it is bad.
-    package func optional<Value>(_ name: StaticString, _ read: (Field) -> Value?) -> Value? {
-        guard let field = field(name), !field.json.isNull else { return nil }
-        return read(field)
-    }
-
     /// A field of a PATCH that can't be cleared: absent keeps; null is an error.
     package func changed<Value>(_ name: StaticString, _ read: (Field) -> Value?) -> Value? {
+        self.read(name, whenNull: "can't be null: leave it out to keep it", read)
+    }
+
+    private func read<Value>(
+        _ name: StaticString,
+        whenNull problem: String,
+        _ read: (Field) -> Value?
+    ) -> Value? {
         guard let field = field(name) else { return nil }
         guard !field.json.isNull else {
-            errors.add(pointer + "/\(name)", "can't be null: leave it out to keep it")
+            errors.add(pointer + "/\(name)", problem)
             return nil
         }
         return read(field)

@@ -76,10 +76,13 @@ private struct Model {
         let channel: UInt64
         let key: Text
         var firings: [Happening]
+        /// The newest starts of those before it, the last one first.
+        var earlier: [Int64] = []
         var count = 1
         var recoveredAt: Int64?
 
         var newestStart: Int64? { firings.compactMap(\.startsAt).max() }
+        var firstStart: Int64? { firings.compactMap(\.startsAt).min() }
     }
 
     struct Summary: Equatable {
@@ -93,6 +96,8 @@ private struct Model {
     }
 
     private var entries: [Entry] = []
+    /// Recoveries that came before their firings: key, start and when.
+    private var early: [(key: Text, start: Int64, at: Int64)] = []
 
     var summaries: [Summary] {
         entries.map { entry in
@@ -131,7 +136,17 @@ private struct Model {
             {
                 outcomes.append(.ignored)
             } else {
-                entries.append(Entry(channel: channel, key: happening.key, firings: [happening]))
+                var entry = Entry(channel: channel, key: happening.key, firings: [happening])
+                if let newest {
+                    let (newestStart, first) = (entries[newest].newestStart, entries[newest].firstStart)
+                    let last = (newestStart == first ? [first] : [newestStart, first]).compactMap { $0 }
+                    entry.earlier = Array((last + entries[newest].earlier).prefix(8))
+                }
+                let isOver = early.contains {
+                    $0.key == happening.key && $0.start == happening.startsAt && now - $0.at <= 300
+                }
+                if isOver { entry.recoveredAt = now }
+                entries.append(entry)
                 outcomes.append(.opened)
             }
         }
@@ -143,10 +158,19 @@ private struct Model {
             entries.lastIndex { $0.channel == channel && $0.key == happening.key }
         }
         let open = known.filter { entries[$0].recoveredAt == nil }
+        if let start = happening.startsAt,
+            !known.contains(where: { index in
+                let entry = entries[index]
+                return entry.newestStart == start || entry.firstStart == start
+                    || entry.earlier.contains(start)
+            })
+        {
+            early.append((happening.key, start, now))
+        }
         var outcomes: [Outcome] = []
         for index in open {
-            if let end = happening.endsAt ?? happening.startsAt, let start = entries[index].newestStart,
-                end < start
+            if let start = happening.startsAt, entries[index].newestStart != start,
+                entries[index].firstStart != start, entries[index].earlier.contains(start)
             {
                 outcomes.append(.ignored)
             } else {

@@ -23,8 +23,54 @@ struct AlertFoldTests {
     func neverSeen() {
         var timeline = Timeline()
         timeline.fire("disk", at: 0)
-        #expect(timeline.recover("cpu", at: 1) == EventOutcome(channels: [], whenEmpty: .neverSeen))
+        let outcome = timeline.recover("cpu", at: 1, startsAt: nil)
+        #expect(outcome == EventOutcome(channels: [], whenEmpty: .neverSeen))
         #expect(timeline.saved.isEmpty)
+        #expect(timeline.early.isEmpty)
+    }
+
+    @Test(
+        "a firing whose recovery came up to five minutes before it is over at once, in every channel",
+        arguments: [(0, true), (300, true), (301, false)] as [(Int64, Bool)]
+    )
+    func earlyRecovery(wait: Int64, isOver: Bool) {
+        var timeline = Timeline()
+        let first = timeline.recover("cpu", at: 10, startsAt: 5, endsAt: 9)
+        #expect(first == EventOutcome(channels: [], whenEmpty: .remembered))
+        #expect(timeline.saved.isEmpty)
+        let outcome = timeline.fire("cpu", at: 10 + wait, to: [1, 2], startsAt: 5)
+        #expect(outcome.channels.map(\.outcome) == [.opened, .opened])
+        #expect(outcome.channels.map(\.reason).allSatisfy { $0 == (isOver ? .endedBefore : .noOpenAlert) })
+        #expect(timeline.alerts.map(\.isOpen) == [!isOver, !isOver])
+        #expect(timeline.alerts.map(\.endsAt) == (isOver ? [at(9), at(9)] : [nil, nil]))
+    }
+
+    @Test(
+        "no other firing is ended by it",
+        arguments: [("cpu", 6, 1), ("cpu", nil, 1), ("disk", 5, 1), ("cpu", 5, 2)] as [(Text, Int64?, UInt64)]
+    )
+    func otherFirings(key: Text, startsAt: Int64?, number: UInt64) {
+        var timeline = Timeline()
+        timeline.recover("cpu", at: 10, startsAt: 5, from: 1)
+        let firing = event(key, startsAt: startsAt)
+        timeline.deliver([(firing, .warning, [1])], at: 11, from: number)
+        #expect(timeline.alerts.map(\.isOpen) == [true])
+    }
+
+    @Test("in one delivery, too, and when an alert of the key is over: its start says which firing is meant")
+    func earlyRecoveryBesideOthers() {
+        var timeline = Timeline()
+        timeline.fire("cpu", at: 0, startsAt: 0)
+        timeline.recover("cpu", at: 1, startsAt: 0)
+        let recovery = event("cpu", isRecovery: true, startsAt: 50)
+        let firing = event("cpu", startsAt: 50)
+        let outcomes = timeline.deliver([(recovery, .warning, []), (firing, .warning, [1])], at: 60)
+        #expect(outcomes.map(\.outcome) == [.duplicate, .opened])
+        #expect(timeline.alerts.map(\.isOpen) == [false, false])
+        // The recovery that belongs to a known alert is not remembered: the next firing is open.
+        timeline.recover("cpu", at: 61, startsAt: 50)
+        timeline.fire("cpu", at: 200, startsAt: 70)
+        #expect(timeline.alerts.last?.isOpen == true)
     }
 
     @Test("a firing event without a channel is unrouted and opens nothing")
@@ -98,9 +144,11 @@ struct AlertFoldTests {
     @Test("a recovery can be out of order in one channel and right in another")
     func partlyOutOfOrder() {
         var timeline = Timeline()
-        timeline.fire(at: 0, to: [1], startsAt: 0)
-        timeline.fire(at: 1, to: [2], startsAt: 100)
-        let outcome = timeline.recover(at: 2, endsAt: 50)
+        timeline.fire(at: 0, to: [2], startsAt: 0)
+        timeline.recover(at: 1, startsAt: 0)
+        timeline.fire(at: 100, to: [1], startsAt: 0)
+        timeline.fire(at: 101, to: [2], startsAt: 100)
+        let outcome = timeline.recover(at: 102, startsAt: 0)
         #expect(outcome.channels.map(\.outcome) == [.recovered, .ignored])
     }
 

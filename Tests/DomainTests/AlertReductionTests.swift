@@ -82,6 +82,7 @@ struct AlertReductionTests {
             maxSeverity: .critical,
             phase: .open,
             startsAt: at(2),
+            begunAt: at(2),
             firstSeenAt: at(5),
             lastSeenAt: at(5),
             eventCount: 1,
@@ -173,11 +174,13 @@ struct AlertReductionTests {
         story.fire(at: 0, startsAt: 100)
         story.fire(at: 1, startsAt: 100)
         story.fire(at: 2, startsAt: 100, .critical)
-        try story.recover(at: 3, startsAt: nil, endsAt: 50)
-        try story.recover(at: 4, endsAt: 200)
-        try story.recover(at: 5, endsAt: 200)
+        try story.recover(at: 4, startsAt: 100, endsAt: 200)
+        try story.recover(at: 5, startsAt: 100, endsAt: 200)
         story.fire(at: 6, startsAt: 100)
         #expect(story.current?.eventCount == 5)
+        story.fire(at: 7, startsAt: 300)
+        try story.recover(at: 8, startsAt: 100)
+        #expect(story.current?.eventCount == 1)
     }
 
     @Test("a recovery ends the alert when it is received")
@@ -210,38 +213,64 @@ struct AlertReductionTests {
     }
 
     @Test(
-        "a recovery that ended before the newest start is out of order",
+        "a recovery ends the open alert whatever its times say, unless its start is that of an earlier alert",
         arguments: [
-            (100, 101, .recovered), (100, 100, .recovered), (100, 99, .ignored), (100, nil, .recovered),
-            (99, nil, .ignored),
-            (nil, 99, .ignored), (nil, nil, .recovered), (500, 99, .ignored),
+            (100, 300, .recovered), (100, 99, .recovered), (99, nil, .recovered), (nil, 99, .recovered),
+            (nil, nil, .recovered), (500, 99, .recovered), (10, nil, .ignored), (10, 300, .ignored),
+            (20, nil, .ignored), (25, nil, .ignored), (30, nil, .ignored), (11, nil, .recovered),
+            (70, nil, .recovered),
         ] as [(Int64?, Int64?, Outcome)]
     )
     func recoveryOrder(startsAt: Int64?, endsAt: Int64?, outcome: Outcome) throws {
         var story = Story()
+        for start in [10, 20] as [Int64] {
+            story.fire(at: start, startsAt: start)
+            try story.recover(at: start + 1, startsAt: start)
+        }
+        // A sender that renews its start: both belong to one alert, of which the newest is kept.
+        story.fire(at: 25, startsAt: 25)
+        story.fire(at: 30, startsAt: 30)
+        try story.recover(at: 31, startsAt: 25)
+        story.fire(at: 70, startsAt: 70)
         story.fire(at: 200, startsAt: 100)
         #expect(try story.recover(at: 300, startsAt: startsAt, endsAt: endsAt).outcome == outcome)
     }
 
-    @Test(
-        "the newest start is the latest that any firing gave",
-        arguments: [(99, .ignored), (100, .recovered)] as [(Int64, Outcome)]
-    )
-    func newestStart(endsAt: Int64, outcome: Outcome) throws {
+    @Test("of the alerts before it the newest starts of the last eight are known")
+    func earlierStarts() throws {
         var story = Story()
-        story.fire(at: 0, startsAt: 50)
-        story.fire(at: 1, startsAt: 100)
-        story.fire(at: 2, startsAt: 70)
-        story.fire(at: 3, startsAt: nil)
-        #expect(try story.recover(at: 4, endsAt: endsAt).outcome == outcome)
+        for start in 1...10 as ClosedRange<Int64> {
+            story.fire(at: 100 * start, startsAt: start)
+            try story.recover(at: 100 * start + 1, startsAt: start)
+        }
+        story.fire(at: 2_000, startsAt: 20)
+        #expect(story.current?.earlierStarts == [10, 9, 8, 7, 6, 5, 4, 3].map(at))
+        #expect(try story.recover(at: 2_001, startsAt: 3).outcome == .ignored)
+        #expect(try story.recover(at: 2_002, startsAt: 2).outcome == .recovered)
     }
 
-    @Test("a recovery out of order changes nothing")
+    @Test(
+        "begin and end are the sender's: the earliest start, and an end that is not before it",
+        arguments: [(90, nil), (40, nil), (50, 50), (200, 200), (nil, nil)] as [(Int64?, Int64?)]
+    )
+    func sendersTimes(endsAt: Int64?, kept: Int64?) throws {
+        var story = Story()
+        story.fire(at: 60, startsAt: kept == nil ? 100 : 50)
+        story.fire(at: 70, startsAt: 120)
+        try story.recover(at: 300, startsAt: 120, endsAt: endsAt)
+        #expect(story.current?.begunAt == at(kept == nil ? 100 : 50))
+        #expect(story.current?.endsAt == kept.map(at))
+    }
+
+    @Test("a recovery of an earlier alert changes nothing")
     func outOfOrder() throws {
         var story = Story()
-        story.fire(at: 0, startsAt: 100)
+        story.fire(at: 0, startsAt: 10)
+        try story.recover(at: 1, startsAt: 10)
+        story.fire(at: 2, startsAt: 100)
         let before = story.current
-        try story.recover(at: 1, endsAt: 99)
+        let step = try story.recover(at: 3, startsAt: 10, endsAt: 200)
+        #expect(step.reason == .outOfOrder)
         #expect(story.current == before)
     }
 

@@ -18,7 +18,7 @@ struct DecodedEventTests {
         ]
     )
     func limits(event: DecodedEvent, title: Int, description: Int, wasCut: Bool) {
-        let result = (event.title.bytes.count, event.description.bytes.count, event.wasCut)
+        let result = (event.title.bytes.count, event.description.bytes.count, event.notes.contains(.cut))
         #expect(result == (title, description, wasCut))
     }
 

@@ -69,7 +69,7 @@ struct EventOutcomeTests {
     @Test(
         "unknown version, reason, outcome and impossible counts are refused",
         arguments: [
-            (0, 0), (0, 2), (1, 0), (1, 255), (2, 255), (3, 3), (36, 6), (36, 255), (37, 0), (37, 11),
+            (0, 0), (0, 2), (1, 0), (1, 255), (2, 255), (3, 3), (36, 6), (36, 255), (37, 0), (37, 12),
         ] as [(Int, UInt8)]
     )
     func damaged(offset: Int, byte: UInt8) {

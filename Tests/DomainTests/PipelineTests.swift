@@ -212,7 +212,7 @@ struct PipelineTests {
 @Suite("Decision trace")
 struct DecisionTraceTests {
     private func sentences(_ decision: Decision, wasCut: Bool = false) -> [String] {
-        decision.trace(wasCut: wasCut).map { "\($0.stage): \($0.detail)" }
+        decision.trace(notes: wasCut ? .cut : []).map { "\($0.stage): \($0.detail)" }
     }
 
     private static func decision(
@@ -284,7 +284,7 @@ struct DecisionTraceTests {
     func routeIDs() {
         let ids = [route(1), route(2)]
         let steps = Self.decision(.routes(matched: ids, of: 9, stopped: false, usedDefaults: false), [1])
-            .trace(wasCut: false)
+            .trace(notes: [])
         #expect(steps.last?.routeIDs == ids.map(\.description))
     }
 
@@ -293,7 +293,7 @@ struct DecisionTraceTests {
         arguments: [(true, .decode), (false, .severity)] as [(Bool, TraceStep.Stage)]
     )
     func cut(wasCut: Bool, first: TraceStep.Stage) {
-        #expect(Self.decision(.recovery).trace(wasCut: wasCut).first?.stage == first)
+        #expect(Self.decision(.recovery).trace(notes: wasCut ? .cut : []).first?.stage == first)
     }
 
     @Test("of an event goes from decoding to the outcome in each channel")
@@ -309,7 +309,7 @@ struct DecisionTraceTests {
             alertKey: "k",
             title: "t",
             isRecovery: false,
-            wasCut: true,
+            notes: .cut,
             decision: Self.decision(.dedicated(channel(1)), [1]),
             outcome: outcome
         )
@@ -358,7 +358,7 @@ struct DecisionTraceTests {
             alertKey: "k",
             title: "t",
             isRecovery: isRecovery,
-            wasCut: false,
+            notes: [],
             decision: Self.decision(.recovery, severity: verdict(.critical)),
             outcome: EventOutcome(channels: [], whenEmpty: .neverSeen)
         )

@@ -33,19 +33,21 @@ func event(
     isRecovery: Bool = false,
     startsAt: Int64? = nil,
     endsAt: Int64? = nil,
-    levels: [SeverityCandidate] = []
+    levels: [SeverityCandidate] = [],
+    notes: ReadingNotes = []
 ) -> DecodedEvent {
     DecodedEvent(
         alertKey: key,
         title: title,
         description: description,
-        link: link,
+        addresses: SourceAddresses(external: link),
         labels: labels,
         annotations: annotations,
         isRecovery: isRecovery,
         startsAt: startsAt.map(at),
         endsAt: endsAt.map(at),
-        severityCandidates: levels
+        severityCandidates: levels,
+        notes: notes
     )
 }
 

@@ -131,6 +131,6 @@ struct SeverityTableTests {
             entries: [.init(level: "P1", severity: .info), .init(level: "p1", severity: .critical)],
             fallback: .info
         )
-        #expect(table.severity(ofFolded: "p1") == .critical)
+        #expect(table.meaning(ofFolded: "p1") == .severity(.critical))
     }
 }

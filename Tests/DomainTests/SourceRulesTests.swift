@@ -82,7 +82,9 @@ struct SourceRulesTests {
 
     @Test("every reason that a delivery may have can be asked for")
     func reasons() {
-        let errors: [DecodeError] = [.notJSON(""), .noAlerts(""), .tooManyAlerts, .crashedBefore]
+        let errors: [DecodeError] = [
+            .notJSON(""), .noAlerts(""), .tooManyAlerts, .crashedBefore, .contentEncoding(""),
+        ]
         let quarantines: [Quarantine] = errors.map { .undecodable($0) } + [.sourceAddress, .pinnedLabel]
         let refusals: [RefusalReason] = [.expired, .integrationDisabled]
         #expect(Delivery.reasons == quarantines.map(\.reason) + refusals.map(\.name))

@@ -7,6 +7,8 @@ struct Timeline {
     private(set) var alerts: [Alert] = []
     /// What the last delivery saved.
     private(set) var saved: [AlertFold.Saved] = []
+    /// Recoveries that came before their firings.
+    private(set) var early: [EarlyRecovery] = []
     private var made: UInt64 = 0
 
     /// The alerts that are open in a channel.
@@ -49,7 +51,7 @@ struct Timeline {
         from number: UInt64 = 1,
         applied: [EventOutcome.InChannel] = []
     ) -> [EventOutcome] {
-        var fold = AlertFold(newest: newest)
+        var fold = AlertFold(newest: newest, early: early)
         var count = made
         let outcomes = events.enumerated().map { index, item in
             let decision = Decision(
@@ -72,6 +74,10 @@ struct Timeline {
         }
         made = count
         save(fold.changes)
+        early.removeAll { old in
+            fold.remembered.contains { $0.identity == old.identity && $0.startsAt == old.startsAt }
+        }
+        early += fold.remembered
         return outcomes
     }
 

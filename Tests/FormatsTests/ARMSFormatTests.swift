@@ -8,7 +8,7 @@ struct ARMSFormatTests {
 
     private func events(_ text: String) throws -> [DecodedEvent] {
         let format = try #require(PushFormats.format(of: Self.type))
-        guard case .events(let events) = try format.decode(Array(text.utf8)) else {
+        guard case .events(let events) = try format.decode(Array(text.utf8), contentType: nil) else {
             Issue.record("a test delivery")
             return []
         }
@@ -35,9 +35,9 @@ struct ARMSFormatTests {
         let found = try events("{\"commonLabels\":{\(labels)},\"alerts\":[\(alerts)]}")
         try #require(found.count == 1_000)
         #expect(found[0].labels.count == 51)
-        #expect(!found[0].wasCut)
+        #expect(!found[0].notes.contains(.cut))
         #expect(found[999].labels.all.map(\.name) == ["own"])
-        #expect(found[999].wasCut)
+        #expect(found[999].notes.contains(.cut))
         #expect(found.reduce(0) { $0 + $1.labels.byteCount } < 9 << 20)
     }
 
@@ -120,7 +120,7 @@ struct ARMSFormatTests {
     )
     func takesTests(body: String) throws {
         let format = try #require(PushFormats.format(of: Self.type))
-        guard case .test = try format.decode(Array(body.utf8)) else {
+        guard case .test = try format.decode(Array(body.utf8), contentType: nil) else {
             Issue.record("not a test")
             return
         }
@@ -146,7 +146,9 @@ struct ARMSFormatTests {
     )
     func refuses(body: String, kind: DecodeError.Kind) throws {
         let format = try #require(PushFormats.format(of: Self.type))
-        let error = #expect(throws: DecodeError.self) { try format.decode(Array(body.utf8)) }
+        let error = #expect(throws: DecodeError.self) {
+            try format.decode(Array(body.utf8), contentType: nil)
+        }
         #expect(error?.kind == kind)
     }
 
@@ -163,7 +165,7 @@ struct ARMSFormatTests {
     )
     func repairs(body: [UInt8]) throws {
         let format = try #require(PushFormats.format(of: Self.type))
-        guard case .events(let events) = try format.decode(body) else {
+        guard case .events(let events) = try format.decode(body, contentType: nil) else {
             Issue.record("no events")
             return
         }
@@ -194,7 +196,7 @@ struct ARMSFormatTests {
                 #"{"alerts":[{"labels":{\#(many),"severity":"critical","value":"\#(long)"},"annotations":{"message":"\#(long)"}}]}"#
             ).first
         )
-        #expect(event.wasCut)
+        #expect(event.notes.contains(.cut))
         #expect(event.labels.count == 100)
         #expect(event.description.bytes.count == 2_048)
         #expect(try severity(event).severity == .critical)
@@ -215,7 +217,7 @@ struct ARMSFormatTests {
     func tooMany() throws {
         let format = try #require(PushFormats.format(of: Self.type))
         let body = #"{"alerts":["# + Array(repeating: "{}", count: 10_001).joined(separator: ",") + "]}"
-        #expect(throws: DecodeError.tooManyAlerts) { try format.decode(Array(body.utf8)) }
+        #expect(throws: DecodeError.tooManyAlerts) { try format.decode(Array(body.utf8), contentType: nil) }
     }
 }
 
@@ -229,7 +231,7 @@ extension DecodeError {
         switch self {
         case .notJSON: .notJSON
         case .noAlerts: .noAlerts
-        case .tooManyAlerts, .crashedBefore: .other
+        case .tooManyAlerts, .crashedBefore, .contentEncoding: .other
         }
     }
 }

@@ -19,7 +19,10 @@ struct JSONRepairTests {
             (#"["\ud800","\udc00x"]"#, #"["\ufffd","\ufffdx"]"#),
             (#"["\ud800\ud83d\ude00"]"#, #"["\ufffd\ud83d\ude00"]"#),
             (#"["é\ud800",99999999999999999999]"#, #"["é\ufffd","99999999999999999999"]"#),
-            ("\u{FEFF}[1]", "[1]"),
+            ("\u{FEFF}[1]", "[1]"), ("\u{FEFF}\u{FEFF}[1]", "[1]"), ("[1]\0\0", "[1]"), ("[1]\n\0 \0", "[1]"),
+            ("{\"a\":\"1\n2\t3\u{1}\"}", #"{"a":"1\u000a2\u00093\u0001"}"#),
+            (#"{"a":[1,2, ] , }"#, #"{"a":[1,2 ]  }"#), (#"[",]",]"#, #"[",]"]"#),
+            (#"[NaN,-Infinity,Infinity,nan,-inf,1]"#, #"["NaN","-Infinity","Infinity","nan","-inf",1]"#),
             ("\u{FEFF}[1e999]", #"["1e999"]"#),
         ]
     )
@@ -42,11 +45,15 @@ struct JSONRepairTests {
         #expect(repaired(Array(body.utf8)) == nil)
     }
 
-    @Test("each byte that is not UTF-8 becomes U+FFFD")
+    @Test("each byte that is not UTF-8 is told apart from every other, and shown as U+FFFD")
     func bytes() {
-        let body = Array(#"["a"#.utf8) + [0xFF, 0x62, 0xC0, 0xE2, 0x82] + Array(#"",1]"#.utf8)
-        let text = repaired(body).map { String(decoding: $0, as: UTF8.self) }
-        #expect(text == "[\"a\u{FFFD}b\u{FFFD}\u{FFFD}\",1]")
+        func text(_ bytes: [UInt8]) -> PushText {
+            PushText(Array(#"["a"#.utf8) + bytes + Array(#"",1]"#.utf8), contentType: nil)
+        }
+        let one = text([0xFF, 0x62, 0xC0, 0xE2, 0x82])
+        #expect(one.notes == .invalidText)
+        #expect(ForeignBytes.shown(Text(trusted: one.bytes)) == "[\"a\u{FFFD}b\u{FFFD}\u{FFFD}\",1]")
+        #expect(one.bytes != text([0xFE, 0x62, 0xC0, 0xE2, 0x82]).bytes)
     }
 
     @Test(

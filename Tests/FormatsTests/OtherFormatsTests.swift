@@ -9,7 +9,9 @@ struct OtherFormatsTests {
         _ text: String
     ) throws -> [(event: DecodedEvent, severity: SeverityVerdict)] {
         let format = try #require(PushFormats.format(of: IntegrationType(type)))
-        guard case .events(let events) = try format.decode(Array(text.utf8)) else { return [] }
+        guard case .events(let events) = try format.decode(Array(text.utf8), contentType: nil) else {
+            return []
+        }
         let vocabulary = format.severities
         return events.map {
             (
@@ -39,7 +41,9 @@ struct OtherFormatsTests {
     @Test("the placeholder of ARMS means nothing to prometheus")
     func noTestButton() throws {
         let format = try #require(PushFormats.format(of: IntegrationType("prometheus")))
-        #expect(throws: DecodeError.self) { try format.decode(Array("$alertmanager_content".utf8)) }
+        #expect(throws: DecodeError.self) {
+            try format.decode(Array("$alertmanager_content".utf8), contentType: nil)
+        }
     }
 
     @Test("standard: an event, its recovery and an array of both")
@@ -73,7 +77,7 @@ struct OtherFormatsTests {
         for format in PushFormats.all {
             #expect(!format.severities.defaultTable.entries.isEmpty)
             for target in format.severities.aliases.values {
-                #expect(format.severities.defaultTable.severity(ofFolded: target) != nil)
+                #expect(format.severities.defaultTable.meaning(ofFolded: target) != nil)
             }
         }
         #expect(PushFormats.all.map(\.type.name) == ["aliyun-arms", "prometheus", "standard"])

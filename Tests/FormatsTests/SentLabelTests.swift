@@ -6,7 +6,9 @@ import Testing
 struct SentLabelTests {
     private static func events(_ body: String) throws -> [DecodedEvent] {
         let format = try #require(PushFormats.all.first { $0.type.name == "aliyun-arms" })
-        guard case .events(let events) = try format.decode(Array(body.utf8)) else { return [] }
+        guard case .events(let events) = try format.decode(Array(body.utf8), contentType: nil) else {
+            return []
+        }
         return events
     }
 

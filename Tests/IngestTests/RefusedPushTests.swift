@@ -245,7 +245,10 @@ struct RefusedPushTests {
         }
     }
 
-    @Test("a Content-Encoding is 415 and counted", arguments: ["gzip", "deflate", "br", "gzip, gzip"])
+    @Test(
+        "a Content-Encoding that can't be undone is 415, counted, and kept as it came",
+        arguments: ["gzip", "deflate", "br", "gzip, gzip", "zstd", "gzip, gzip, gzip"]
+    )
     func contentEncoding(encoding: String) async throws {
         try await TestServer.with { server in
             let sender = try await Sender(server)
@@ -257,6 +260,15 @@ struct RefusedPushTests {
             #expect(answer.status == 415)
             #expect(answer.json["error"]?["code"] == "InvalidContentType")
             try await sender.expectRefusals("content_encoding")
+            let id = try #require(answer.json["error"]?["delivery_id"]?.string)
+            let kept = try await server.call(
+                "getDelivery",
+                ["account_id": sender.people.account, "delivery_id": id],
+                key: sender.people.bob
+            )
+            #expect(kept.json["outcome"] == "quarantined")
+            #expect(kept.json["reason"] == "content_encoding")
+            #expect(kept.json["body"]?.string == String(decoding: Sender.body, as: UTF8.self))
         }
     }
 

@@ -32,9 +32,12 @@ struct BodyTests {
     private static let alertFields: Set = [
         "change", "account_id", "account_name", "channel_id", "channel_name", "integration_id",
         "integration_name", "alert_id",
-        "event_id", "alert_key", "title", "description", "link", "severity", "max_severity", "status",
+        "event_id", "alert_key", "title", "description", "link", "external_url", "generator_url", "severity",
+        "max_severity", "status",
         "labels", "annotations",
-        "first_seen_at", "last_seen_at", "ended_at", "event_count", "url", "supersedes", "is_test",
+        "first_seen_at", "last_seen_at", "ended_at", "starts_at", "ends_at", "event_count", "url",
+        "supersedes",
+        "is_test", "is_first_word",
         "message_title", "message_text",
     ]
 
@@ -124,7 +127,7 @@ struct BodyTests {
 @Suite("Limits of receivers")
 struct LimitTests {
     /// Texts of all widths that JSON and UTF-8 know.
-    static let fillings: [Text] = ["x", "\"", "\\", "ü", "中", "🔥", "a\n", "&<>", "]("]
+    static let fillings: [Text] = ["x", "\"", "\\", "ü", "中", "🔥", "a\n", "&<>", "](", "*_~`", "# \n", "| "]
 
     /// What a receiver measures: its limit, and how long a body is to it.
     static func measure(_ kind: Notifier.Kind, _ body: String) throws -> (length: Int, limit: Int) {
@@ -144,7 +147,7 @@ struct LimitTests {
     }
 
     @Test(
-        "a long text is cut, says so, and says where the whole is",
+        "a long text is cut, says so, and says where more is",
         arguments: Notifier.Kind.allCases,
         fillings
     )
@@ -155,7 +158,8 @@ struct LimitTests {
             )
             let news = news(
                 title: Text(trusted: Array(repeatElement(filling.bytes, count: 200).joined())),
-                description: text
+                description: text,
+                link: "https://wiki.example/cpu"
             )
             let preview = sender.preview(message(news), kind: kind, template: template("{{description}}"))
             let (length, limit) = try Self.measure(kind, preview.body)
@@ -163,9 +167,8 @@ struct LimitTests {
             // Feishu keeps room for a signature.
             if kind != .slack, kind != .webhook { #expect(length > limit - (kind == .feishu ? 120 : 20)) }
             let shown = kind == .email ? preview.body : String(describing: try object(preview.body))
-            #expect(
-                shown.contains("(cut; the whole: https://tocsin.example/v1/accounts/acct_1/alerts/alrt_1)")
-            )
+            #expect(shown.contains("(cut; more: https://wiki.example/cpu)"))
+            #expect(kind == .webhook || !shown.contains("/v1/"))
         }
     }
 
@@ -211,18 +214,20 @@ struct LimitTests {
         }
     }
 
-    @Test("a cut does not split an entity", arguments: [Notifier.Kind.slack, .feishu])
+    @Test("a cut does not split an entity", arguments: [Notifier.Kind.slack, .feishu, .dingtalk])
     func entities(kind: Notifier.Kind) async throws {
         try await withSender { sender in
             for shift in 0..<8 {
                 let text = Text(String(repeating: "y", count: shift) + String(repeating: "<", count: 10_000))
                 let preview = sender.preview(
-                    message(news(description: text)),
+                    message(news(description: text, link: nil)),
                     kind: kind,
                     template: template("{{description}}")
                 )
-                let whole = kind == .slack ? "&lt;" : "&#60;"
-                let rest = preview.body.replacing(whole, with: "")
+                #expect(preview.body.contains("(cut)"))
+                let rest = ["&lt;", "&#60;", "&#91;", "&#93;"].reduce(preview.body) {
+                    $0.replacing($1, with: "")
+                }
                 #expect(!rest.contains("&"))
             }
         }

@@ -20,7 +20,6 @@ struct DefaultTextTests {
 
                 CPU is at 97 % for 5 minutes.
 
-                <https://tocsin.example/v1/accounts/acct_1/alerts/alrt_1|Alert> · \
                 <https://grafana.example/d/1?var=a&amp;b=%28c%29|Source>
                 """
             #expect(rendered.text == expected)
@@ -44,7 +43,6 @@ struct DefaultTextTests {
 
                 CPU is at 97 % for 5 minutes.
 
-                查看告警：https://tocsin.example/v1/accounts/acct_1/alerts/alrt_1
                 来源：https://grafana.example/d/1?var=a&b=%28c%29
                 """
             #expect(rendered.text == expected)
@@ -67,10 +65,8 @@ struct DefaultTextTests {
                 **Most frequent**
                 - 20 × [Critical] Disk full 0
                 - 19 × [Critical] Disk full 1
-
-                [All of it](https://tocsin.example/v1/accounts/acct_1/notifications?digest_id=ntfn_9)
                 """
-            #expect(rendered.text == expected)
+            #expect(Text(rendered.text).trimmed.string == expected)
         }
     }
 
@@ -86,7 +82,7 @@ struct DefaultTextTests {
                         .rendered
                     #expect(
                         rendered.problem == nil && rendered.title.contains("CPU high")
-                            && rendered.text.contains("tocsin.example")
+                            && rendered.text.contains("grafana.example") && !rendered.text.contains("/v1/")
                     )
                     #expect(!rendered.text.contains("{{"))
                 }
@@ -95,6 +91,63 @@ struct DefaultTextTests {
                 #expect(
                     rendered.problem == nil && rendered.title.contains("23") && !rendered.text.contains("{{")
                 )
+            }
+        }
+    }
+
+    @Test("times are the sender's where it gave them; the end of what nobody had heard of says both")
+    func sendersTimes() async throws {
+        func told(_ startsAt: Int64?, _ endsAt: Int64?) -> AlertNews {
+            let sample = news(.recovered)
+            return AlertNews(
+                change: .recovered,
+                at: sample.at,
+                account: sample.account,
+                channel: sample.channel,
+                integration: sample.integration,
+                alertID: sample.alertID,
+                eventID: nil,
+                alertKey: "k",
+                title: "t",
+                description: "",
+                link: nil,
+                severity: .info,
+                maxSeverity: .info,
+                status: "Ok",
+                labels: Labels(),
+                annotations: Labels(),
+                firstSeenAt: sample.firstSeenAt,
+                lastSeenAt: sample.lastSeenAt,
+                endedAt: sample.at,
+                startsAt: startsAt.map { newYear.adding(seconds: $0) },
+                endsAt: endsAt.map { newYear.adding(seconds: $0) },
+                eventCount: 2,
+                url: ""
+            )
+        }
+        try await withSender { sender in
+            let text = template("{{starts_at}} {{ends_at}} {{duration}} {{first_seen_at}} {{ended_at}}")
+            for (startsAt, endsAt, expected) in [
+                (-7_200, -600, "2025-12-31T22:00:00+00:00 2025-12-31T23:50:00+00:00 1h 50m"),
+                (nil, nil, "2026-01-01T00:00:00+00:00 2026-01-01T00:12:05+00:00 12m"),
+                (-7_200, nil, "2025-12-31T22:00:00+00:00 2026-01-01T00:12:05+00:00 12m"),
+                (nil, -600, "2026-01-01T00:00:00+00:00 2025-12-31T23:50:00+00:00 12m"),
+            ] as [(Int64?, Int64?, String)] {
+                let rendered = sender.preview(message(told(startsAt, endsAt)), kind: .email, template: text)
+                    .rendered
+                let receipt = " 2026-01-01T00:00:00+00:00 2026-01-01T00:12:05+00:00"
+                #expect(rendered.text == expected + receipt)
+            }
+            for (template, title) in [(english, "[Fired and recovered] t"), (chinese, "[曾触发，已恢复] t")] {
+                let first = OutboundMessage(
+                    id: NotificationID(high: 5 << 16, low: 9),
+                    message: .alert(told(-7_200, -600)),
+                    supersedes: [NotificationID(high: 5 << 16, low: 8)],
+                    isFirstWord: true
+                )
+                let rendered = sender.preview(first, kind: .slack, template: template).rendered
+                #expect(rendered.title == title)
+                #expect(rendered.text.contains("2025-12-31T22:00:00") && rendered.text.contains("23:50:00"))
             }
         }
     }

@@ -76,7 +76,9 @@ struct InjectionTests {
                 kind: kind,
                 template: template("{{title}}")
             ).rendered
-            #expect(rendered.text == value.string)
+            // An old reader of Markdown takes underscores inside a word for emphasis.
+            let isEntity = kind == .dingtalk || kind == .feishu
+            #expect(rendered.text == (isEntity ? value.string.replacing("_", with: "&#95;") : value.string))
         }
     }
 

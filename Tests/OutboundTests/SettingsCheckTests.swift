@@ -86,15 +86,29 @@ struct SettingsCheckTests {
         port: Int = 587,
         from: Text = "tocsin@example.com",
         to: [Text] = ["ops@example.com"],
-        login: NotifierSettings.Login? = nil
+        login: NotifierSettings.Login? = nil,
+        security: NotifierSettings.Mail.Security = .starttls
     ) -> NotifierSettings {
-        .email(.init(host: host, port: port, security: .starttls, login: login, from: from, to: to))
+        .email(.init(host: host, port: port, security: security, login: login, from: from, to: to))
+    }
+
+    @Test(
+        "how a mail server is protected must fit its port",
+        arguments: [
+            (25, .starttls, true), (25, .tls, false), (465, .starttls, false), (465, .tls, true),
+            (587, .starttls, true), (587, .tls, false), (2_525, .starttls, true), (2_525, .tls, true),
+        ] as [(Int, NotifierSettings.Mail.Security, Bool)]
+    )
+    func protection(port: Int, security: NotifierSettings.Mail.Security, isGood: Bool) async throws {
+        let found = try await pointers(Self.mail(port: port, security: security))
+        #expect(found == (isGood ? [] : ["/security"]))
     }
 
     @Test(
         "mail servers",
         arguments: [
-            ("mail.example.com", 25, []), ("mail.example.com", 465, []), ("mail.example.com", 2_525, []),
+            ("mail.example.com", 25, []), ("mail.example.com", 465, ["/security"]),
+            ("mail.example.com", 2_525, []),
             ("mail.example.com", 22, ["/port"]),
             ("mail.example.com", 0, ["/port"]), ("127.0.0.1", 587, ["/host"]), ("10.0.0.1", 25, ["/host"]),
             ("a b", 25, ["/host"]), ("mail.example.com\r\n", 25, ["/host"]),

@@ -265,9 +265,9 @@ struct ConfigurationStoreTests {
             let reset = try await tables.find(type, in: account)
             #expect(reset.version == Version(0) && reset.table == TestFormat().severities.defaultTable)
             let changes = [
-                SeverityTableStore.EntryChange(level: "p1", severity: nil),
-                SeverityTableStore.EntryChange(level: "p2", severity: .critical),
-                SeverityTableStore.EntryChange(level: "mine", severity: .info),
+                SeverityTableStore.EntryChange(level: "p1", meaning: nil),
+                SeverityTableStore.EntryChange(level: "p2", meaning: .severity(.critical)),
+                SeverityTableStore.EntryChange(level: "mine", meaning: .severity(.info)),
             ]
             let second = try await tables.update(
                 type,

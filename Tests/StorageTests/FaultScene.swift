@@ -196,7 +196,6 @@ extension DecodedEvent {
             alertKey: key,
             title: title,
             description: title,
-            link: nil,
             labels: Labels(),
             annotations: Labels(),
             isRecovery: isRecovery,

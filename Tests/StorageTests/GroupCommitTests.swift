@@ -42,7 +42,6 @@ struct GroupCommitTests {
                 alertKey: key,
                 title: "Disk full",
                 description: "",
-                link: nil,
                 labels: Labels(),
                 annotations: Labels(),
                 isRecovery: false,

@@ -39,7 +39,6 @@ struct RetentionTests {
                 alertKey: key,
                 title: "Disk full",
                 description: "",
-                link: nil,
                 labels: Labels(),
                 annotations: Labels(),
                 isRecovery: isRecovery,

@@ -48,6 +48,7 @@ struct SliceTests {
             let (body, format) = (Array(lines.joined(separator: "\n").utf8), TestFormat())
             let received = test.store.received(
                 body,
+                contentType: nil,
                 as: format,
                 integration: source,
                 from: nil,

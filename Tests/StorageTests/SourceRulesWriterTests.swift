@@ -21,7 +21,6 @@ struct SourceRulesWriterTests {
             alertKey: "k",
             title: "Disk full",
             description: "",
-            link: nil,
             labels: Labels([("user", user)]),
             annotations: Labels(),
             isRecovery: false,

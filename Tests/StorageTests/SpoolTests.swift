@@ -44,7 +44,9 @@ struct SpoolTests {
         /// A push of a body that says the same as its events.
         func push(_ text: String, replaying replay: PreparedPush.Replay? = nil) async throws -> PreparedPush {
             let events: [DecodedEvent] =
-                if case .events(let events) = try TestFormat().decode(Array(text.utf8)) { events } else { [] }
+                if case .events(let events) = try TestFormat().decode(Array(text.utf8), contentType: nil) {
+                    events
+                } else { [] }
             return try await FaultScene.Sent(
                 mark: Text(text),
                 source: .init(account: scene.account, integration: scene.integration),

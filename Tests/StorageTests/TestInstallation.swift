@@ -282,7 +282,7 @@ struct TestFormat: PushFormat {
         aliases: [:]
     )
 
-    func decode(_ body: [UInt8]) throws(DecodeError) -> DecodedDelivery {
+    func decode(_ body: [UInt8], contentType: Text?) throws(DecodeError) -> DecodedDelivery {
         let events = String(decoding: body, as: UTF8.self).split(separator: "\n").compactMap { line in
             let words = line.split(separator: " ", maxSplits: 1)
             return switch words.first {

@@ -162,8 +162,8 @@ def hostile_words(checks, sides):
 
     sides.each("hostile", push)
     live = {
-        "slack": ["<!channel>", "<https://evil.example.com|"], "wecom": ["<@all>", "[pay](https://evil"],
-        "feishu": ["<at id=all>", "[pay](https://evil"], "dingtalk": ["[pay](https://evil"],
+        "slack": ["<!channel>", "<https://evil.example.com|", "**x**", "`"], "wecom": ["<@all>", "[pay](https://evil", "**x**", "`"],
+        "feishu": ["<at id=all>", "[pay](https://evil", "**x**", "`"], "dingtalk": ["[pay](https://evil", "<at id=all>", "**x**", "`"],
     }
     for notifier in sides.notifiers:
         received = notifier.taken[-1]

@@ -1,0 +1,77 @@
+import Domain
+import SQL
+
+/// The statements of the table `early_recoveries`, and how its rows are read and written.
+enum EarlyRecoveryRows {
+    static let find = SQLRowsStatement(
+        "e.integration_id, e.alert_key, e.starts_at, e.ends_at, e.received_at",
+        from: "early_recoveries e",
+        where: "e.account_id = $1 AND e.integration_id = v.column1 AND e.alert_key = v.column2",
+        leading: 1,
+        types: ["BYTEA", "TEXT"]
+    )
+    static let put = SQLStatement(
+        """
+        INSERT INTO early_recoveries (account_id, integration_id, alert_key, starts_at, ends_at, received_at)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (account_id, integration_id, alert_key, starts_at)
+        DO UPDATE SET ends_at = excluded.ends_at, received_at = excluded.received_at
+        """
+    )
+    static let forget = SQLStatement(
+        "DELETE FROM early_recoveries WHERE account_id = $1 AND received_at < $2"
+    )
+    static let count = SQLStatement("SELECT COUNT(*) FROM early_recoveries WHERE account_id = $1")
+
+    static let statements = find.statements + [put, forget, count]
+
+    /// Those of these identities.
+    static func find(
+        _ identities: [AlertFold.Identity],
+        in account: AccountNumber,
+        on connection: any SQLConnection
+    ) throws(SQLError) -> [EarlyRecovery] {
+        let keys = identities.map { [SQLValue.id($0.integrationID), .text($0.alertKey)] }
+        return try connection.rows(find, [.account(account)], keys: keys) { row throws(SQLError) in
+            EarlyRecovery(
+                identity: .init(integrationID: try row.id(0), alertKey: row.text(1)),
+                startsAt: row.time(2),
+                endsAt: row.optionalTime(3),
+                receivedAt: row.time(4)
+            )
+        }
+    }
+
+    /// Removes those whose time is over.
+    static func forget(
+        in account: AccountNumber,
+        at now: UnixTime,
+        on connection: any SQLConnection
+    ) throws(SQLError) {
+        let end = now.adding(milliseconds: -EarlyRecovery.memory)
+        try connection.run(forget, [.account(account), .time(end)])
+    }
+
+    /// Adds `recoveries`, as far as the account may have them.
+    static func save(
+        _ recoveries: [EarlyRecovery],
+        in account: AccountNumber,
+        at now: UnixTime,
+        on connection: any SQLConnection
+    ) throws(SQLError) {
+        guard !recoveries.isEmpty else { return }
+        try forget(in: account, at: now, on: connection)
+        let known = try connection.row(count, [.account(account)]) { row throws(SQLError) in row.int(0) } ?? 0
+        let room = max(0, EarlyRecovery.most - known)
+        try connection.batch(
+            put,
+            recoveries.prefix(room).map { recovery in
+                [
+                    .account(account), .id(recovery.identity.integrationID),
+                    .text(recovery.identity.alertKey),
+                    .time(recovery.startsAt), .time(recovery.endsAt), .time(recovery.receivedAt),
+                ]
+            }
+        )
+    }
+}
