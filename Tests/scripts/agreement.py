@@ -12,6 +12,7 @@ trace of every event; and in the end the alerts of both accounts. Channels are c
 import argparse
 import base64
 import contextlib
+import gzip
 import json
 import multiprocessing
 import random
@@ -24,9 +25,12 @@ import tocsin
 TYPES = ("aliyun-arms", "prometheus", "standard")
 CHANNELS = ["Payments", "搜索", "Ops", "Night"]
 NAMES = ["CPU", "Disk full", "磁盘", "a" * 300, "", "Pod/restart"]
-WORDS = ["critical", "Critical", "P1", "P2", "warning", "error", "info", "bogus", "", "Ok", "严重"]
+WORDS = ["critical", "Critical", "P1", "P2", "warning", "error", "info", "bogus", "", "Ok", "严重", "OK", "Recovered", "normal"]
 NAMESPACES = ["pay", "search", "ops", "pay-2", "10.1.2.3", "7", "Payments", "Night"]
-TIMES = ["2026-03-02T10:00:00Z", "2026-03-02T10:05:00.123Z", "2026-03-02T09:00:00+08:00", tocsin.NEVER, "soon", None, 5]
+TIMES = [
+    "2026-03-02T10:00:00Z", "2026-03-02T10:05:00.123Z", "2026-03-02T09:00:00+08:00", tocsin.NEVER, "soon", None, 5, 1772445600,
+    "1772445600123", "2026-03-02 10:00:00 +0000 UTC", "2026-03-02T18:00:00+0800", "2026-03-02 10:00:00",
+]
 RECONFIGURED = 0.02  # of all deliveries
 REPLAYED_AGAIN = 0.2
 STEPS = ["decode", "severity", "route", "reduce"]
@@ -65,8 +69,8 @@ def configuration(chance):
         for kind in TYPES
     }
     integrations["One"] = {"type": "aliyun-arms", "mode": "dedicated", "rate_limit": limit, "channel": chance.choice(CHANNELS)}
-    levels = chance.sample(["critical", "P1", "P2", "warning", "error", "bogus", "严重"], 3)
-    entries = [{"level": level, "severity": chance.choice(["Critical", "Warning", "Info"])} for level in levels]
+    levels = chance.sample(["critical", "P1", "P2", "warning", "error", "bogus", "严重", "normal"], 3)
+    entries = [{"level": level, "severity": chance.choice(["Critical", "Warning", "Info", "Ok"])} for level in levels]
     tables = {kind: {"entries": entries, "fallback": chance.choice(["Warning", "Info"])} for kind in TYPES if chance.random() < 0.4}
     return {"channels": channels, "integrations": integrations, "severity_tables": tables}
 
@@ -85,11 +89,11 @@ def alert(chance):
         chance.choice(["severity", "priority", "level", "_aliyun_arms_alert_level"]): chance.choice([*WORDS, None, 3]),
     }
     found = {
-        "status": chance.choices(["firing", "resolved", "FIRING", None, "odd"], [8, 6, 1, 1, 1])[0], "labels": without_nothing(labels),
+        "status": chance.choices(["firing", "resolved", "FIRING", None, "odd", "Resolved", " ok "], [8, 6, 1, 1, 1, 1, 1])[0], "labels": without_nothing(labels),
         "annotations": chance.choice([{}, {"message": "too much memory"}, {"summary": chance.choice(NAMES), "description": "x" * 3000}, None]),
         "startsAt": chance.choice(TIMES), "endsAt": chance.choice(TIMES),
         "fingerprint": chance.choices([f"k{chance.randint(0, 9)}", None, 12], [12, 2, 1])[0],
-        "generatorURL": chance.choice(["https://arms.example.com/x", "javascript:1", None]),
+        "generatorURL": chance.choice(["https://arms.example.com/x", "javascript:1", "http://bare:9090", None]),
     }
     return without_nothing(found)
 
@@ -114,12 +118,45 @@ def body(chance, kind):
         data = json.dumps(events if len(events) > 1 else events[0], ensure_ascii=False)
     else:
         alerts = [alert(chance) for _ in range(chance.choice([1, 1, 1, 2, 3, 6]))]
-        whole = {"status": "firing", "alerts": alerts, "commonLabels": chance.choice([{}, {"namespace": "ops"}, {"team": "x"}])}
+        whole = {"status": chance.choice(["firing", "firing", "Resolved"]), "alerts": alerts, "commonLabels": chance.choice([{}, {"namespace": "ops"}, {"team": "x"}])}
+        whole["externalURL"] = chance.choice(["", "http://:9093", "http://alertmanager:9093", "https://alerts.example.com"])
         data = json.dumps(whole, ensure_ascii=chance.random() < 0.5)
     data = data.encode()
     if dice < 0.04:  # what only a repair can read
         data = data.replace(b"memory", b"mem\xff\xfeory").replace(b'"x":1', b'"x":99999999999999999999')
+    elif dice < 0.1:  # as script-made senders send it
+        data = misshapen(chance, data)
     return data
+
+
+def misshapen(chance, data):
+    """What is nearly JSON, with one to three faults."""
+    faults = [
+        lambda text: text.replace(b"memory", b"mem\nor\ty"), lambda text: text.replace(b"}", b",}", 1), lambda text: text.replace(b"]", b" , ]", 1),
+        lambda text: b"\xef\xbb\xbf\xef\xbb\xbf" + text, lambda text: text + b"\0\0", lambda text: text.replace(b'"status"', b'"v": NaN, "w": -Infinity, "status"', 1),
+        lambda text: json.dumps(text.decode(errors="replace")).encode(),
+    ]
+    for fault in chance.sample(faults, chance.randint(1, 3)):
+        data = fault(data)
+    return data
+
+
+class Sent:
+    """A body on its way: its bytes, their charset, and how they are packed."""
+
+    def __init__(self, chance, data):
+        self.plain, self.content_type, self.headers = data, "application/json", {}
+        dice = chance.random()
+        charset = chance.choice(["GBK", "gb18030", "ISO-8859-1", "utf-16", "UTF-8", "odd"])
+        if dice < 0.1:
+            with contextlib.suppress(UnicodeError, LookupError):
+                self.plain = data.decode().encode(charset if charset != "odd" else "latin-1")
+            self.content_type = chance.choice(["application/json", "text/plain"]) + f"; charset={charset}"
+        self.wire = self.plain
+        if 0.1 < dice < 0.15:
+            self.wire, self.headers = gzip.compress(self.plain), {"Content_Encoding": chance.choice(["gzip", "X-Gzip", "gzip, UTF-8"])}
+        elif 0.15 < dice < 0.18:
+            self.headers = {"Content_Encoding": chance.choice(["UTF-8", "identity", "none"])}
 
 
 # MARK: Two accounts
@@ -161,12 +198,12 @@ class Side:
 
     def push(self, integration, data):
         """(status, the delivery)"""
-        status, answer = self.senders[integration].push(data, "application/json")
+        status, answer = self.senders[integration].push(data.wire, data.content_type, **data.headers)
         delivery = answer["data"]["delivery_id"] if status == 200 else answer["error"].get("delivery_id")
         return status, self.account.delivery(delivery)
 
     def simulate(self, integration, data):
-        encoded = {"body": base64.b64encode(data).decode(), "body_encoding": "base64"}
+        encoded = {"body": base64.b64encode(data.plain).decode(), "body_encoding": "base64", "content_type": data.content_type}
         return self.api.post(f"{self.path}/integrations/{self.ids[integration]}/simulate", encoded)
 
     def replay(self, delivery, **query):
@@ -194,14 +231,14 @@ class World:
 
     def differ(self, what, data, first, second):
         if first != second:
-            self.differences.append(f"{what}: {first} and {second} of {data[:2000]!r}")
+            self.differences.append(f"{what}: {first} and {second} of {data and (data.plain[:2000], data.content_type)!r}")
 
     def step(self):
         if self.count == 0 or self.chance.random() < RECONFIGURED:
             self.configure()
         self.count += 1
         name = self.chance.choice(list(self.pushed.ids))
-        data = body(self.chance, "standard" if "standard" in name else "arms")
+        data = Sent(self.chance, body(self.chance, "standard" if "standard" in name else "arms"))
         simulated = self.pushed.simulate(name, data)
         _, pushed = self.pushed.push(name, data)
         outcome = (pushed["outcome"], pushed["reason"])
@@ -245,9 +282,9 @@ class World:
 
     def finish(self):
         first, second = self.pushed.alerts(), self.replayed.alerts()
-        self.differ("number of alerts", b"", len(first), len(second))
+        self.differ("number of alerts", None, len(first), len(second))
         for one, other in zip(first, second):
-            self.differ("alerts", b"", one, other)
+            self.differ("alerts", None, one, other)
         return {
             "deliveries": self.count, "events": self.events, "tests": self.tests, "unread": self.unread, "alerts": len(first),
             "differences": self.differences[:20], "different": len(self.differences),

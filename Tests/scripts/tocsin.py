@@ -282,8 +282,8 @@ class Sender:
         self.port, self.keep_alive = port, keep_alive
         self.connection = None
 
-    def push(self, body, content_type=ARMS_TYPE):
-        """(status, decoded answer) once the answer was read to its end."""
+    def push(self, body, content_type=ARMS_TYPE, **headers):
+        """(status, decoded answer) once the answer was read to its end. `headers`: more of them, with _ for -."""
         if self.connection is None:
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
             try:
@@ -292,7 +292,8 @@ class Sender:
                 raise NotSent(str(error)) from error
             self.connection = connection
         try:
-            self.connection.request("POST", self.path, body, {"Content-Type": content_type})
+            more = {name.replace("_", "-"): value for name, value in headers.items()}
+            self.connection.request("POST", self.path, body, {"Content-Type": content_type, **more})
             response = self.connection.getresponse()
             answer = json.loads(response.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
