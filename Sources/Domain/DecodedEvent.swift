@@ -110,7 +110,7 @@ package struct DecodedEvent: Sendable {
     }
 
     private func byTable(_ verdict: SeverityVerdict) -> Bool? {
-        if verdict.meansRecovery { return saysRecovery ? nil : true }
+        if verdict.meansRecovery { return true }
         guard readingNotes.contains(.recoveryWord), verdict.candidate?.isStatus == true else { return nil }
         return false
     }

@@ -10,17 +10,21 @@ package enum ForeignBytes {
     package static func marked(_ bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count + bytes.count / 2)
+        // What lies before is in `result`.
+        var copied = 0
         var position = 0
         while position < bytes.count {
             let length = sequenceLength(bytes, at: position)
-            if length > 0 {
-                result += bytes[position..<position + length]
+            guard length == 0 else {
                 position += length
-            } else {
-                result += scalar(bytes[position]).utf8
-                position += 1
+                continue
             }
+            result += bytes[copied..<position]
+            result += scalar(bytes[position]).utf8
+            position += 1
+            copied = position
         }
+        result += bytes[copied...]
         return result
     }
 

@@ -13,11 +13,12 @@ enum PushEffort {
     /// Whether it is a matter of microseconds. An alert is an object, so there are no more of them than braces that open.
     static func isSmall(
         _ body: [UInt8],
+        _ contentType: Text?,
         _ integration: IntegrationSnapshot,
         _ account: AccountSnapshot
     ) -> Bool {
         var left = most - body.count * perByte
-        guard left > 0 else { return false }
+        guard left > 0, !isOtherEncoding(body, contentType) else { return false }
         let cost = perAlert + price(body.count, integration, account)
         // The outermost object is none.
         left += cost
@@ -26,6 +27,14 @@ enum PushEffort {
             if left < 0 { return false }
         }
         return true
+    }
+
+    /// Whether the body may have to be converted: the C library loads what it needs for that from files.
+    private static func isOtherEncoding(_ body: [UInt8], _ contentType: Text?) -> Bool {
+        if let first = body.first, first >= 0xFE { return true }
+        guard let type = contentType, type.bytes.contains(UInt8(ascii: ";")) else { return false }
+        let words = type.folded.bytes.split { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: "\"") }
+        return !words.contains { $0.elementsEqual("utf-8".utf8) || $0.elementsEqual("utf8".utf8) }
     }
 
     /// What the account's routes and notifiers may cost for an alert of a body of so many bytes, in nanoseconds.

@@ -208,7 +208,7 @@ package struct PushIntake: Sendable {
                 }
             }
         } else if let owner = admission.owner,
-            !PushEffort.isSmall(received.body, owner.integration, owner.account)
+            !PushEffort.isSmall(received.body, received.contentType, owner.integration, owner.account)
         {
             isTaken = store.work.submit(.pushes, of: account, bytes: received.body.count) {
                 self.store(received, admission, problem: nil, done)

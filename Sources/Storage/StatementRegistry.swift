@@ -30,8 +30,10 @@ package enum StatementRegistry {
         + DeliverySlices.platformStatements
 
     /// The forms that statements over many keys have on a server; the ones above are those of the embedded engine.
-    package static let server: [SQLStatement] = [PushWriter.stored, AlertRows.newest, NodeWatch.revisions]
-        .map(
-            \.serverStatement
-        )
+    package static let server: [SQLStatement] = [
+        PushWriter.stored, AlertRows.newest, NodeWatch.revisions, EarlyRecoveryRows.find,
+    ]
+    .map(
+        \.serverStatement
+    )
 }

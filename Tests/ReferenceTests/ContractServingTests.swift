@@ -52,6 +52,31 @@ struct ContractServingTests {
         }
     }
 
+    @Test(
+        "both are packed for those who take gzip, under 200 kB on the wire",
+        arguments: ["openapi.yaml", "docs"]
+    )
+    func packed(path: String) async throws {
+        try await TestServer.with { server in
+            let plain = try await server.send("GET", "/" + path)
+            #expect(plain.header("Content-Encoding") == nil && plain.header("Vary") == "Accept-Encoding")
+            for wish in ["gzip", "br, GZip;q=0.5", "*", "deflate, gzip", "x-gzip"] {
+                let answer = try await server.send("GET", "/" + path, headers: [("Accept-Encoding", wish)])
+                #expect(answer.header("Content-Encoding") == "gzip", "\(wish)")
+                #expect(answer.body.count < 200_000)
+                #expect(try Inflate.bytes(answer.body, .gzip, limit: 8 << 20) == plain.body)
+                let tag = try #require(answer.header("ETag"))
+                #expect(tag != plain.header("ETag"))
+                let known = [("Accept-Encoding", wish), ("If-None-Match", tag)]
+                #expect(try await server.send("GET", "/" + path, headers: known).status == 304)
+            }
+            for wish in ["identity", "", "br", "gzip;q=0", "gzip; q=0.000, *", "*;q=0"] {
+                let answer = try await server.send("GET", "/" + path, headers: [("Accept-Encoding", wish)])
+                #expect(answer.body == plain.body, "\(wish)")
+            }
+        }
+    }
+
     @Test("both have HEAD and no other method but GET", arguments: ["openapi.yaml", "docs"])
     func methods(path: String) async throws {
         try await TestServer.with { server in

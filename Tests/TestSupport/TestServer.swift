@@ -28,6 +28,12 @@ package struct TestServer: Sendable {
     /// What the server logged, as text.
     package let log: CapturedLog
 
+    /// Asks for nothing packed, and unpacks nothing.
+    private static let client = HTTPClient(
+        eventLoopGroupProvider: .singleton,
+        configuration: HTTPClient.Configuration(decompression: .disabled)
+    )
+
     /// Pushes wait as long as it takes: a build for tests, beside all other tests, is no measure of time.
     package static var patient: GroupCommit.Bounds {
         var bounds = GroupCommit.Bounds()
@@ -174,7 +180,7 @@ package struct TestServer: Sendable {
         request.method = HTTPMethod(rawValue: method)
         for (name, value) in headers { request.headers.add(name: name, value: value) }
         if let body { request.body = .bytes(ByteBuffer(bytes: body)) }
-        let response = try await HTTPClient.shared.execute(request, timeout: .seconds(20))
+        let response = try await Self.client.execute(request, timeout: .seconds(20))
         let bytes = try await response.body.collect(upTo: 64 << 20)
         return SpecAnswer(
             status: Int(response.status.code),
