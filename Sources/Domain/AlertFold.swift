@@ -32,17 +32,15 @@ package struct AlertFold: Sendable {
 
     private var newest: [Identity: [Alert]] = [:]
     /// Recoveries whose firings may still come.
-    private var early: [Identity: [EarlyRecovery]] = [:]
-    /// Those that came by this fold.
-    package private(set) var remembered: [EarlyRecovery] = []
+    package private(set) var early: EarlyRecoveries
     /// The changed alerts by id, with the order in which they were first changed.
     private var saved: [AlertID: Saved] = [:]
     private var order: [AlertID] = []
 
     /// Begins with the newest alert of each identity in each channel, and with the early recoveries, as stored.
     package init(newest alerts: [Alert], early recoveries: [EarlyRecovery] = []) {
+        early = EarlyRecoveries(recoveries)
         for alert in alerts { newest[alert.identity, default: []].append(alert) }
-        for recovery in recoveries { early[recovery.identity, default: []].append(recovery) }
     }
 
     /// The alerts to save, in the order in which they were first changed. A new alert comes after the one that it follows.
@@ -67,11 +65,15 @@ package struct AlertFold: Sendable {
         let identity = Identity(integrationID: integration, alertKey: event.alertKey)
         let before = applied.filter(\.outcome.isEffective)
         // Asked before the alerts change.
-        let isEarly = event.isRecovery && remember(event, identity, received: received)
+        let isEarly =
+            event.isRecovery
+            && early.remember(event, identity, newest[identity] ?? [], received: received)
+        let recovery = early.recovery(of: event.startsAt, identity, at: received)
         let steps =
             event.isRecovery
             ? recover(event, identity, received: received, skipping: before)
-            : fire(event, decision, identity, received: received, skipping: before, newID: newID)
+            : fire(event, decision, identity, recovery, received: received, skipping: before, newID: newID)
+        if let recovery, steps.contains(where: { $0.step.reason == .endedBefore }) { early.forget(recovery) }
         let results = steps.map { entry in
             take(entry.step, content: content, channel: entry.channel, identity) { alert in
                 event.isRecovery ? alert.hearing : hearing(alert, AlertChange(entry.step.outcome))
@@ -82,36 +84,16 @@ package struct AlertFold: Sendable {
         return EventOutcome(channels: before + results, whenEmpty: whenEmpty)
     }
 
-    /// Remembers a recovery of a start that no alert has; whether it did.
-    private mutating func remember(
-        _ event: DecodedEvent,
-        _ identity: Identity,
-        received: UnixTime
-    ) -> Bool {
-        guard let start = event.startsAt, newest[identity]?.contains(where: { $0.knows(start) }) != true
-        else { return false }
-        let recovery = EarlyRecovery(
-            identity: identity,
-            startsAt: start,
-            endsAt: event.endsAt,
-            receivedAt: received
-        )
-        early[identity, default: []].removeAll { $0.startsAt == start }
-        early[identity, default: []].append(recovery)
-        remembered.append(recovery)
-        return true
-    }
-
     private func fire(
         _ event: DecodedEvent,
         _ decision: Decision,
         _ identity: Identity,
+        _ recovery: EarlyRecovery?,
         received: UnixTime,
         skipping before: [EventOutcome.InChannel],
         newID: () -> AlertID
     ) -> [(channel: ChannelID, step: AlertReduction.Step)] {
         let channels = decision.channels.filter { channel in !before.contains { $0.channelID == channel } }
-        let recovery = early[identity]?.last { $0.ends(event.startsAt, at: received) }
         return channels.map { channel in
             let step = AlertReduction.firing(
                 event,

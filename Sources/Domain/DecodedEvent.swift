@@ -89,7 +89,7 @@ package struct DecodedEvent: Sendable {
     package var notes: ReadingNotes {
         switch isRecoveryByTable {
         case nil: readingNotes
-        case true: readingNotes.union(.recoveryByTable)
+        case true: readingNotes.union(saysRecovery ? .recoveryLevel : .recoveryByTable)
         case false: readingNotes.subtracting(.recoveryWord)
         }
     }

@@ -23,6 +23,8 @@ package struct ReadingNotes: OptionSet, Hashable, Sendable {
     package static let recoveryWord = ReadingNotes(rawValue: 1 << 11)
     package static let recoveryByTable = ReadingNotes(rawValue: 1 << 12)
     package static let unreadableTime = ReadingNotes(rawValue: 1 << 13)
+    /// The table maps the level of what says so itself to `Ok`: for the trace alone, no flag.
+    package static let recoveryLevel = ReadingNotes(rawValue: 1 << 14)
 
     /// The word on the wire and the sentence of the trace.
     package struct Note: Sendable {

@@ -32,7 +32,7 @@ package enum SenderTime: Equatable, Sendable {
             return
         }
         if let time = UnixTime(rfc3339: trimmed) ?? UnixTime(rfc3339: Self.plain(trimmed)) {
-            self = time.isGoZero ? .none : .moment(time)
+            self = time.isGoZero || time.milliseconds == 0 ? .none : .moment(time)
         } else if let number = Self.decimal(trimmed) {
             self.init(sinceEpoch: number)
         } else {

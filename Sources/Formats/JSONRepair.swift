@@ -77,13 +77,14 @@ struct JSONRepair {
                 position += 1
                 return
             case UInt8(ascii: "\\"): readEscape()
-            case 0..<0x20: replace(1, with: Self.escape(bytes[position]), .controlCharacters)
+            case 0..<0x20: replace(1, with: Self.escapes[Int(bytes[position])], .controlCharacters)
             default: position += 1
             }
         }
     }
 
-    private static func escape(_ byte: UInt8) -> [UInt8] {
+    /// `\u0000` to `\u001f`.
+    private static let escapes: [[UInt8]] = (0..<32 as Range<UInt8>).map { byte in
         let digits = Array("0123456789abcdef".utf8)
         return Array("\\u00".utf8) + [digits[Int(byte >> 4)], digits[Int(byte & 15)]]
     }

@@ -42,18 +42,7 @@ struct PushText {
 
     /// The C library's name of the charset of a `Content-Type`; nil: none, UTF-8, or one that is not read.
     private static func declared(_ contentType: Text?) -> String? {
-        guard let contentType, contentType.bytes.count <= 255,
-            contentType.bytes.contains(UInt8(ascii: ";"))
-        else { return nil }
-        for parameter in contentType.bytes.split(separator: UInt8(ascii: ";")).dropFirst() {
-            let halves = parameter.split(separator: UInt8(ascii: "="), maxSplits: 1)
-            guard halves.count == 2, Text(trusted: Array(halves[0])).folded == "charset" else { continue }
-            let name = Text(trusted: Array(halves[1])).folded.bytes.filter {
-                ($0 >= 0x61 && $0 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39)
-            }
-            return encodings[Text(trusted: name)]
-        }
-        return nil
+        ContentType.charset(of: contentType).flatMap { encodings[$0] }
     }
 
     /// Whether bytes that are valid UTF-8 may be the declared encoding's all the same: UTF-16 holds NULs; the encodings of pairs make pairs that

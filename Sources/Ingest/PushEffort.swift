@@ -1,4 +1,5 @@
 import Domain
+import Native
 import Storage
 
 /// What decoding a body and deciding on it may take at most, found without decoding it.
@@ -10,7 +11,11 @@ enum PushEffort {
     /// Of each byte: parsing, copying, hashing.
     private static let perByte = 8
 
-    /// Whether it is a matter of microseconds. An alert is an object, so there are no more of them than braces that open.
+    /// Of each byte that a repair has to rewrite.
+    private static let perRepair = 250
+
+    /// Whether it is a matter of microseconds. An alert is an object, so there are no more of them than braces that open: but in a body inside
+    /// of a string, which is never small.
     static func isSmall(
         _ body: [UInt8],
         _ contentType: Text?,
@@ -18,23 +23,31 @@ enum PushEffort {
         _ account: AccountSnapshot
     ) -> Bool {
         var left = most - body.count * perByte
-        guard left > 0, !isOtherEncoding(body, contentType) else { return false }
+        guard left > 0, !isOtherEncoding(body, contentType), !isString(body) else { return false }
         let cost = perAlert + price(body.count, integration, account)
         // The outermost object is none.
         left += cost
-        for byte in body where byte == UInt8(ascii: "{") {
-            left -= cost
+        for byte in body {
+            switch byte {
+            case UInt8(ascii: "{"): left -= cost
+            // Line feeds between tokens are no fault, but there are few of them.
+            case 0..<0x20: left -= perRepair
+            default: continue
+            }
             if left < 0 { return false }
         }
-        return true
+        return body.allSatisfy { $0 < 0x80 } || UTF8Scan.isValidUTF8(body)
     }
 
     /// Whether the body may have to be converted: the C library loads what it needs for that from files.
     private static func isOtherEncoding(_ body: [UInt8], _ contentType: Text?) -> Bool {
         if let first = body.first, first >= 0xFE { return true }
-        guard let type = contentType, type.bytes.contains(UInt8(ascii: ";")) else { return false }
-        let words = type.folded.bytes.split { $0 == UInt8(ascii: "=") || $0 == UInt8(ascii: "\"") }
-        return !words.contains { $0.elementsEqual("utf-8".utf8) || $0.elementsEqual("utf8".utf8) }
+        return ContentType.charset(of: contentType).map { $0 != "utf8" } ?? false
+    }
+
+    /// Whether it is one string of JSON.
+    private static func isString(_ body: [UInt8]) -> Bool {
+        body.first { !$0.isASCIIWhitespace && ![0xEF, 0xBB, 0xBF].contains($0) } == UInt8(ascii: "\"")
     }
 
     /// What the account's routes and notifiers may cost for an alert of a body of so many bytes, in nanoseconds.

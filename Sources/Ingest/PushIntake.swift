@@ -234,7 +234,13 @@ package struct PushIntake: Sendable {
         problem: DecodeError?,
         _ done: @escaping @Sendable (Result<AcceptedPush, PushRefusal>) -> Void
     ) {
-        guard let owner = admission.owner else { return spool(received, admission, done: done) }
+        guard let owner = admission.owner else {
+            // What can't be unpacked could only wait there to be kept as something else.
+            if let problem {
+                return done(.failure(PushRefusal(.invalidContentType, problem.detail, .failed)))
+            }
+            return spool(received, admission, done: done)
+        }
         let push = prepare(received, admission, owner, problem)
         let isOverShare =
             admission.refusal == nil

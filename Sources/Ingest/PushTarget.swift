@@ -109,7 +109,8 @@ struct PushHead: Sendable {
         for (name, value) in head.headers {
             switch name.utf8.count {
             case 6 where Self.same(name, "expect"): expectsContinue = Self.same(value, "100-continue")
-            case 12 where Self.same(name, "content-type"): contentType = Text(value)
+            case 12 where Self.same(name, "content-type"):
+                contentType = Text(value).prefix(bytes: ContentType.mostBytes)
             case 12 where Self.same(name, "x-request-id"): requestID = requestID ?? RequestID.accepted(value)
             case 13 where Self.same(name, "authorization"):
                 if let token = Self.credential(value) { tokens.append(token) }

@@ -16,7 +16,7 @@ package enum Iconv {
                 var from = source.baseAddress?.assumingMemoryBound(to: CChar.self)
                 var to = target.baseAddress?.assumingMemoryBound(to: CChar.self)
                 var (left, room) = (source.count, target.count)
-                guard iconv(converter, &from, &left, &to, &room) != Int.max, left == 0 else { return nil }
+                guard iconv(converter, &from, &left, &to, &room) != -1, left == 0 else { return nil }
                 return target.count - room
             }
         }

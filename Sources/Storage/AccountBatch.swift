@@ -283,7 +283,7 @@ struct AccountBatch {
         try saveContinued()
         try writer.connection.batch(PushWriter.insertEvent, events)
         try AlertRows.save(fold.changes, in: account, on: writer.connection)
-        try EarlyRecoveryRows.save(fold.remembered, in: account, at: writer.now, on: writer.connection)
+        try EarlyRecoveryRows.save(fold.early, in: account, on: writer.connection)
         try teller.save(on: writer.connection)
         try usage.save(of: account, on: writer.connection)
     }

@@ -6,7 +6,7 @@ enum AlertRows {
     static let columns = """
         a.id, a.channel_id, a.integration_id, a.alert_key, a.title, a.severity, a.max_severity, a.phase, a.starts_at,
         a.first_seen_at, a.last_seen_at, a.ended_at, a.closed_by, a.event_count, a.labels_digest, a.content_digest,
-        a.hearing, a.begun_at, a.ends_at, a.earlier_starts
+        a.hearing, COALESCE(a.begun_at, a.starts_at), a.ends_at, a.earlier_starts
         """
     /// Columns before `content` when that is selected after `columns`.
     static let columnCount = 20

@@ -145,7 +145,7 @@ enum DecisionRecord {
             severity: severity,
             candidate: candidate,
             alias: alias,
-            meansRecovery: reading.contains(.recoveryByTable)
+            meansRecovery: !reading.isDisjoint(with: [.recoveryByTable, .recoveryLevel])
         )
         return EventResult(
             alertKey: key,

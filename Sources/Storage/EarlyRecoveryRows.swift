@@ -18,12 +18,24 @@ enum EarlyRecoveryRows {
         DO UPDATE SET ends_at = excluded.ends_at, received_at = excluded.received_at
         """
     )
+    static let remove = SQLStatement(
+        """
+        DELETE FROM early_recoveries
+        WHERE account_id = $1 AND integration_id = $2 AND alert_key = $3 AND starts_at = $4
+        """,
+        isRowwise: true
+    )
+    /// Some at a time: whoever pushes waits for it.
     static let forget = SQLStatement(
-        "DELETE FROM early_recoveries WHERE account_id = $1 AND received_at < $2"
+        """
+        DELETE FROM early_recoveries WHERE account_id = $1 AND (integration_id, alert_key, starts_at) IN (
+            SELECT e.integration_id, e.alert_key, e.starts_at FROM early_recoveries e
+            WHERE e.account_id = $1 AND e.received_at < $2 ORDER BY e.received_at LIMIT 128)
+        """
     )
     static let count = SQLStatement("SELECT COUNT(*) FROM early_recoveries WHERE account_id = $1")
 
-    static let statements = find.statements + [put, forget, count]
+    static let statements = find.statements + [put, remove, forget, count]
 
     /// Those of these identities.
     static func find(
@@ -42,7 +54,7 @@ enum EarlyRecoveryRows {
         }
     }
 
-    /// Removes those whose time is over.
+    /// Removes those whose time is over for whoever pushes at `now`.
     static func forget(
         in account: AccountNumber,
         at now: UnixTime,
@@ -52,20 +64,25 @@ enum EarlyRecoveryRows {
         try connection.run(forget, [.account(account), .time(end)])
     }
 
-    /// Adds `recoveries`, as far as the account may have them.
+    /// Saves what a fold made of them, as far as the account may have them.
     static func save(
-        _ recoveries: [EarlyRecovery],
+        _ recoveries: EarlyRecoveries,
         in account: AccountNumber,
-        at now: UnixTime,
         on connection: any SQLConnection
     ) throws(SQLError) {
-        guard !recoveries.isEmpty else { return }
-        try forget(in: account, at: now, on: connection)
+        let (added, removed) = recoveries.changed
+        try connection.batch(
+            remove,
+            removed.map {
+                [.account(account), .id($0.0.integrationID), .text($0.0.alertKey), .time($0.startsAt)]
+            }
+        )
+        guard !added.isEmpty else { return }
         let known = try connection.row(count, [.account(account)]) { row throws(SQLError) in row.int(0) } ?? 0
         let room = max(0, EarlyRecovery.most - known)
         try connection.batch(
             put,
-            recoveries.prefix(room).map { recovery in
+            added.prefix(room).map { recovery in
                 [
                     .account(account), .id(recovery.identity.integrationID),
                     .text(recovery.identity.alertKey),

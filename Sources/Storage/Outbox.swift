@@ -24,7 +24,7 @@ package struct Outbox: Sendable {
     static let message = SQLStatement(
         """
         SELECT \(NotificationRows.columns), n.content, e.content, t.content, t.ended_at, c.name, i.name, a.id, a.name,
-            t.begun_at, t.ends_at
+            COALESCE(t.begun_at, t.starts_at), t.ends_at
         FROM notifications n
         JOIN accounts a ON a.account_id = $1
         LEFT JOIN channels c ON c.account_id = $1 AND c.id = n.channel_id
@@ -46,11 +46,12 @@ package struct Outbox: Sendable {
         ORDER BY id
         """
     )
-    /// Whether a notifier was told anything of an alert before; null: it was not to be told anything.
+    /// Whether a notifier was told anything of an alert before, by itself or in a digest; null: it was not to be told anything.
     static let toldBefore = SQLStatement(
         """
-        SELECT MAX(CASE WHEN state IN (1, 3) THEN 1 ELSE 0 END) FROM notifications
-        WHERE account_id = $1 AND alert_id = $2 AND notifier_id = $3 AND id < $4
+        SELECT MAX(CASE WHEN n.state = 1 OR d.state = 1 THEN 1 ELSE 0 END)
+        FROM notifications n LEFT JOIN notifications d ON d.account_id = $1 AND d.id = n.by_id AND n.state = 3
+        WHERE n.account_id = $1 AND n.alert_id = $2 AND n.notifier_id = $3 AND n.id < $4
         """
     )
     static let record = SQLStatement(

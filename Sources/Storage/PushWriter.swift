@@ -200,7 +200,9 @@ struct PushWriter {
         let keys = Array(identities)
         var early: [EarlyRecovery] = []
         if state.hasEarlyRecoveries {
-            try EarlyRecoveryRows.forget(in: account, at: now, on: connection)
+            // What waited in a spool came long ago, and so did what it may belong to.
+            let oldest = pushes.map(\.receivedAt).min() ?? now
+            try EarlyRecoveryRows.forget(in: account, at: min(now, oldest), on: connection)
             early = try EarlyRecoveryRows.find(keys, in: account, on: connection)
         }
         return AlertFold(newest: try AlertRows.newest(of: keys, in: account, on: connection), early: early)

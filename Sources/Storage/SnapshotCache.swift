@@ -90,20 +90,26 @@ package final class SnapshotCache: Sendable {
     }
 
     /// A snapshot whose load began after `question`, because something was asked then that the one at hand does not know. Those who ask at the
-    /// same time share a load, and loads on suspicion follow each other slowly (`SingleFlight.value(for:since:)`).
+    /// same time share a load, and loads on suspicion follow each other slowly (`SingleFlight.pause(of:since:)`).
     package func snapshot(
         of account: AccountNumber,
         since question: ContinuousClock.Instant,
         now: UnixTime
     ) async throws -> AccountSnapshot? {
-        let (known, isMissing) = state.withLock { state -> (AccountSnapshot?, Bool) in
-            if let entry = state.entries[account], entry.begunAt >= question {
-                return (entry.snapshot, false)
+        while true {
+            let (known, isMissing) = state.withLock { state -> (AccountSnapshot?, Bool) in
+                if let entry = state.entries[account], entry.begunAt >= question {
+                    return (entry.snapshot, false)
+                }
+                return (nil, state.missing[account].map { $0.begunAt >= question } ?? false)
             }
-            return (nil, state.missing[account].map { $0.begunAt >= question } ?? false)
+            if known != nil || isMissing { return known }
+            guard let pause = loads.pause(of: account, since: question) else {
+                return try await load(account, now, since: question)
+            }
+            // Others may have loaded it by then.
+            try await Task.sleep(until: pause, clock: .continuous)
         }
-        if known != nil || isMissing { return known }
-        return try await load(account, now, since: question)
     }
 
     private func load(
@@ -216,14 +222,10 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         var pauses: [Key: Instant] = [:]
     }
 
-    private enum Step {
-        case join(Load)
-        case wait(until: Instant)
-    }
-
-    /// Between the beginnings of two loads on suspicion; and so many times as long as the last one took.
+    /// Between the beginnings of two loads on suspicion; so many times as long as the last one took, and at most.
     private static var pause: Duration { .milliseconds(20) }
     private static var share: Int { 4 }
+    private static var longestPause: Duration { .seconds(1) }
     /// Pauses that are remembered; those that are over are forgotten.
     private static var mostPauses: Int { 10_000 }
 
@@ -234,43 +236,46 @@ final class SingleFlight<Key: Hashable & Sendable, Value: Sendable>: Sendable {
         run = load
     }
 
-    /// The value, and when its load began; joins a load that runs already.
-    ///
-    /// `since`: the load must begin after it. Such loads, which somebody may ask for again and again, take at most a fifth of the time for
-    /// each key.
+    /// When a load that begins after `since` may begin, where it has to wait for that; nil: it may now, or one runs that can be joined. Loads on
+    /// suspicion, which somebody may ask for again and again, take at most a fifth of the time for each key.
+    func pause(of key: Key, since: ContinuousClock.Instant) -> ContinuousClock.Instant? {
+        state.withLock { state in
+            if let load = state.running[key], load.begunAt >= since { return nil }
+            return state.pauses[key].flatMap { $0 > .now ? $0 : nil }
+        }
+    }
+
+    /// The value, and when its load began; joins a load that runs already. `since`: the load must have begun after it.
     func value(
         for key: Key,
         since: ContinuousClock.Instant? = nil
     ) async throws -> (value: Value, begunAt: ContinuousClock.Instant) {
-        while true {
-            switch step(key, since) {
-            case .wait(let until): try await Task.sleep(until: until, clock: .continuous)
-            case .join(let load):
-                defer { end(load, key) }
-                return (try await load.task.value, load.begunAt)
-            }
-        }
-    }
-
-    private func step(_ key: Key, _ since: Instant?) -> Step {
-        state.withLock { state -> Step in
-            let now = Instant.now
-            if let load = state.running[key], since.map({ load.begunAt >= $0 }) ?? true { return .join(load) }
-            if since != nil, let pause = state.pauses[key], pause > now { return .wait(until: pause) }
-            // Unstructured on purpose: the load goes on for the others when the one who began it is cancelled.
-            let load = Load(task: Task { [run] in try await run(key) }, begunAt: now)
+        let load = state.withLock { state -> Load in
+            if let load = state.running[key], since.map({ load.begunAt >= $0 }) ?? true { return load }
+            let load = begin(key)
             state.running[key] = load
-            if since != nil { pause(key, until: now.advanced(by: Self.pause), &state) }
-            return .join(load)
+            if since != nil { pause(key, until: load.begunAt.advanced(by: Self.pause), &state) }
+            return load
         }
+        defer { state.withLock { if $0.running[key]?.task == load.task { $0.running[key] = nil } } }
+        return (try await load.task.value, load.begunAt)
     }
 
-    private func end(_ load: Load, _ key: Key) {
+    /// Unstructured on purpose: the load goes on for the others when the one who began it is cancelled.
+    private func begin(_ key: Key) -> Load {
+        let begunAt = Instant.now
+        let task = Task {
+            defer { ended(key, begunAt) }
+            return try await run(key)
+        }
+        return Load(task: task, begunAt: begunAt)
+    }
+
+    private func ended(_ key: Key, _ begunAt: Instant) {
+        let now = Instant.now
+        let pause = min(begunAt.duration(to: now) * (Self.share - 1), Self.longestPause)
         state.withLock { state in
-            if state.running[key]?.task == load.task { state.running[key] = nil }
-            let now = Instant.now
-            let end = now.advanced(by: load.begunAt.duration(to: now) * (Self.share - 1))
-            if let known = state.pauses[key], known < end { state.pauses[key] = end }
+            if let known = state.pauses[key] { state.pauses[key] = max(known, now.advanced(by: pause)) }
         }
     }
 

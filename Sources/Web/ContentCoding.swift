@@ -19,7 +19,11 @@ package enum ContentCoding: Sendable, Equatable {
     /// Those that the values of the header name, in their order, at most `most`.
     package static func read(_ values: [String]) -> [ContentCoding] {
         var codings: [ContentCoding] = []
-        for value in values where value.utf8.count <= mostBytes {
+        for value in values {
+            guard value.utf8.count <= mostBytes else {
+                codings.append(.foreign("one of so many bytes"))
+                continue
+            }
             for part in value.utf8.split(separator: UInt8(ascii: ",")) where codings.count < most {
                 if let coding = ContentCoding(Text(trusted: Array(part)).folded) { codings.append(coding) }
             }

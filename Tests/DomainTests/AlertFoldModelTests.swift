@@ -120,6 +120,7 @@ private struct Model {
 
     private mutating func fire(_ happening: Happening, at now: Int64) -> Outcome {
         var outcomes: [Outcome] = []
+        var over: [(key: Text, start: Int64?)] = []
         for channel in happening.channels {
             let newest = entries.lastIndex { $0.channel == channel && $0.key == happening.key }
             if let newest, entries[newest].recoveredAt == nil {
@@ -145,11 +146,15 @@ private struct Model {
                 let isOver = early.contains {
                     $0.key == happening.key && $0.start == happening.startsAt && now - $0.at <= 300
                 }
-                if isOver { entry.recoveredAt = now }
+                if isOver {
+                    entry.recoveredAt = now
+                    over.append((happening.key, happening.startsAt))
+                }
                 entries.append(entry)
                 outcomes.append(.opened)
             }
         }
+        early.removeAll { old in over.contains { $0.key == old.key && $0.start == old.start } }
         return outcomes.max() ?? .unrouted
     }
 
@@ -165,7 +170,13 @@ private struct Model {
                     || entry.earlier.contains(start)
             })
         {
-            early.append((happening.key, start, now))
+            let isClear = open.isEmpty || happening.endsAt.map { $0 > start } ?? false
+            if isClear {
+                early.removeAll { $0.key == happening.key && $0.start == start }
+                early.append((happening.key, start, now))
+                let own = early.indices.filter { early[$0].key == happening.key }
+                if own.count > 8 { early.remove(at: own[0]) }
+            }
         }
         var outcomes: [Outcome] = []
         for index in open {

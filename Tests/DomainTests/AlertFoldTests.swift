@@ -57,6 +57,32 @@ struct AlertFoldTests {
         #expect(timeline.alerts.map(\.isOpen) == [true])
     }
 
+    @Test("it ends one firing, and of a key the newest are remembered")
+    func earlyRecoveriesEnd() {
+        var timeline = Timeline()
+        timeline.recover("cpu", at: 10, startsAt: 5)
+        timeline.fire("cpu", at: 11, startsAt: 5)
+        #expect(timeline.early.isEmpty)
+        timeline.fire("cpu", at: 100, startsAt: 5)
+        #expect(timeline.alerts.map(\.isOpen) == [false, true])
+        for start in 1...20 as ClosedRange<Int64> {
+            timeline.recover("disk", at: 200 + start, startsAt: start)
+        }
+        #expect(timeline.early.map(\.startsAt).sorted() == (13...20).map(at))
+    }
+
+    @Test(
+        "one that ended an alert is remembered only when it says that it ended after its start",
+        arguments: [(nil, true), (61, true), (90, false)] as [(Int64?, Bool)]
+    )
+    func recoveryOfAnother(endsAt: Int64?, isOpen: Bool) {
+        var timeline = Timeline()
+        timeline.fire("cpu", at: 0, startsAt: 0)
+        timeline.recover("cpu", at: 61, startsAt: 61, endsAt: endsAt)
+        timeline.fire("cpu", at: 61, startsAt: 61)
+        #expect(timeline.alerts.map(\.isOpen) == [false, isOpen])
+    }
+
     @Test("in one delivery, too, and when an alert of the key is over: its start says which firing is meant")
     func earlyRecoveryBesideOthers() {
         var timeline = Timeline()

@@ -26,7 +26,10 @@ struct SenderWordsTests {
 
     @Test(
         "what is no moment",
-        arguments: ["", " ", "0", "0001-01-01T00:00:00Z", "0001-01-01 00:00:00 +0000 UTC"]
+        arguments: [
+            "", " ", "0", "0001-01-01T00:00:00Z", "0001-01-01 00:00:00 +0000 UTC", "1970-01-01T00:00:00Z",
+            "1970-01-01T08:00:00+08:00",
+        ]
     )
     func none(text: String) {
         #expect(SenderTime(text.utf8) == .none)

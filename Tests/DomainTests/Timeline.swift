@@ -74,10 +74,12 @@ struct Timeline {
         }
         made = count
         save(fold.changes)
+        let (added, removed) = fold.early.changed
         early.removeAll { old in
-            fold.remembered.contains { $0.identity == old.identity && $0.startsAt == old.startsAt }
+            added.contains { $0.identity == old.identity && $0.startsAt == old.startsAt }
+                || removed.contains { $0.0 == old.identity && $0.startsAt == old.startsAt }
         }
-        early += fold.remembered
+        early += added
         return outcomes
     }
 
