@@ -236,7 +236,7 @@ package struct Server {
         return HTTPListener(
             connection,
             at: socket.map { .socket($0) } ?? .address(host: listen.host, port: listen.port),
-            limits: installation.settings.connections,
+            limits: installation.settings.connections.within(descriptors: OpenFiles.limit),
             logger: logger,
             onLoss: ConnectionMetrics(metrics).count,
             onRunning: onRunning

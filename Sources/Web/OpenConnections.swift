@@ -33,6 +33,17 @@ package final class OpenConnections: Sendable {
 
         package init() {}
 
+        /// File descriptors that connections leave to files, the database, receivers, and the runtime: libdispatch looks at its threads now and
+        /// then by opening files, and ends the process when it can't.
+        private static let kept = 48
+
+        /// The same for a process that may have so many descriptors.
+        package func within(descriptors: Int) -> Limits {
+            var limits = self
+            limits.total = max(1, min(total, descriptors - Self.kept))
+            return limits
+        }
+
         /// Whether connections from `address` are not counted by address: those of the proxies, and of the two addresses that a proxy or a
         /// client on this very machine comes from. Other loopback addresses are counted like any.
         func spares(_ address: IPAddress) -> Bool {

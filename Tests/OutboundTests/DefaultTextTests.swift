@@ -98,31 +98,11 @@ struct DefaultTextTests {
     @Test("times are the sender's where it gave them; the end of what nobody had heard of says both")
     func sendersTimes() async throws {
         func told(_ startsAt: Int64?, _ endsAt: Int64?) -> AlertNews {
-            let sample = news(.recovered)
-            return AlertNews(
-                change: .recovered,
-                at: sample.at,
-                account: sample.account,
-                channel: sample.channel,
-                integration: sample.integration,
-                alertID: sample.alertID,
-                eventID: nil,
-                alertKey: "k",
+            news(
+                .recovered,
                 title: "t",
-                description: "",
-                link: nil,
-                severity: .info,
-                maxSeverity: .info,
-                status: "Ok",
-                labels: Labels(),
-                annotations: Labels(),
-                firstSeenAt: sample.firstSeenAt,
-                lastSeenAt: sample.lastSeenAt,
-                endedAt: sample.at,
                 startsAt: startsAt.map { newYear.adding(seconds: $0) },
-                endsAt: endsAt.map { newYear.adding(seconds: $0) },
-                eventCount: 2,
-                url: ""
+                endsAt: endsAt.map { newYear.adding(seconds: $0) }
             )
         }
         try await withSender { sender in
@@ -161,31 +141,7 @@ struct DefaultTextTests {
         ] as [(Int64, String, String)]
     )
     func durations(seconds: Int64, english: String, chinese: String) async throws {
-        let start = newYear.adding(seconds: 725 - seconds)
-        let sample = news()
-        let news = AlertNews(
-            change: .opened,
-            at: sample.at,
-            account: sample.account,
-            channel: sample.channel,
-            integration: sample.integration,
-            alertID: sample.alertID,
-            eventID: nil,
-            alertKey: "k",
-            title: "t",
-            description: "",
-            link: nil,
-            severity: .info,
-            maxSeverity: .info,
-            status: "Info",
-            labels: Labels(),
-            annotations: Labels(),
-            firstSeenAt: start,
-            lastSeenAt: sample.at,
-            endedAt: nil,
-            eventCount: 1,
-            url: ""
-        )
+        let news = news(firstSeenAt: newYear.adding(seconds: 725 - seconds))
         try await withSender { sender in
             let source = MessageTemplate(language: .english, title: nil, text: "{{duration}}")
             #expect(sender.preview(message(news), kind: .email, template: source).rendered.text == english)

@@ -23,6 +23,9 @@ func news(
     labels: Labels = Labels([("host", "web-1"), ("severity", "P1"), ("k8s.pod", "web-1-x"), ("_id", "7")]),
     event: EventID? = EventID(high: 6 << 16, low: 1),
     channel: Text = "Payments",
+    firstSeenAt: UnixTime = newYear,
+    startsAt: UnixTime? = nil,
+    endsAt: UnixTime? = nil,
     url: String = "https://tocsin.example/v1/accounts/acct_1/alerts/alrt_1"
 ) -> AlertNews {
     let ended = change == .recovered || change == .closed
@@ -43,9 +46,11 @@ func news(
         status: change == .recovered ? "Ok" : severity.name,
         labels: labels,
         annotations: Labels([("runbook", "https://wiki.example/cpu")]),
-        firstSeenAt: newYear,
+        firstSeenAt: firstSeenAt,
         lastSeenAt: newYear.adding(seconds: 720),
         endedAt: ended ? newYear.adding(seconds: 725) : nil,
+        startsAt: startsAt,
+        endsAt: endsAt,
         eventCount: 3,
         url: url
     )

