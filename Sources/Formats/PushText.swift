@@ -14,8 +14,8 @@ struct PushText {
     /// Encodings by the names that senders declare, in lower case, without `-` and `_`.
     private static let encodings: [Text: String] = [
         "gbk": "GBK", "gb2312": "GBK", "cp936": "GBK", "gb18030": "GB18030", "big5": "BIG5",
-        "shiftjis": "SHIFT_JIS",
-        "sjis": "SHIFT_JIS", "eucjp": "EUC-JP", "euckr": "EUC-KR", "koi8r": "KOI8-R", "latin1": "ISO-8859-1",
+        "shiftjis": "CP932",
+        "sjis": "CP932", "eucjp": "EUC-JP", "euckr": "EUC-KR", "koi8r": "KOI8-R", "latin1": "ISO-8859-1",
         "iso88591": "ISO-8859-1", "iso885915": "ISO-8859-15", "windows1252": "CP1252", "cp1252": "CP1252",
         "windows1251": "CP1251", "cp1251": "CP1251", "utf16": "UTF-16", "utf16le": "UTF-16LE",
         "utf16be": "UTF-16BE",
@@ -54,7 +54,7 @@ struct PushText {
     }
 
     /// The encodings with two bytes a character.
-    private static let pairs: Set = ["GBK", "GB18030", "BIG5", "SHIFT_JIS", "EUC-JP", "EUC-KR"]
+    private static let pairs: Set = ["GBK", "GB18030", "BIG5", "CP932", "EUC-JP", "EUC-KR"]
 
     private static func decoded(_ body: [UInt8], _ encoding: String) -> ([UInt8], ReadingNotes)? {
         var encoding = encoding

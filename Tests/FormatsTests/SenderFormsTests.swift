@@ -126,6 +126,25 @@ struct SenderFormsTests {
         #expect(Set(try events(Array(standard.utf8), type: "standard").map(\.alertKey)).count == 2)
     }
 
+    @Test(
+        "a fingerprint or key of nothing but white space is none",
+        arguments: [#"\f"#, #"\u000b"#, " ", #"\n\t"#, ""]
+    )
+    func blankKeys(key: String) throws {
+        let body = #"{"alerts":[{"labels":{"alertname":"a"},"fingerprint":"\#(key)"}]}"#
+        #expect(try events(Array(body.utf8)).first?.alertKey.bytes.starts(with: Array("1-".utf8)) == true)
+        let standard = #"{"title_rule":"a","event_status":"Info","alert_key":"\#(key)"}"#
+        let event = try events(Array(standard.utf8), type: "standard").first
+        #expect(event?.alertKey.bytes.starts(with: Array("1-".utf8)) == true)
+    }
+
+    @Test("backslashes of Shift_JIS are backslashes")
+    func shiftJIS() throws {
+        let event = try events(Self.body([0x83, 0x65, 0x5C, 0x6E, 0x83, 0x58]), "a/b; charset=Shift_JIS")
+            .first
+        #expect(event?.title == "テ\nス")
+    }
+
     @Test("the status of an alert goes before that of its group, in any letters")
     func status() throws {
         let body = #"""
