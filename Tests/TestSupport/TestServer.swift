@@ -29,10 +29,11 @@ package struct TestServer: Sendable {
     package let log: CapturedLog
 
     /// Asks for nothing packed, and unpacks nothing.
-    private static let client = HTTPClient(
-        eventLoopGroupProvider: .singleton,
-        configuration: HTTPClient.Configuration(decompression: .disabled)
-    )
+    private static let client: HTTPClient = {
+        var configuration = HTTPClient.Configuration.singletonConfiguration
+        configuration.decompression = .disabled
+        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
+    }()
 
     /// Pushes wait as long as it takes: a build for tests, beside all other tests, is no measure of time.
     package static var patient: GroupCommit.Bounds {
