@@ -26,11 +26,8 @@ struct JSONRepair {
     private static let longest = 3 * Limits.pushBytes
 
     init(_ body: [UInt8]) {
-        var rest = body[...]
-        while rest.starts(with: [0xEF, 0xBB, 0xBF]) {
-            rest = rest.dropFirst(3)
-            notes.insert(.byteOrderMark)
-        }
+        var rest = UTF8Scan.withoutMarks(body)
+        if rest.count < body.count { notes.insert(.byteOrderMark) }
         while let last = rest.last, last == 0 || last.isASCIIWhitespace {
             if last == 0 { notes.insert(.trailingNUL) }
             rest.removeLast()

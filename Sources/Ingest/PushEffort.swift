@@ -36,7 +36,7 @@ enum PushEffort {
             }
             if left < 0 { return false }
         }
-        return body.allSatisfy { $0 < 0x80 } || UTF8Scan.isValidUTF8(body)
+        return UTF8Scan.isValidUTF8(body)
     }
 
     /// Whether the body may have to be converted: the C library loads what it needs for that from files.

@@ -56,8 +56,7 @@ package enum JSONBody {
 
     /// Without the byte-order marks that some editors put before a text.
     package static func withoutMark(_ bytes: [UInt8]) -> [UInt8] {
-        var rest = bytes[...]
-        while rest.starts(with: [0xEF, 0xBB, 0xBF]) { rest = rest.dropFirst(3) }
+        let rest = UTF8Scan.withoutMarks(bytes)
         return rest.count == bytes.count ? bytes : Array(rest)
     }
 
