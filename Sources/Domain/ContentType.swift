@@ -1,9 +1,10 @@
-/// What a `Content-Type` says of how a body is read.
+/// The part of a `Content-Type` that says how a body is read.
 package enum ContentType {
     /// Bytes of it that are kept, and looked at.
     package static let mostBytes = Limits.nameBytes
 
-    /// The first `charset`, in lower case, its letters and digits alone (`UTF-8` is `utf8`); nil: there is none.
+    /// The first `charset`, in lower case, its letters and digits alone (`UTF-8` is `utf8`); nil: there is
+    /// none.
     package static func charset(of contentType: Text?) -> Text? {
         guard let contentType, contentType.bytes.contains(UInt8(ascii: ";")) else { return nil }
         for parameter in contentType.bytes.prefix(mostBytes).split(separator: UInt8(ascii: ";")).dropFirst() {

@@ -1,9 +1,11 @@
-/// A recovery of a start that no alert of its key has: its firing may still come, over another connection or a slower path.
+/// A recovery of a start that no alert of its key has: its firing may still come, over another connection or
+/// a slower path.
 ///
-/// - Rule: it is remembered for five minutes, and the first firing with its start is over the moment it comes. Why: nothing else will end it.
-///   Otherwise: an alert that is open for ever.
-/// - Rule: one that ended an alert is remembered only where it says that it ended after its start. Why: some senders give every event its own
-///   time as the start, and the next one may be the firing of something else. Otherwise: a firing that nobody hears of.
+/// - Rule: it is remembered for five minutes, and the first firing with its start is over the moment it
+///   comes. Why: nothing else will end it. Otherwise: an alert that is open for ever.
+/// - Rule: one that ended an alert is remembered only where it says that it ended after its start. Why: some
+///   senders give every event its own time as the start, and the next one may be the firing of something
+///   else. Otherwise: a firing that nobody hears of.
 package struct EarlyRecovery: Sendable, Equatable {
     /// Milliseconds for which one is remembered.
     package static let memory: Int64 = 300_000
@@ -44,7 +46,7 @@ package struct EarlyRecoveries: Sendable {
 
     /// The oldest first.
     private var known: [AlertFold.Identity: [EarlyRecovery]] = [:]
-    /// What is to be saved; nil: it is to be removed.
+    /// The rows to save; nil: the row is to be removed.
     private var changes: [Key: EarlyRecovery?] = [:]
 
     /// Begins with those that are stored.
@@ -54,7 +56,7 @@ package struct EarlyRecoveries: Sendable {
         }
     }
 
-    /// Those to save, and those to remove.
+    /// The rows to save, and the keys of those to remove.
     package var changed: (added: [EarlyRecovery], removed: [(AlertFold.Identity, startsAt: UnixTime)]) {
         (
             changes.values.compactMap { $0 },

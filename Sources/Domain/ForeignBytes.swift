@@ -1,12 +1,13 @@
 import Native
 
-/// Bytes that are no UTF-8, on their way through text: each as a scalar of a private range, so that texts that differ stay different until
-/// identities are made; then they are shown as U+FFFD, as everywhere.
+/// Bytes that are no UTF-8, on their way through text: each as a scalar of a private range, so that texts
+/// that differ stay different until identities are made; then they are shown as U+FFFD, as everywhere.
 package enum ForeignBytes {
     /// U+F700 and the byte.
     private static let base: UInt32 = 0xF700
 
-    /// Valid UTF-8: what was valid as it is, every other byte as its scalar. Linear; at most three times as long.
+    /// Valid UTF-8: what was valid as it is, every other byte as its scalar. Linear; at most three times as
+    /// long.
     package static func marked(_ bytes: [UInt8]) -> [UInt8] {
         var result: [UInt8] = []
         result.reserveCapacity(bytes.count + bytes.count / 2)

@@ -1,8 +1,9 @@
-/// What had to be done to read an alert that was not written as its format says. A flag of the event, and a sentence of its trace.
+/// The repairs that it took to read an alert that was not written as its format says. A flag of the event, and a
+/// sentence of its trace.
 ///
 /// - Source: openapi.yaml, schema `ReadingFlags`.
 package struct ReadingNotes: OptionSet, Hashable, Sendable {
-    /// What the database holds; no bit ever changes its meaning.
+    /// The form that the database holds; no bit ever changes its meaning.
     package let rawValue: UInt32
 
     package init(rawValue: UInt32) {
@@ -107,6 +108,6 @@ package struct ReadingNotes: OptionSet, Hashable, Sendable {
         ),
     ]
 
-    /// Those that are set.
+    /// The notes that are set.
     package var notes: [Note] { isEmpty ? [] : Self.all.filter { contains($0.bit) } }
 }

@@ -1,10 +1,12 @@
 /// A moment as senders write it.
 ///
-/// - RFC 3339, also with a space for the `T`, with an offset without its colon (`+0800`) or of hours alone (`+08`), behind a space and with the
-///   zone's name after it, as Go prints a time (`2026-11-30 10:00:00 +0800 CST`), or with `UTC` or `GMT` for the offset.
-/// - Seconds, milliseconds, microseconds or nanoseconds since 1970, as a number or its text: which one is plain from its size, for moments
-///   from 2001 to 2286.
-/// - Rule: a time without an offset is not read. Why: nobody knows of which zone it is. Otherwise: alerts that are hours off.
+/// - RFC 3339, also with a space for the `T`, with an offset without its colon (`+0800`) or of hours alone
+///   (`+08`), behind a space and with the zone's name after it, as Go prints a time (`2026-11-30 10:00:00
+///   +0800 CST`), or with `UTC` or `GMT` for the offset.
+/// - Seconds, milliseconds, microseconds or nanoseconds since 1970, as a number or its text: which one is
+///   plain from its size, for moments from 2001 to 2286.
+/// - Rule: a time without an offset is not read. Why: nobody knows of which zone it is. Otherwise: alerts
+///   that are hours off.
 package enum SenderTime: Equatable, Sendable {
     case moment(UnixTime)
     /// The sender says that there is none: nothing, blank, or the zero of its language.

@@ -1,7 +1,8 @@
 /// The address of a source's own page about an alert.
 package enum SourceLink {
-    /// The first of `links` that people can open: http or https with a whole host name or an address. Where none has that, the first with a
-    /// bare name, which only works inside the network that knows it. nil: none is one.
+    /// The first of `links` that people can open: http or https with a whole host name or an address. Where
+    /// none has that, the first with a bare name, which only works inside the network that knows it. nil:
+    /// none is one.
     package static func usable(_ links: [Text?]) -> Text? {
         var bare: Text?
         for case let link? in links {
@@ -13,8 +14,8 @@ package enum SourceLink {
         return bare
     }
 
-    /// `host` or `[address]` of a link that may be shown as one; nil: it may not. Only web addresses with a host become links: anything else
-    /// could be a script.
+    /// `host` or `[address]` of a link that may be shown as one; nil: it may not. Only web addresses with a
+    /// host become links: anything else could be a script.
     private static func safeHost(of text: Text) -> ArraySlice<UInt8>? {
         guard text.bytes.count <= Limits.linkBytes, text.bytes.allSatisfy({ $0 > 0x20 && $0 != 0x7F }),
             let scheme = schemes.first(where: { text.bytes.starts(with: $0, by: { $0 | 0x20 == $1 | 0x20 }) })

@@ -3,10 +3,12 @@ import Native
 
 /// A body as UTF-8, and what was done to make it that.
 ///
-/// - Rule: a body is read as its `Content-Type` declares, a byte-order mark before that. One that is UTF-8 beyond doubt is read as that,
-///   whatever it declares. Why: many senders' libraries put ISO-8859-1 on everything. Otherwise: their text is garbled.
-/// - Rule: bytes that are no text of any declared encoding stay told apart (`ForeignBytes`). Why: the identity of an alert is made from its
-///   texts. Otherwise: two alerts whose titles are both unreadable are one.
+/// - Rule: a body is read as its `Content-Type` declares, a byte-order mark before that. One that is UTF-8
+///   beyond doubt is read as that, whatever it declares. Why: many senders' libraries put ISO-8859-1 on
+///   everything. Otherwise: their text is garbled.
+/// - Rule: bytes that are no text of any declared encoding stay told apart (`ForeignBytes`). Why: the
+///   identity of an alert is made from its texts. Otherwise: two alerts whose titles are both unreadable are
+///   one.
 struct PushText {
     let bytes: [UInt8]
     let notes: ReadingNotes
@@ -45,8 +47,9 @@ struct PushText {
         ContentType.charset(of: contentType).flatMap { encodings[$0] }
     }
 
-    /// Whether bytes that are valid UTF-8 may be the declared encoding's all the same: UTF-16 holds NULs; the encodings of pairs make pairs that
-    /// are UTF-8, too, but hardly ever nothing else. A single-byte encoding's text is no UTF-8 by chance, and ASCII is the same in all.
+    /// Whether bytes that are valid UTF-8 may be the declared encoding's all the same: UTF-16 holds NULs; the
+    /// encodings of pairs make pairs that are UTF-8, too, but hardly ever nothing else. A single-byte
+    /// encoding's text is no UTF-8 by chance, and ASCII is the same in all.
     private static func isDoubtful(_ body: [UInt8], _ encoding: String) -> Bool {
         if encoding.hasPrefix("UTF-16") { return body.contains(0) }
         guard pairs.contains(encoding), body.contains(where: { $0 >= 0x80 }) else { return false }

@@ -4,7 +4,8 @@ import Web
 
 /// How a body was packed for the way, and how it is unpacked.
 ///
-/// - Rule: what can't be unpacked is kept as it came. Why: its owner sees what was sent. Otherwise: only the sender knows.
+/// - Rule: what can't be unpacked is kept as it came. Why: its owner sees what was sent. Otherwise: only the
+///   sender knows.
 struct BodyCoding: Sendable {
     /// What was done to the body, in that order.
     private let codings: [ContentCoding]

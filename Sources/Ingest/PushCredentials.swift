@@ -36,15 +36,16 @@ extension PushIntake {
     /// Tokens of a request whose owners are told.
     private static let mostCarried = 4
 
-    /// The configuration of the token's account, when it is at hand. One that does not know the token may be older than the token, where
-    /// other nodes issue push URLs, too: then it is to be loaded.
+    /// The configuration of the token's account, when it is at hand. One that does not know the token may be
+    /// older than the token, where other nodes issue push URLs, too: then it is to be loaded.
     func cached(_ token: PushToken) -> AccountSnapshot? {
         guard let account = store.snapshots.cached(token.account) else { return nil }
         return !store.isShared || account.knows(token, at: store.now) ? account : nil
     }
 
-    /// Loads the configuration of the token's account and admits the token by it. Where other nodes issue push URLs, too, one that does not
-    /// know the token counts only when its load began after the push came, at `arrival`.
+    /// Loads the configuration of the token's account and admits the token by it. Where other nodes issue
+    /// push URLs, too, one that does not know the token counts only when its load began after the push came,
+    /// at `arrival`.
     func load(
         _ token: PushToken,
         type: IntegrationType?,

@@ -2,7 +2,8 @@ private import CZlib
 
 /// Packs documents for the way (RFC 1952).
 package enum Gzip {
-    /// The bytes packed as tightly as zlib can; nil only where there is no memory for it. Some 10 MB/s: for what is packed once.
+    /// The bytes packed as tightly as zlib can; nil only where there is no memory for it. Some 10 MB/s: for
+    /// what is packed once.
     package static func pack(_ bytes: [UInt8]) -> [UInt8]? {
         var stream = z_stream()
         guard bytes.count <= Int(UInt32.max) / 2, czlib_deflate_begin(&stream, 9, 15 + 16) == Z_OK else {

@@ -1,6 +1,7 @@
 private import CZlib
 
-/// Unpacks what was packed for the way: gzip (RFC 1952) and deflate (RFC 1950, and the bare RFC 1951 that some senders make of it).
+/// Unpacks what was packed for the way: gzip (RFC 1952) and deflate (RFC 1950, and the bare RFC 1951 that
+/// some senders make of it).
 package enum Inflate {
     /// How the bytes were packed.
     package enum Form: Sendable {

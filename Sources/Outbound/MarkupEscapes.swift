@@ -1,18 +1,21 @@
-/// What makes a value literal text in each receiver's markup. The text of the template itself is its owner's and stays as it is.
+/// What makes a value literal text in each receiver's markup. The text of the template itself is its owner's
+/// and stays as it is.
 ///
-/// Each is linear in time, and of one byte makes at most six. What a value needs at its edges, it gets whatever stands there: no two
-/// values together are more than each alone, and none ends or begins what the template left open.
+/// Each is linear in time, and of one byte makes at most six. What a value needs at its edges, it gets
+/// whatever stands there: no two values together are more than each alone, and none ends or begins what the
+/// template left open.
 enum MarkupEscapes {
     // MARK: Entities: DingTalk and Feishu
 
     /// Numeric entities, with `lineEnd` for line feeds.
     ///
-    /// - Why: in Markdown an entity is always text and never a mark of structure (CommonMark 0.31, 6.2), and what turns Markdown into
-    ///   HTML first leaves it alone. Feishu documents them (rich text component, "special characters"); the robots of DingTalk have
-    ///   been fed with them for years (`markdown | html` in the default template of prometheus-webhook-dingtalk).
-    /// - Everywhere: `& < > [ ] * _ ~ | \` and backticks. At a line's start also what begins a block, and the first blank, since four
-    ///   begin a block of code. `(` at the value's start and `!` at its end would make a link or an image of the template's brackets,
-    ///   and `#` at a line's end is no part of a heading.
+    /// - Why: in Markdown an entity is always text and never a mark of structure (CommonMark 0.31, 6.2), and
+    ///   what turns Markdown into HTML first leaves it alone. Feishu documents them (rich text component,
+    ///   "special characters"); the robots of DingTalk have been fed with them for years (`markdown | html`
+    ///   in the default template of prometheus-webhook-dingtalk).
+    /// - Everywhere: `& < > [ ] * _ ~ | \` and backticks. At a line's start also what begins a block, and the
+    ///   first blank, since four begin a block of code. `(` at the value's start and `!` at its end would
+    ///   make a link or an image of the template's brackets, and `#` at a line's end is no part of a heading.
     /// - Not covered: in a span of code of the template's own an entity is shown as it is written.
     static func entities(_ text: [UInt8], lineEnd: String) -> [UInt8] {
         ValueScan.replacing(text) { scan in
@@ -45,9 +48,11 @@ enum MarkupEscapes {
     /// For WeCom, which knows no escapes and shows a backslash as one.
     ///
     /// - Marks of spans become their look-alikes, as for Slack.
-    /// - Before what would begin a block stands a zero-width space: the line begins with something else then, whoever reads it.
-    /// - A blank stands after `]` where `(` follows or nothing (a link, an image) and after `<` where a tag, an address or a mention
-    ///   could begin. A blank, since a zero-width space may be dropped on the way, and a mention rings people up.
+    /// - Before what would begin a block stands a zero-width space: the line begins with something else then,
+    ///   whoever reads it.
+    /// - A blank stands after `]` where `(` follows or nothing (a link, an image) and after `<` where a tag,
+    ///   an address or a mention could begin. A blank, since a zero-width space may be dropped on the way,
+    ///   and a mention rings people up.
     static func forWeCom(_ text: [UInt8]) -> [UInt8] {
         ValueScan.replacing(text) { scan in
             switch scan.byte {
@@ -60,14 +65,16 @@ enum MarkupEscapes {
         }
     }
 
-    /// For Slack: its three entities (https://docs.slack.dev/messaging/formatting-message-text#escaping), without which there is
-    /// neither mention nor link, and look-alikes for the marks of spans and quotes.
+    /// For Slack: its three entities (https://docs.slack.dev/messaging/formatting-message-text#escaping),
+    /// without which there is neither mention nor link, and look-alikes for the marks of spans and quotes.
     ///
-    /// - Why look-alikes: Slack knows no escape for `*`, `_`, `~`, backticks and `>`, and shows a backslash. Zero-width characters are
-    ///   no way out: beside a mark they count as the edge of a word, and so can make a span of what was none, and they are no blank
-    ///   that keeps one from opening; two backticks are code whatever stands between. A real blank on both sides works, but tears
-    ///   words apart. A character that only looks the same is text to every version of every reader.
-    /// - `>` at a line's start is a quote even as `&gt;`, therefore it has a look-alike there. Lists and headings Slack has none of.
+    /// - Why look-alikes: Slack knows no escape for `*`, `_`, `~`, backticks and `>`, and shows a backslash.
+    ///   Zero-width characters are no way out: beside a mark they count as the edge of a word, and so can
+    ///   make a span of what was none, and they are no blank that keeps one from opening; two backticks are
+    ///   code whatever stands between. A real blank on both sides works, but tears words apart. A character
+    ///   that only looks the same is text to every version of every reader.
+    /// - `>` at a line's start is a quote even as `&gt;`, therefore it has a look-alike there. Lists and
+    ///   headings Slack has none of.
     static func forSlack(_ text: [UInt8]) -> [UInt8] {
         ValueScan.replacing(text) { scan in
             switch scan.byte {
@@ -84,8 +91,8 @@ enum MarkupEscapes {
 
     /// What is set for a mark that could open or close a span.
     ///
-    /// Few are touched, for what is copied out of a message has the look-alike in it: `_` inside a word (`up_time`) and all but
-    /// backticks between blanks (`5 * 3`) are text in every dialect.
+    /// Few are touched, for what is copied out of a message has the look-alike in it: `_` inside a word
+    /// (`up_time`) and all but backticks between blanks (`5 * 3`) are text in every dialect.
     private static func lookAlike(_ scan: ValueScan) -> String? {
         switch scan.byte {
         case UInt8(ascii: "`"): "\u{2CB}"

@@ -1,7 +1,7 @@
 /// A walk over the bytes of a value, with what an escape must know of where each stands.
 ///
-/// What stands beside the value in the template is not known: before its first byte there may be anything, a line's start too, and so
-/// there may be after its last.
+/// What stands beside the value in the template is not known: before its first byte there may be anything, a
+/// line's start too, and so there may be after its last.
 struct ValueScan {
     /// Where in its line a byte stands.
     enum Position {
@@ -22,8 +22,8 @@ struct ValueScan {
         self.text = text
     }
 
-    /// The text with the bytes replaced for which `escape` gives something. Takes time in proportion to the text if `escape` takes
-    /// constant time.
+    /// The text with the bytes replaced for which `escape` gives something. Takes time in proportion to the
+    /// text if `escape` takes constant time.
     static func replacing(_ text: [UInt8], _ escape: (ValueScan) -> String?) -> [UInt8] {
         var scan = ValueScan(text)
         var result: [UInt8] = []
@@ -55,8 +55,8 @@ struct ValueScan {
     /// Whether the value or its line ends after it, or a blank follows.
     var isBeforeBlank: Bool { next == nil || next == 0x20 || next == 0x0A }
 
-    /// Whether it would make its line a heading, a quote, an entry of a list, a rule, or a row of a table. `*`, `_` and backticks
-    /// are looked at on their own.
+    /// Whether it would make its line a heading, a quote, an entry of a list, a rule, or a row of a table.
+    /// `*`, `_` and backticks are looked at on their own.
     var beginsBlock: Bool {
         switch (position, byte) {
         case (.start, UInt8(ascii: "#")), (.start, UInt8(ascii: ">")), (.start, UInt8(ascii: "|")): true
@@ -85,7 +85,8 @@ struct ValueScan {
         index += 1
     }
 
-    /// Whether it is the last byte of U+2028 or U+2029, which end a line for receivers that are written in JavaScript.
+    /// Whether it is the last byte of U+2028 or U+2029, which end a line for receivers that are written in
+    /// JavaScript.
     private var endsLine: Bool {
         (byte == 0xA8 || byte == 0xA9) && index >= 2 && text[index - 1] == 0x80 && text[index - 2] == 0xE2
     }

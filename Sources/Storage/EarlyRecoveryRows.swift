@@ -37,7 +37,7 @@ enum EarlyRecoveryRows {
 
     static let statements = find.statements + [put, remove, forget, count]
 
-    /// Those of these identities.
+    /// The early recoveries of these identities.
     static func find(
         _ identities: [AlertFold.Identity],
         in account: AccountNumber,
@@ -54,7 +54,7 @@ enum EarlyRecoveryRows {
         }
     }
 
-    /// Removes those whose time is over for whoever pushes at `now`.
+    /// Removes the rows whose time is over for whoever pushes at `now`.
     static func forget(
         in account: AccountNumber,
         at now: UnixTime,
@@ -64,7 +64,7 @@ enum EarlyRecoveryRows {
         try connection.run(forget, [.account(account), .time(end)])
     }
 
-    /// Saves what a fold made of them, as far as the account may have them.
+    /// Saves the changes that a fold made, as far as the account may have them.
     static func save(
         _ recoveries: EarlyRecoveries,
         in account: AccountNumber,

@@ -1,8 +1,9 @@
 import Domain
 
-/// What a `Content-Encoding` says that was done to a body (RFC 9110, 8.4).
+/// The codings that a `Content-Encoding` says were applied to a body (RFC 9110, 8.4).
 ///
-/// - Rule: a name that is no coding says nothing. Why: senders write a charset there ("UTF-8"). Otherwise: an alert is lost to a header.
+/// - Rule: a name that is no coding says nothing. Why: senders write a charset there ("UTF-8"). Otherwise: an
+///   alert is lost to a header.
 package enum ContentCoding: Sendable, Equatable {
     case gzip
     case deflate
@@ -16,7 +17,7 @@ package enum ContentCoding: Sendable, Equatable {
     private static let most = 8
     private static let mostBytes = 255
 
-    /// Those that the values of the header name, in their order, at most `most`.
+    /// The codings that the values of the header name, in their order, at most `most`.
     package static func read(_ values: [String]) -> [ContentCoding] {
         var codings: [ContentCoding] = []
         for value in values {
