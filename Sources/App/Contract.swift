@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import NIOPosix
 import Native
 import Reference
 import Web
@@ -11,15 +12,20 @@ struct Contract: Sendable {
         headers: [.contentType: "application/yaml"]
     )
 
-    /// Made when it is first asked for, which takes a fraction of a second.
-    private static let page = Result {
-        try StaticDocument(
-            Array(Page(yaml: String(decoding: OpenAPIFile.bytes, as: UTF8.self)).html.utf8),
-            headers: [
-                .contentType: "text/html; charset=utf-8", .contentSecurityPolicy: policy,
-                .xContentTypeOptions: "nosniff",
-            ]
-        )
+    /// Made when it is first asked for.
+    ///
+    /// - Rule: on a thread that may be blocked. Why: it takes a fraction of a second, and all who ask meanwhile wait for it. Otherwise: they
+    ///   would hold every thread that Swift has, and with them whatever else is asked.
+    private static let page = Task.detached {
+        try await NIOThreadPool.singleton.runIfActive {
+            try StaticDocument(
+                Array(Page(yaml: String(decoding: OpenAPIFile.bytes, as: UTF8.self)).html.utf8),
+                headers: [
+                    .contentType: "text/html; charset=utf-8", .contentSecurityPolicy: policy,
+                    .xContentTypeOptions: "nosniff",
+                ]
+            )
+        }
     }
 
     /// Nothing but the page's own style: no script, no picture, nothing from elsewhere, no frame around it.
@@ -40,16 +46,16 @@ struct Contract: Sendable {
     }
 
     @Sendable
-    func getDocs(_ request: Request, _ context: AppContext) throws -> Response {
-        try Self.page.get().answer(to: request)
+    func getDocs(_ request: Request, _ context: AppContext) async throws -> Response {
+        try await Self.page.value.answer(to: request)
     }
 
     private func add(
         _ path: RouterPath,
         to router: Router<AppContext>,
-        use handler: @escaping @Sendable (Request, AppContext) throws -> Response
+        use handler: @escaping @Sendable (Request, AppContext) async throws -> Response
     ) {
         router.get(path, use: handler)
-        router.head(path) { try handler($0, $1).createHeadResponse() }
+        router.head(path) { try await handler($0, $1).createHeadResponse() }
     }
 }

@@ -30,6 +30,9 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
     private let logger: Logger
 
     private static var backlog: Int32 { 4_096 }
+    /// Bytes of answers that the kernel keeps for one connection; it doubles this for its own needs. Otherwise it lets them grow to 4 MB for
+    /// each reader who is slow, outside of every bound of ours.
+    private static var sendBuffer: SocketOptionValue { 128 << 10 }
 
     /// `connection` sets accepted connections up; `limits` says how many there may be, and `onLoss` is told of those that are closed for
     /// others. `onRunning` gets the port.
@@ -71,6 +74,8 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
         let bootstrap = ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            // Accepted connections have it from the listening one.
+            .serverChannelOption(.socketOption(.so_sndbuf), value: Self.sendBuffer)
             // One at a time, so that each is asked for room.
             .serverChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
