@@ -49,6 +49,7 @@ let package = Package(
     ],
     targets: [
         .systemLibrary(name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "libcrypto"),
+        .systemLibrary(name: "CCurl", path: "CSupport/CCurl", pkgConfig: "libcurl"),
         .systemLibrary(name: "CSQLite", path: "CSupport/CSQLite", pkgConfig: "sqlite3"),
         .systemLibrary(name: "CPostgres", path: "CSupport/CPostgres", pkgConfig: "libpq"),
         .systemLibrary(name: "CZstd", path: "CSupport/CZstd", pkgConfig: "libzstd"),
@@ -72,7 +73,7 @@ let package = Package(
         .target(
             name: "Native",
             dependencies: [
-                "COpenSSL", "CSimdjson", "CRE2", "CZstd", "CZlib", "CAllocator", "CCrash", "COpenAPI",
+                "COpenSSL", "CCurl", "CSimdjson", "CRE2", "CZstd", "CZlib", "CAllocator", "CCrash", "COpenAPI",
                 "CYAMLEvents",
             ],
             swiftSettings: base
@@ -142,10 +143,7 @@ let package = Package(
             name: "Outbound",
             dependencies: [
                 "Domain", "Native", nioCore, nioPosix,
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: safe
         ),

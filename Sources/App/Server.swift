@@ -92,7 +92,7 @@ package struct Server {
                 "outbound-trust: \(settings.outboundTrust ?? "") can't be read as PEM certificates"
             ])
         }
-        return try Sender(
+        return Sender(
             policy: AddressPolicy(allowed: settings.outboundAllow),
             trustRoots: roots,
             version: Build.version

@@ -1,10 +1,10 @@
-/// Who may go on, of those that share some places: so many in all, so many of one account. The others wait, accounts take turns, and those
-/// of one account keep their order. Every step costs the same, however many wait.
-package struct Turnstile<Waiter> {
+/// Who may go on, of those that share some places: so many in all, so many of one key (an account, say). The others wait, keys take turns, and
+/// those of one key keep their order. Every step costs the same, however many wait.
+package struct Turnstile<Key: Hashable, Waiter> {
     /// What becomes of one that comes.
     package enum Entry: Sendable {
         case goesOn, waits
-        /// Too many of its account wait already: it was not taken.
+        /// Too many of its key wait already: it was not taken.
         case isRefused
     }
 
@@ -20,74 +20,74 @@ package struct Turnstile<Waiter> {
     }
 
     private let total: Int
-    private let perAccount: Int
+    private let perKey: Int
     private let maximumWaiting: Int
     private var running = 0
-    private var lanes: [AccountNumber: Lane] = [:]
-    /// Accounts that have a waiter and a place of their own free.
-    private var line: [AccountNumber] = []
+    private var lanes: [Key: Lane] = [:]
+    /// Keys that have a waiter and a place of their own free.
+    private var line: [Key] = []
     private var firstInLine = 0
 
-    /// `waiting`: how many of one account may wait.
-    package init(total: Int, perAccount: Int, waiting: Int) {
+    /// `waiting`: how many of one key may wait.
+    package init(total: Int, perKey: Int, waiting: Int) {
         self.total = total
-        self.perAccount = perAccount
+        self.perKey = perKey
         maximumWaiting = waiting
     }
 
     /// One comes. `waiter` is kept only if it has to wait.
-    package mutating func enter(_ account: AccountNumber, _ waiter: Waiter) -> Entry {
-        var lane = lanes[account] ?? Lane()
-        defer { lanes[account] = lane }
-        if running < total, lane.running < perAccount, lane.waiting == 0 {
+    package mutating func enter(_ key: Key, _ waiter: Waiter) -> Entry {
+        var lane = lanes[key] ?? Lane()
+        defer { lanes[key] = lane }
+        if running < total, lane.running < perKey, lane.waiting == 0 {
             running += 1
             lane.running += 1
             return .goesOn
         }
         guard lane.waiting < maximumWaiting else { return .isRefused }
         lane.waiters.append(waiter)
-        queue(account, &lane)
+        queue(key, &lane)
         return .waits
     }
 
     /// One that went on is through. The one that goes on in its place, if any waited for it.
-    package mutating func leave(_ account: AccountNumber) -> Waiter? {
-        guard var lane = lanes[account], lane.running > 0 else {
+    package mutating func leave(_ key: Key) -> Waiter? {
+        guard var lane = lanes[key], lane.running > 0 else {
             preconditionFailure("one left that had not entered")
         }
         running -= 1
         lane.running -= 1
-        queue(account, &lane)
-        lanes[account] = lane.running == 0 && lane.waiting == 0 ? nil : lane
+        queue(key, &lane)
+        lanes[key] = lane.running == 0 && lane.waiting == 0 ? nil : lane
         return next()
     }
 
-    /// Those that go on and those that wait, of all accounts.
+    /// Those that go on and those that wait, of all keys.
     package var counts: (running: Int, waiting: Int) {
         (running, lanes.values.reduce(0) { $0 + $1.waiting })
     }
 
     private mutating func next() -> Waiter? {
         guard running < total, firstInLine < line.count else { return nil }
-        let account = line[firstInLine]
+        let key = line[firstInLine]
         firstInLine += 1
         Self.dropTaken(&line, &firstInLine)
-        guard var lane = lanes[account] else { return nil }
+        guard var lane = lanes[key] else { return nil }
         let waiter = lane.waiters[lane.first]
         lane.first += 1
         Self.dropTaken(&lane.waiters, &lane.first)
         running += 1
         lane.running += 1
         lane.isInLine = false
-        queue(account, &lane)
-        lanes[account] = lane
+        queue(key, &lane)
+        lanes[key] = lane
         return waiter
     }
 
-    private mutating func queue(_ account: AccountNumber, _ lane: inout Lane) {
-        guard !lane.isInLine, lane.waiting > 0, lane.running < perAccount else { return }
+    private mutating func queue(_ key: Key, _ lane: inout Lane) {
+        guard !lane.isInLine, lane.waiting > 0, lane.running < perKey else { return }
         lane.isInLine = true
-        line.append(account)
+        line.append(key)
     }
 
     /// Forgets the taken ones once they are most.
@@ -98,5 +98,5 @@ package struct Turnstile<Waiter> {
     }
 }
 
-extension Turnstile: Sendable where Waiter: Sendable {}
-extension Turnstile.Lane: Sendable where Waiter: Sendable {}
+extension Turnstile: Sendable where Key: Sendable, Waiter: Sendable {}
+extension Turnstile.Lane: Sendable where Key: Sendable, Waiter: Sendable {}

@@ -48,3 +48,30 @@ private func bytes(of entry: addrinfo) -> [UInt8]? {
         return nil
     }
 }
+
+/// The address of this machine from which it would speak to a numeric address; nil when it has none for it. Nothing is sent.
+package func localAddress(toward address: String) -> String? {
+    var hints = addrinfo()
+    hints.ai_flags = AI_NUMERICHOST
+    hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
+    var first: UnsafeMutablePointer<addrinfo>?
+    // The port doesn't matter: connecting a datagram socket only chooses the route.
+    guard getaddrinfo(address, "25", &hints, &first) == 0, let target = first?.pointee else { return nil }
+    defer { freeaddrinfo(first) }
+    let socket = socket(target.ai_family, target.ai_socktype | Int32(SOCK_CLOEXEC.rawValue), 0)
+    guard socket >= 0 else { return nil }
+    defer { close(socket) }
+    var storage = sockaddr_storage()
+    var size = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    var host = [CChar](repeating: 0, count: 64)
+    let isKnown = withUnsafeMutablePointer(to: &storage) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { own in
+            connect(socket, target.ai_addr, target.ai_addrlen) == 0 && getsockname(socket, own, &size) == 0
+                && getnameinfo(own, size, &host, socklen_t(host.count), nil, 0, NI_NUMERICHOST) == 0
+        }
+    }
+    guard isKnown else { return nil }
+    // A zone (`fe80::1%eth0`) names an interface of this machine.
+    let text = host.prefix { $0 != 0 && $0 != CChar(UInt8(ascii: "%")) }
+    return String(decoding: text.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+}

@@ -1,9 +1,5 @@
-import AsyncHTTPClient
 import Domain
-import NIOCore
-import NIOHTTP1
-import NIOPosix
-import NIOSSL
+import Native
 
 /// What is to be posted.
 struct OutboundRequest: Sendable {
@@ -29,15 +25,19 @@ struct Answer: Sendable {
 /// Posts to a checked address: no redirects, no proxy, no cookies, no decompression, all of it within the time limit.
 struct HTTPSender: Sendable {
     private let guardian: AddressGuard
-    private let clients: ClientCache
+    private let engine: TransferEngine
+    private let known: KnownAddresses
+    private let places: SendPlaces
     private let limits: SendLimits
     private let userAgent: String
 
-    init(guardian: AddressGuard, roots: TrustRoots, limits: SendLimits, userAgent: String) {
+    init(guardian: AddressGuard, engine: TransferEngine, limits: SendLimits, userAgent: String) {
         self.guardian = guardian
+        self.engine = engine
         self.limits = limits
         self.userAgent = userAgent
-        clients = ClientCache(roots: roots.clientConfiguration, limits: limits)
+        known = KnownAddresses(life: limits.addressLife)
+        places = SendPlaces(perReceiver: limits.connections)
     }
 
     /// Posts once (twice when a kept connection turns out to be closed). Throws `SendFailure` or `CancellationError`.
@@ -46,121 +46,90 @@ struct HTTPSender: Sendable {
         of account: AccountNumber,
         at now: UnixTime
     ) async throws -> Answer {
+        let url = request.url
+        let site = Site(host: url.host, port: url.port, isTLS: url.isTLS)
         do {
-            return try await within(limits.http) { try await attempt(request, of: account, at: now) }
+            let answer = try await within(limits.http) {
+                try await places.with(account, site) { try await exchange(request, site, account) }
+            }
+            let retryAfter = answer.header("retry-after").flatMap { RetryAfter.seconds($0, at: now) }
+            return Answer(status: answer.status, retryAfter: retryAfter, body: answer.body)
         } catch {
             throw Self.failure(of: error)
         }
     }
 
-    /// Closes all connections.
-    func shutdown() async { await clients.shutdown() }
-
-    private func attempt(
+    private func exchange(
         _ request: OutboundRequest,
-        of account: AccountNumber,
-        at now: UnixTime
-    ) async throws -> Answer {
-        let client = try await client(for: request.url, of: account)
+        _ site: Site,
+        _ account: AccountNumber
+    ) async throws -> TransferAnswer {
+        let (address, checkedAt) = try await address(of: request.url, site, account)
+        let transfer = Transfer(
+            url: request.url.origin + request.target,
+            message: .request(
+                .init(
+                    method: "POST",
+                    headers: request.headers + [("User-Agent", userAgent), ("Accept", "*/*")],
+                    body: request.body
+                )
+            ),
+            address: address.text,
+            connectLimit: limits.connect,
+            limit: limits.http,
+            answerBytes: SendLimits.answerBytes
+        )
         do {
-            let answer = try await exchange(request, by: client, at: now)
-            await clients.giveBack(client)
+            let answer = try await engine.perform(transfer)
+            known.note(site, address, checkedAt: checkedAt, isKept: answer.isKept)
             return answer
         } catch {
-            await clients.giveBack(client)
+            known.note(site, address, checkedAt: checkedAt, isKept: false)
             throw error
         }
     }
 
-    private func client(for url: EndpointURL, of account: AccountNumber) async throws -> PinnedClient {
-        let site = ClientCache.Site(host: url.host, port: url.port, isTLS: url.isTLS)
-        if url.address == nil, let client = clients.recent(site) { return client }
+    /// The address to connect to, and when it was checked.
+    private func address(
+        of url: EndpointURL,
+        _ site: Site,
+        _ account: AccountNumber
+    ) async throws -> (IPAddress, ContinuousClock.Instant) {
+        if url.address == nil, let found = known.find(site) { return found }
         let address = try await guardian.address(
             of: .init(host: url.host, literal: url.address, port: url.port, isTLS: url.isTLS, isMail: false),
             for: account
         )
-        guard let client = clients.client(.init(site: site, address: address)) else {
-            throw CancellationError()
-        }
-        return client
+        return (address, .now)
     }
-
-    private func exchange(
-        _ request: OutboundRequest,
-        by client: PinnedClient,
-        at now: UnixTime
-    ) async throws -> Answer {
-        let made = client.connectionsMade
-        do {
-            return try await answer(to: request, by: client, at: now)
-        } catch let error where Self.isClosed(error) && client.connectionsMade == made {
-            // A connection that was kept and that the receiver had closed meanwhile: once more, on a new one.
-            try Task.checkCancellation()
-            return try await answer(to: request, by: client, at: now)
-        }
-    }
-
-    private func answer(
-        to request: OutboundRequest,
-        by client: PinnedClient,
-        at now: UnixTime
-    ) async throws -> Answer {
-        var message = HTTPClientRequest(url: request.url.origin + request.target)
-        message.method = .POST
-        for (name, value) in request.headers { message.headers.add(name: name, value: value) }
-        message.headers.add(name: "user-agent", value: userAgent)
-        message.headers.add(name: "accept", value: "*/*")
-        message.body = .bytes(ByteBuffer(bytes: request.body))
-        let response = try await client.http.execute(message, deadline: .now() + TimeAmount(limits.http))
-        var body: [UInt8] = []
-        for try await part in response.body {
-            body += part.readableBytesView.prefix(SendLimits.answerBytes - body.count)
-            // Leaving the loop drops the connection.
-            if body.count == SendLimits.answerBytes { break }
-        }
-        let retryAfter = response.headers["retry-after"].first.flatMap { RetryAfter.seconds($0, at: now) }
-        return Answer(status: Int(response.status.code), retryAfter: retryAfter, body: body)
-    }
-
-    private static func isClosed(_ error: any Error) -> Bool {
-        switch error {
-        case let error as HTTPClientError: error == .remoteConnectionClosed
-        case let error as IOError: isReset(error.errnoCode)
-        case ChannelError.connectTimeout: false
-        default: error is ChannelError
-        }
-    }
-
-    /// EPIPE and ECONNRESET of Linux.
-    private static func isReset(_ code: CInt) -> Bool { code == 32 || code == 104 }
 
     private static func failure(of error: any Error) -> any Error {
         switch error {
-        case is SendFailure, is CancellationError: return error
-        case is TimeIsUp: return SendFailure(.timeout, "The receiver did not answer in time.")
-        case let error as HTTPClientError: return failure(of: error)
-        case is NIOSSLError, is NIOSSLExtraError, is BoringSSLError:
-            return SendFailure(
-                .tls,
-                "No secure connection: the certificate was not accepted, or TLS was refused."
-            )
-        case _ where isClosed(error):
-            return SendFailure(.broken, "The receiver closed the connection before it had answered.")
-        case is IOError, is NIOConnectionError, is ChannelError:
-            return SendFailure(.connect, "No connection to the receiver could be made.")
-        default: return SendFailure(.broken, "The receiver answered with something that is not HTTP.")
+        case is TimeIsUp: SendFailure(.timeout, "The receiver did not answer in time.")
+        case let error as TransferError: failure(of: error)
+        default: error
         }
     }
 
-    private static func failure(of error: HTTPClientError) -> any Error {
+    private static func failure(of error: TransferError) -> SendFailure {
         switch error {
-        case .connectTimeout, .getConnectionFromPoolTimeout:
+        case .elsewhere:
+            SendFailure(
+                .forbidden,
+                "The connection would have led elsewhere than to the address that was checked."
+            )
+        case .unresolved: SendFailure(.unresolved, "The name of the host has no address.")
+        case .notConnected: SendFailure(.connect, "No connection to the receiver could be made.")
+        case .notConnectedInTime:
             SendFailure(.connect, "No connection to the receiver could be made in time.")
-        case .tlsHandshakeTimeout: SendFailure(.tls, "TLS was not agreed on in time.")
-        case .deadlineExceeded, .readTimeout, .writeTimeout:
-            SendFailure(.timeout, "The receiver did not answer in time.")
-        case .alreadyShutdown, .cancelled: CancellationError()
-        default: SendFailure(.broken, "The receiver closed the connection before it had answered.")
+        case .noTLS:
+            SendFailure(.tls, "No secure connection: the certificate was not accepted, or TLS was refused.")
+        case .noTLSInTime: SendFailure(.tls, "TLS was not agreed on in time.")
+        case .late: SendFailure(.timeout, "The receiver did not answer in time.")
+        case .closed:
+            SendFailure(.broken, "The receiver closed the connection before it had answered.")
+        case .malformed, .impossible:
+            SendFailure(.broken, "The receiver answered with something that is not HTTP.")
         }
     }
 }

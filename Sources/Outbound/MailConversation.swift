@@ -1,123 +1,168 @@
 import Domain
-import NIOCore
 import Native
+import Synchronization
 
-/// A reply of a mail server (RFC 5321, 4.2).
-struct MailReply: Sendable {
-    let code: Int
-    /// The texts of its lines.
-    let lines: [String]
-
-    var isPositive: Bool { (200..<300).contains(code) }
-    /// On one line, for people.
-    var text: String { Excerpt.text(of: Array(lines.joined(separator: " ").utf8)) }
-}
-
-/// Bytes from a mail server, and whether they came by TLS.
-struct MailBytes: Sendable {
-    let buffer: ByteBuffer
-    let isProtected: Bool
-}
-
-/// That the bytes to come are protected.
-struct MailUpgrade: Sendable {}
-
-/// Marks bytes by whether they came before or after TLS began, in the order of the pipeline: what somebody slipped in before can't pass
-/// for a reply from inside (CVE-2011-0411).
-final class MailProtection: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = MailBytes
-
-    private var isProtected: Bool
-
-    init(isProtected: Bool) {
-        self.isProtected = isProtected
+/// What a mail server says to what (RFC 5321, 4.2): decides what its replies mean, and keeps its words for the record.
+///
+/// libcurl holds the conversation. What is decided here is where it goes on all the same: without a login that was not offered, by HELO where
+/// EHLO is refused.
+final class MailConversation: MailObserver {
+    /// What the next reply is an answer to.
+    private enum Step {
+        case greeting, hello, tls, login, sender, receiver, data, mail, end
     }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let bytes = MailBytes(buffer: unwrapInboundIn(data), isProtected: isProtected)
-        context.fireChannelRead(wrapInboundOut(bytes))
+    private struct Reply {
+        let code: Int
+        /// The texts of its lines.
+        let lines: [String]
+
+        var isPositive: Bool { (200..<300).contains(code) }
+        /// On one line, for people.
+        var text: String { Excerpt.text(of: Array(lines.joined(separator: " ").utf8)) }
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if event is MailUpgrade { isProtected = true } else { context.fireUserInboundEventTriggered(event) }
-    }
-}
-
-/// Commands and replies, one after the other.
-struct MailConversation {
-    /// Bytes of one reply.
-    private static let replyLimit = 64 << 10
-
-    private var inbound: NIOAsyncChannelInboundStream<MailBytes>.AsyncIterator
-    private let outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
-    private var buffer: [UInt8] = []
-    private var isProtected: Bool
-
-    init(
-        inbound: NIOAsyncChannelInboundStream<MailBytes>.AsyncIterator,
-        outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>,
-        isProtected: Bool
-    ) {
-        self.inbound = inbound
-        self.outbound = outbound
-        self.isProtected = isProtected
-    }
-
-    /// Sends a command and waits for its reply.
-    mutating func exchange(_ command: String) async throws -> MailReply {
-        try await write(Array(command.utf8) + [0x0D, 0x0A])
-        return try await reply()
-    }
-
-    /// Sends bytes as they are.
-    func write(_ bytes: [UInt8]) async throws {
-        try await outbound.write(ByteBuffer(bytes: bytes))
-    }
-
-    /// From now on only what came by TLS counts. Throws when the server said more than it should have before.
-    mutating func beginProtected() throws {
-        guard buffer.isEmpty else {
-            throw SendFailure(.tls, "The mail server went on talking after it had agreed to STARTTLS.")
-        }
-        isProtected = true
-    }
-
-    /// The next reply.
-    mutating func reply() async throws -> MailReply {
+    private struct State {
+        var step = Step.greeting
+        var isProtected: Bool
+        /// Of a reply that has more lines to come.
         var lines: [String] = []
-        var size = 0
-        while true {
-            let line = try await line()
-            size += line.count
+        var refusals: [Reply] = []
+        var failure: SendFailure?
+        var result: MailResult?
+    }
+
+    /// What the failure of a server is that answers in another way.
+    static let noSMTP = SendFailure(.broken, "The mail server answered with something that is not SMTP.")
+    private static let wentOn = SendFailure(
+        .tls,
+        "The mail server went on talking after it had agreed to STARTTLS."
+    )
+
+    private let settings: NotifierSettings.Mail
+    private let state: Mutex<State>
+
+    init(_ settings: NotifierSettings.Mail) {
+        self.settings = settings
+        state = Mutex(State(isProtected: settings.security == .tls))
+    }
+
+    /// What became of the mail, when the server has taken it.
+    var result: MailResult? { state.withLock { $0.result } }
+
+    /// What was found to be wrong.
+    var failure: SendFailure? {
+        state.withLock { state in
+            // After its yes nothing but TLS may come; libcurl ends it there.
+            state.failure ?? (state.step == .tls && state.isProtected ? Self.wentOn : nil)
+        }
+    }
+
+    func sent(_ command: [UInt8]) {
+        let steps: [(String, Step)] = [
+            ("EHLO", .hello), ("HELO", .hello), ("STARTTLS", .tls), ("AUTH", .login), ("MAIL", .sender),
+            ("RCPT", .receiver), ("DATA", .data), ("QUIT", .end),
+        ]
+        // A part of a login has no name of its own.
+        guard let (_, step) = steps.first(where: { command.starts(with: $0.0.utf8) }) else { return }
+        state.withLock { $0.step = step }
+    }
+
+    func heard(_ line: [UInt8]) -> MailStep {
+        state.withLock { state in
             guard line.count >= 3, let code = Int(String(decoding: line[..<3], as: UTF8.self)),
                 (200..<600).contains(code),
-                line.count == 3 || line[3] == UInt8(ascii: " ") || line[3] == UInt8(ascii: "-"),
-                size <= Self.replyLimit
-            else { throw SendFailure(.broken, "The mail server answered with something that is not SMTP.") }
-            lines.append(UTF8Scan.repairedText(Array(line.dropFirst(4))))
-            if line.count == 3 || line[3] == UInt8(ascii: " ") { return MailReply(code: code, lines: lines) }
+                line.count == 3 || line[3] == UInt8(ascii: " ") || line[3] == UInt8(ascii: "-")
+            else { return Self.fail(Self.noSMTP, &state) }
+            state.lines.append(UTF8Scan.repairedText(Array(line.dropFirst(4))))
+            if line.count > 3, line[3] == UInt8(ascii: "-") { return .goOn }
+            let reply = Reply(code: code, lines: state.lines)
+            state.lines = []
+            return answer(to: reply, &state)
         }
     }
 
-    private mutating func line() async throws -> [UInt8] {
-        while true {
-            if let end = buffer.firstIndex(of: 0x0A) {
-                let line = buffer[..<end]
-                buffer = Array(buffer[(end + 1)...])
-                return Array(line.last == 0x0D ? line.dropLast() : line)
+    private func answer(to reply: Reply, _ state: inout State) -> MailStep {
+        switch state.step {
+        case .greeting: return Self.accept(reply, "the connection", &state)
+        case .hello:
+            let step = Self.accept(reply, "EHLO", &state)
+            if case .goOn = step { return offered(reply.lines.dropFirst().map { $0.uppercased() }, &state) }
+            return step
+        case .tls:
+            state.isProtected = reply.isPositive
+            return Self.accept(reply, "STARTTLS", as: .tls, &state)
+        case .login: return reply.code == 334 ? .goOn : Self.accept(reply, "the login", &state)
+        case .sender: return Self.accept(reply, "the sender", &state)
+        case .receiver:
+            if !reply.isPositive { state.refusals.append(reply) }
+            guard state.refusals.count == settings.to.count else { return .goOn }
+            return Self.accept(state.refusals[0], "every receiver", &state)
+        case .data:
+            guard reply.code == 354 else {
+                return Self.fail(Self.refused(reply, "the mail", .status), &state)
             }
-            guard buffer.count <= Self.replyLimit else {
-                throw SendFailure(.broken, "The mail server answered with something that is not SMTP.")
-            }
-            guard let bytes = try await inbound.next() else {
-                try Task.checkCancellation()
-                throw SendFailure(.broken, "The mail server closed the connection.")
-            }
-            guard bytes.isProtected == isProtected else {
-                throw SendFailure(.tls, "The mail server went on talking after it had agreed to STARTTLS.")
-            }
-            buffer += bytes.buffer.readableBytesView
+            state.step = .mail
+            return .goOn
+        case .mail:
+            let step = Self.accept(reply, "the mail", &state)
+            if case .goOn = step { state.result = result(reply, state.refusals) }
+            return step
+        case .end: return .goOn
         }
+    }
+
+    /// What the server can do decides how it goes on: never without TLS, nor without a login that was asked for.
+    private func offered(_ extensions: [String], _ state: inout State) -> MailStep {
+        guard state.isProtected else {
+            return extensions.contains("STARTTLS")
+                ? .goOn : Self.fail(SendFailure(.tls, "The mail server does not offer STARTTLS."), &state)
+        }
+        guard settings.login != nil else { return .goOn }
+        let methods = extensions.flatMap { line -> [Substring] in
+            let words = line.split { $0 == " " || $0 == "=" }
+            return words.first == "AUTH" ? Array(words.dropFirst()) : []
+        }
+        if methods.contains("PLAIN") { return .goOnWithInitialResponse }
+        if methods.contains("LOGIN") { return .goOn }
+        let failure = SendFailure(.refused, "The mail server offers neither AUTH PLAIN nor AUTH LOGIN.")
+        return Self.fail(failure, &state)
+    }
+
+    private func result(_ reply: Reply, _ refusals: [Reply]) -> MailResult {
+        guard let refusal = refusals.first else { return MailResult(code: reply.code, text: reply.text) }
+        let note =
+            "Refused: \(refusals.count) of \(settings.to.count) receivers (\(refusal.code) \(refusal.text)). "
+        return MailResult(
+            code: reply.code,
+            text: Text(note + reply.text).prefix(bytes: SendLimits.excerptBytes).string
+        )
+    }
+
+    private static func accept(
+        _ reply: Reply,
+        _ what: String,
+        as failure: SendResult.Failure = .status,
+        _ state: inout State
+    ) -> MailStep {
+        reply.isPositive ? .goOn : fail(refused(reply, what, failure), &state)
+    }
+
+    private static func fail(_ failure: SendFailure, _ state: inout State) -> MailStep {
+        state.failure = failure
+        return .stop
+    }
+
+    private static func refused(
+        _ reply: Reply,
+        _ what: String,
+        _ failure: SendResult.Failure
+    ) -> SendFailure {
+        SendFailure(
+            failure,
+            "The mail server answered \(reply.code) to \(what).",
+            code: reply.code,
+            response: reply.text
+        )
     }
 }

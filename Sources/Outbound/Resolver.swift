@@ -89,9 +89,9 @@ private final class LookUpTurns: Sendable {
     private typealias Begin = @Sendable () -> Void
 
     private let turnstile = NIOLockedValueBox(
-        Turnstile<Begin>(
+        Turnstile<AccountNumber, Begin>(
             total: Resolver.threadCount,
-            perAccount: Resolver.threadsPerAccount,
+            perKey: Resolver.threadsPerAccount,
             waiting: 256
         )
     )

@@ -9,6 +9,8 @@ package struct Sender: Sendable {
     private let renderer: Renderer
     private let http: HTTPSender
     private let mail: MailSender
+    /// One for each: should a mail server hold up the one, the other goes on.
+    private let engines: [TransferEngine]
 
     /// - Parameters:
     ///   - policy: which addresses may be reached.
@@ -17,7 +19,6 @@ package struct Sender: Sendable {
     ///   - limits: how long things may take.
     ///   - renderer: puts messages into words.
     ///   - version: of this program, for `User-Agent`.
-    /// - Throws: when TLS can't be set up with these roots.
     package init(
         policy: AddressPolicy,
         resolver: Resolver = .system(),
@@ -25,17 +26,18 @@ package struct Sender: Sendable {
         limits: SendLimits = SendLimits(),
         renderer: Renderer = Renderer(),
         version: String = "0"
-    ) throws {
+    ) {
         let guardian = AddressGuard(policy: policy, resolver: resolver)
         self.policy = policy
         self.renderer = renderer
+        engines = [TransferEngine(roots: trustRoots.store), TransferEngine(roots: trustRoots.store)]
         http = HTTPSender(
             guardian: guardian,
-            roots: trustRoots,
+            engine: engines[0],
             limits: limits,
             userAgent: "Tocsin/\(version)"
         )
-        mail = try MailSender(guardian: guardian, roots: trustRoots, limits: limits)
+        mail = MailSender(guardian: guardian, engine: engines[1], limits: limits)
     }
 
     /// A message in words, signed, as it goes out.
@@ -118,8 +120,10 @@ package struct Sender: Sendable {
         SettingsCheck(policy: policy).problems(in: settings)
     }
 
-    /// Closes the connections of HTTP; what is under way by it fails, and nothing more can be posted. To be called once, at the end.
-    package func shutdown() async { await http.shutdown() }
+    /// Closes all connections; what is under way fails, and nothing more can be sent. To be called once, at the end.
+    package func shutdown() async {
+        for engine in engines { await engine.shutdown() }
+    }
 
     /// What became of one attempt.
     private struct Outcome {

@@ -4,11 +4,11 @@ import Domain
 package final class Gate: Sendable {
     private typealias Enter = CheckedContinuation<Void, any Error>
 
-    private let state: Lock<Turnstile<Enter>>
+    private let state: Lock<Turnstile<AccountNumber, Enter>>
 
     /// `waiting`: how many of one account may wait.
     package init(total: Int, perAccount: Int, waiting: Int) {
-        state = Lock(Turnstile(total: total, perAccount: perAccount, waiting: waiting))
+        state = Lock(Turnstile(total: total, perKey: perAccount, waiting: waiting))
     }
 
     /// Runs `body` once there is room. Throws `WorkPool.Full` when too many of the account wait, and what `body` throws.

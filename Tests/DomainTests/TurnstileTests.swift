@@ -9,7 +9,7 @@ struct TurnstileTests {
 
     @Test("an account has its share, the others have the rest")
     func shares() {
-        var turnstile = Turnstile<Int>(total: 3, perAccount: 2, waiting: 10)
+        var turnstile = Turnstile<AccountNumber, Int>(total: 3, perKey: 2, waiting: 10)
         #expect(turnstile.enter(a, 1) == .goesOn)
         #expect(turnstile.enter(a, 2) == .goesOn)
         #expect(turnstile.enter(a, 3) == .waits)
@@ -25,7 +25,7 @@ struct TurnstileTests {
 
     @Test("accounts take turns, however many of one wait; those of one keep their order")
     func turns() {
-        var turnstile = Turnstile<Int>(total: 1, perAccount: 1, waiting: 1_000)
+        var turnstile = Turnstile<AccountNumber, Int>(total: 1, perKey: 1, waiting: 1_000)
         #expect(turnstile.enter(a, 0) == .goesOn)
         for number in 1...500 { #expect(turnstile.enter(a, number) == .waits) }
         #expect(turnstile.enter(b, 1_001) == .waits)
@@ -41,7 +41,7 @@ struct TurnstileTests {
 
     @Test("who is one too many of an account is sent away, and nobody else")
     func refuses() {
-        var turnstile = Turnstile<Int>(total: 1, perAccount: 1, waiting: 2)
+        var turnstile = Turnstile<AccountNumber, Int>(total: 1, perKey: 1, waiting: 2)
         #expect((0..<5).map { turnstile.enter(a, $0) } == [.goesOn, .waits, .waits, .isRefused, .isRefused])
         #expect(turnstile.enter(b, 9) == .waits)
         #expect(turnstile.leave(a) == 9)
@@ -57,7 +57,7 @@ struct TurnstileTests {
             let (total, share) = (
                 Int.random(in: 1...5, using: &random), Int.random(in: 1...3, using: &random)
             )
-            var turnstile = Turnstile<AccountNumber>(total: total, perAccount: share, waiting: 4)
+            var turnstile = Turnstile<AccountNumber, AccountNumber>(total: total, perKey: share, waiting: 4)
             var running: [AccountNumber: Int] = [:]
             var waiting: [AccountNumber: Int] = [:]
             for _ in 0..<300 {
@@ -87,7 +87,7 @@ struct TurnstileTests {
 
     @Test("a step costs the same, however many wait")
     func cost() {
-        var turnstile = Turnstile<Int>(total: 1, perAccount: 1, waiting: .max)
+        var turnstile = Turnstile<AccountNumber, Int>(total: 1, perKey: 1, waiting: .max)
         for number in 0...200_000 { _ = turnstile.enter(number.isMultiple(of: 2) ? a : b, number) }
         let start = ContinuousClock.now
         var left = 0

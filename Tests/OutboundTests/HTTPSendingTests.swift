@@ -323,10 +323,10 @@ struct HTTPSSendingTests {
     @Test("a certificate of an authority that nobody named is not accepted")
     func unknownAuthority() async throws {
         try await Receiver.with(tls: try Certificates.serverContext()) { receiver in
-            let sender = try Sender(
+            let sender = Sender(
                 policy: policy("127.0.0.0/8"),
                 resolver: Self.names,
-                trustRoots: TrustRoots()
+                trustRoots: try TrustRoots()
             )
             let url = try EndpointURL(Text("https://hook.example.test:\(receiver.port)/"))
             let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])

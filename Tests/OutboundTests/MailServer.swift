@@ -85,15 +85,12 @@ final class MailServer: Sendable {
                     let answer = reply(to: text, usual: usual(text, isProtected))
                     isData = text == "DATA" && answer?.hasPrefix("354") == true
                     if text == "STARTTLS", answer?.hasPrefix("220") == true {
-                        try await outbound.write(
-                            ByteBuffer(string: (answer ?? "") + "\r\n" + script.injection)
-                        )
-                        try await connection.channel.eventLoop.submit {
+                        let (channel, yes) = (connection.channel, (answer ?? "") + "\r\n" + script.injection)
+                        // Together, so that TLS is there before anything of it comes.
+                        try await channel.eventLoop.submit {
+                            channel.writeAndFlush(ByteBuffer(string: yes), promise: nil)
                             let handler = NIOSSLServerHandler(context: context)
-                            try connection.channel.pipeline.syncOperations.addHandler(
-                                handler,
-                                position: .first
-                            )
+                            try channel.pipeline.syncOperations.addHandler(handler, position: .first)
                         }.get()
                         isProtected = true
                         continue

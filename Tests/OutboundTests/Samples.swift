@@ -1,5 +1,4 @@
 import Domain
-import NIOSSL
 import Native
 import Outbound
 
@@ -116,10 +115,10 @@ func withSender<Result>(
     limits: SendLimits = SendLimits(http: .seconds(30), mail: .seconds(30)),
     _ body: (Sender) async throws -> Result
 ) async throws -> Result {
-    let sender = try Sender(
+    let sender = Sender(
         policy: policy,
         resolver: resolver,
-        trustRoots: TrustRoots(file: Certificates.authorityFile()),
+        trustRoots: try TrustRoots(file: try Certificates.authorityFile()),
         limits: limits,
         renderer: Renderer(offset: { _ in 0 }),
         version: "1.2.3"
