@@ -48,7 +48,7 @@ let package = Package(
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
-        .systemLibrary(name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "libcrypto"),
+        .systemLibrary(name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "openssl"),
         .systemLibrary(name: "CSQLite", path: "CSupport/CSQLite", pkgConfig: "sqlite3"),
         .systemLibrary(name: "CPostgres", path: "CSupport/CPostgres", pkgConfig: "libpq"),
         .systemLibrary(name: "CZstd", path: "CSupport/CZstd", pkgConfig: "libzstd"),
@@ -99,6 +99,7 @@ let package = Package(
             resources: [.embedInCode("Resources/push-1.dictionary")],
             swiftSettings: safe
         ),
+        .target(name: "TLS", dependencies: ["Native", nioCore], swiftSettings: safe),
         .target(
             name: "Web",
             dependencies: [
@@ -153,16 +154,14 @@ let package = Package(
             name: "App",
             dependencies: [
                 "Domain", "Native", "Formats", "SQL", "Storage", "Outbound", "Web", "Ingest", "API",
-                "Reference", "Workers",
+                "Reference", "TLS", "Workers",
                 hummingbird, logging, lifecycle, nioCore, nioPosix,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
             swiftSettings: safe
@@ -197,6 +196,14 @@ let package = Package(
         ),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: safe),
         .testTarget(name: "NativeTests", dependencies: ["Native"], swiftSettings: safe),
+        .testTarget(
+            name: "TLSTests",
+            dependencies: [
+                "TLS", "TestSupport", "Native", nioCore, nioPosix,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ],
+            swiftSettings: safe
+        ),
         .testTarget(name: "DomainTests", dependencies: ["Domain", "Native"], swiftSettings: safe),
         .testTarget(name: "FormatsTests", dependencies: ["Formats", "Domain"], swiftSettings: safe),
         .testTarget(
