@@ -24,10 +24,10 @@ struct ContextTests {
         let empty = PEMText(name: "empty", bytes: [])
         let half = PEMText(name: "half", bytes: Array(good.bytes.prefix(good.bytes.count / 2)))
         let second = PEMText(name: "second", bytes: good.bytes + Array(good.bytes.prefix(200)))
-        let damaged = PEMText(
-            name: "damaged",
-            bytes: good.bytes.map { $0 == UInt8(ascii: "A") ? UInt8(ascii: "B") : $0 }
-        )
+        var bytes = good.bytes
+        // Within the first line of its text.
+        for place in 40..<60 { bytes[place] = UInt8(ascii: "B") }
+        let damaged = PEMText(name: "damaged", bytes: bytes)
         let halfKey = PEMText(name: "half key", bytes: Array(key.bytes.prefix(100)))
         #expect(Self.error(good, key) == nil)
         #expect(Self.error(empty, key) == .noCertificate("empty"))
