@@ -112,7 +112,8 @@ package final class TLSHandler: ChannelDuplexHandler {
     private func fail(_ failure: TLSFailure, _ context: ChannelHandlerContext) {
         guard let session, !isClosing else { return }
         let isHandshake = !session.isEstablished
-        send(context, flushes: true)
+        send(context, flushes: false)
+        context.flush()
         end(failure)
         if isHandshake { onFailure(failure) }
         context.fireErrorCaught(failure)

@@ -222,7 +222,7 @@ class Load(threading.Thread):
 
 def check_reload(checks, server, authority, mounted):
     account = tocsin.Account(server, "TLS")
-    url = account.dedicated("aliyun-arms", "ARMS", account.channel("On call"))["push_url"]["url"]
+    url = account.dedicated("aliyun-arms", "ARMS", account.channel("On call"))["push_url"]
     checks.check(url.startswith("https://"), "push URLs are https", url)
     loads = [Load(url, server.port, keep_alive) for keep_alive in (True, True, False, False)]
     for load in loads:
