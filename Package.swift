@@ -30,7 +30,6 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
@@ -43,12 +42,11 @@ let package = Package(
             from: "1.4.0",
             traits: [.defaults, "YAML"]
         ),
-        .package(url: "https://github.com/swift-server/async-http-client.git", from: "1.37.0"),
         .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
     ],
     targets: [
-        .systemLibrary(name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "libcrypto"),
+        .systemLibrary(name: "COpenSSL", path: "CSupport/COpenSSL", pkgConfig: "openssl"),
         .systemLibrary(name: "CCurl", path: "CSupport/CCurl", pkgConfig: "libcurl"),
         .systemLibrary(name: "CSQLite", path: "CSupport/CSQLite", pkgConfig: "sqlite3"),
         .systemLibrary(name: "CPostgres", path: "CSupport/CPostgres", pkgConfig: "libpq"),
@@ -100,6 +98,7 @@ let package = Package(
             resources: [.embedInCode("Resources/push-1.dictionary")],
             swiftSettings: safe
         ),
+        .target(name: "TLS", dependencies: ["Native", nioCore], swiftSettings: safe),
         .target(
             name: "Web",
             dependencies: [
@@ -151,16 +150,14 @@ let package = Package(
             name: "App",
             dependencies: [
                 "Domain", "Native", "Formats", "SQL", "Storage", "Outbound", "Web", "Ingest", "API",
-                "Reference", "Workers",
+                "Reference", "TLS", "Workers",
                 hummingbird, logging, lifecycle, nioCore, nioPosix,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
-                .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "SystemPackage", package: "swift-system"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "Configuration", package: "swift-configuration"),
             ],
             swiftSettings: safe
@@ -168,8 +165,7 @@ let package = Package(
         .executableTarget(
             name: "tocsin",
             dependencies: [
-                "App", "Domain", "Native", nioCore, logging, .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                "App", "Domain", "Native", "Outbound", nioCore, logging,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: safe
@@ -185,7 +181,6 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "App", "Domain", "Native", "Storage", "TestDatabases", hummingbird, logging, nioCore,
-                .product(name: "AsyncHTTPClient", package: "async-http-client"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "Yams", package: "Yams"),
@@ -195,6 +190,14 @@ let package = Package(
         ),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"], swiftSettings: safe),
         .testTarget(name: "NativeTests", dependencies: ["Native"], swiftSettings: safe),
+        .testTarget(
+            name: "TLSTests",
+            dependencies: [
+                "TLS", "TestSupport", "Native", nioCore, nioPosix,
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ],
+            swiftSettings: safe
+        ),
         .testTarget(name: "DomainTests", dependencies: ["Domain", "Native"], swiftSettings: safe),
         .testTarget(name: "FormatsTests", dependencies: ["Formats", "Domain"], swiftSettings: safe),
         .testTarget(
@@ -213,9 +216,8 @@ let package = Package(
         .testTarget(
             name: "OutboundTests",
             dependencies: [
-                "Outbound", "Domain", "Native", nioCore, nioPosix,
+                "Outbound", "Domain", "Native", "TLS", nioCore, nioPosix,
                 .product(name: "NIOConcurrencyHelpers", package: "swift-nio"),
-                .product(name: "NIOSSL", package: "swift-nio-ssl"),
             ],
             swiftSettings: safe
         ),

@@ -5,9 +5,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 # shellcheck disable=SC2034  # used by those that source this
 {
-    build_packages=(libssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev zlib1g-dev pkg-config git ca-certificates)
-    run_packages=(curl jq)
-    test_packages=(prometheus-alertmanager python3 python3-venv python3-yaml postgresql curl jq strace wrk)
+    build_packages=(libssl-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev zlib1g-dev pkg-config git ca-certificates)
+    run_packages=(curl jq openssl)
+    test_packages=(prometheus-alertmanager python3 python3-venv python3-yaml postgresql curl jq strace wrk openssl nginx-light)
     bench_packages=(prometheus-alertmanager postgresql python3 wrk)
 }
 
@@ -40,10 +40,10 @@ need_packages() {
     heading "installing ${missing[*]}"
     as_root apt-get update -qq
     without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-    for package in prometheus-alertmanager postgresql; do
+    for package in prometheus-alertmanager postgresql nginx-light; do
         # Debian enables it for the next boot; only its binaries are wanted here.
         case " ${missing[*]} " in
-        *" $package "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q "$package" || true ;;
+        *" $package "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q "${package%-light}" || true ;;
         esac
     done
 }

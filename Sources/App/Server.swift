@@ -4,11 +4,9 @@ import Formats
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
-import HummingbirdTLS
 import Ingest
 import Logging
 import NIOCore
-import NIOSSL
 import Native
 import Outbound
 import SQL
@@ -32,10 +30,11 @@ package struct Server {
     private let health: Health
     private let sender: Sender
     private let reachability = Reachability()
+    private let certificates: TLSCertificates?
     private let manager: ServiceManager?
     private let logger: Logger
 
-    /// Builds it over an opened installation. Throws when `outbound-trust` can't be read.
+    /// Builds it over an opened installation. Throws when `outbound-trust`, or a file of TLS, can't be read.
     ///
     /// `socket`: to serve on instead of the address of the settings. `manager`: who wants to hear that it serves, and lives. `failStop` ends the process when the disk can't be trusted any more.
     package init(
@@ -54,6 +53,7 @@ package struct Server {
         self.logger = logger
         if installation.prepareLater != nil { reachability.note(isAway: true) }
         metrics = PrometheusMetrics()
+        certificates = try Self.certificates(installation.settings, metrics, logger)
         usage = UsageTracker(database: store.database, logger: logger)
         let (usage, reachability) = (usage, reachability)
         commit = GroupCommit(
@@ -99,6 +99,20 @@ package struct Server {
         )
     }
 
+    /// nil: it serves plain HTTP.
+    private static func certificates(
+        _ settings: Settings,
+        _ metrics: PrometheusMetrics,
+        _ logger: Logger
+    ) throws -> TLSCertificates? {
+        guard let files = settings.tls else { return nil }
+        do {
+            return try TLSCertificates(files, metrics: metrics, logger: logger)
+        } catch {
+            throw Settings.Problems(lines: ["TLS: \(error)"])
+        }
+    }
+
     /// Everything mounted but the pushes, which have a door of their own.
     private static func router(
         _ installation: Installation,
@@ -135,6 +149,7 @@ package struct Server {
             StoreCloser(installation: installation),
             SenderCloser(sender: sender),
             usage,
+            Reload(certificates: certificates),
         ]
         if let link = nodeLink() { services.append(link) }
         services += workers()
@@ -145,7 +160,7 @@ package struct Server {
         if let address = installation.settings.metricsListen { services.append(metricsServer(address)) }
         let manager = manager
         services.append(
-            try httpServer { port in
+            httpServer { port in
                 await onRunning(port)
                 manager?.say("READY=1")
             }
@@ -221,11 +236,14 @@ package struct Server {
         )
     }
 
-    private func httpServer(onRunning: @escaping @Sendable (Int) async -> Void) throws -> any Service {
+    private func httpServer(onRunning: @escaping @Sendable (Int) async -> Void) -> any Service {
         let responder = router.buildResponder().responder(logger: logger)
         let plain = HTTPConnection(doors: pushDoors(), responder: responder)
-        guard let files = installation.settings.tls else { return listener(plain, onRunning) }
-        return listener(try TLSChannel(plain, tlsConfiguration: Self.tls(files)), onRunning)
+        guard let certificates else { return listener(plain, onRunning) }
+        return listener(
+            TLSConnection(plain, certificates: certificates, metrics: TLSMetrics(metrics)),
+            onRunning
+        )
     }
 
     private func listener<Connection: ServerChildChannel>(
@@ -266,19 +284,6 @@ package struct Server {
         let address = ClientAddress(trusted: installation.settings.trustedProxies)
         let (pushes, date) = (PushMetrics(metrics), HTTPDate())
         return { [PushDoor(intake: intake, clientAddress: address, metrics: pushes, date: date)] }
-    }
-
-    private static func tls(_ files: Settings.TLSFiles) throws -> TLSConfiguration {
-        let chain = try NIOSSLCertificate.fromPEMFile(files.certificate).map {
-            NIOSSLCertificateSource.certificate($0)
-        }
-        var configuration = TLSConfiguration.makeServerConfiguration(
-            certificateChain: chain,
-            privateKey: .privateKey(try NIOSSLPrivateKey(file: files.key, format: .pem))
-        )
-        configuration.minimumTLSVersion = .tlsv12
-        configuration.applicationProtocols = ["http/1.1"]
-        return configuration
     }
 }
 

@@ -18,6 +18,7 @@ import Web
 ///     spool-bytes        what may wait on disk while the database is away              1073741824
 ///     tls-certificate    PEM file, with tls-key                                    none
 ///     tls-key            PEM file                                                  none
+///     tls-client-ca      PEM file: clients need a certificate of these authorities   none
 ///     trusted-proxies    CIDRs whose X-Forwarded-For is believed                   none
 ///     max-connections-per-address   open at a time from one IPv4 address or IPv6 /64, 1 to 4096   64
 ///     metrics-listen     HOST:PORT of /metrics and nothing else                    on listen
@@ -65,10 +66,19 @@ package struct Settings: Sendable {
         package var works: Bool { self == .all || self == .worker }
     }
 
-    /// PEM files of the server's certificate.
+    /// Paths of PEM files.
     package struct TLSFiles: Sendable {
+        /// The server's, with its chain.
         package let certificate: String
         package let key: String
+        /// Whoever connects needs a certificate of theirs; nil: nobody needs one.
+        package let clientAuthorities: String?
+
+        package init(certificate: String, key: String, clientAuthorities: String? = nil) {
+            self.certificate = certificate
+            self.key = key
+            self.clientAuthorities = clientAuthorities
+        }
     }
 
     /// An address to listen on.
@@ -140,10 +150,7 @@ package struct Settings: Sendable {
         listen = address("listen") ?? HostPort(host: "127.0.0.1", port: 8_080)
         metricsListen = address("metrics-listen")
         rootSecretFile = config.string(forKey: "root-secret-file", default: dataDirectory + "/root.secret")
-        let certificate = config.string(forKey: "tls-certificate")
-        let key = config.string(forKey: "tls-key")
-        tls = if let certificate, let key { TLSFiles(certificate: certificate, key: key) } else { nil }
-        if (certificate == nil) != (key == nil) { problems.append("tls-certificate and tls-key go together") }
+        tls = Self.tls(config, &problems)
         trustedProxies = Self.networks("trusted-proxies", config, &problems)
         connections = Self.connections(config, proxies: trustedProxies, &problems)
         outboundAllow = Self.networks("outbound-allow", config, &problems)
@@ -167,6 +174,18 @@ package struct Settings: Sendable {
             )
         }
         guard problems.isEmpty else { throw Problems(lines: problems) }
+    }
+
+    private static func tls(_ config: ConfigReader, _ problems: inout [String]) -> TLSFiles? {
+        let certificate = config.string(forKey: "tls-certificate")
+        let key = config.string(forKey: "tls-key")
+        let authorities = config.string(forKey: "tls-client-ca")
+        if let certificate, let key {
+            return TLSFiles(certificate: certificate, key: key, clientAuthorities: authorities)
+        }
+        if (certificate == nil) != (key == nil) { problems.append("tls-certificate and tls-key go together") }
+        if authorities != nil { problems.append("tls-client-ca needs tls-certificate and tls-key") }
+        return nil
     }
 
     private static func connections(

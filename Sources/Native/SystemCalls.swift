@@ -26,6 +26,11 @@ package func keepFilesPrivate() {
     umask(0o077)
 }
 
+/// Keeps SIGHUP, which asks a server to read its files again, from ending this process before it listens to signals.
+package func ignoreHangup() {
+    _ = signal(SIGHUP, SIG_IGN)
+}
+
 /// Seconds that the machine's local time is ahead of UTC at a moment, by the time zone of the process.
 package func localOffsetSeconds(atSecond second: Int64) -> Int {
     var time = time_t(second)

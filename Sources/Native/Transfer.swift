@@ -130,3 +130,21 @@ package enum TransferError: Error, Equatable, Sendable {
     /// The request can't be made: of the caller's making.
     case impossible
 }
+
+extension TransferError: CustomStringConvertible {
+    /// For a person who called a command.
+    package var description: String {
+        switch self {
+        case .elsewhere: "the connection would have led elsewhere"
+        case .unresolved: "the name of the host has no address"
+        case .notConnected: "no connection could be made"
+        case .notConnectedInTime: "no connection could be made in time"
+        case .noTLS: "no secure connection: the certificate was not accepted, or TLS was refused"
+        case .noTLSInTime: "TLS was not agreed on in time"
+        case .late: "no answer in time"
+        case .closed: "the connection was closed before there was an answer"
+        case .malformed: "the answer was none of the protocol"
+        case .impossible: "that is not a URL to which anything can be sent"
+        }
+    }
+}

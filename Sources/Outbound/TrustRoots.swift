@@ -6,7 +6,8 @@ package struct TrustRoots: Sendable {
         "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem",
     ]
 
-    let store: CertificateStore
+    /// For whoever connects.
+    package let store: CertificateStore
 
     /// Reads the system's list, if there is one, and `file`: certificates in PEM, for private authorities. Throws when `file` can't be read or
     /// holds none.

@@ -1,9 +1,7 @@
 import ArgumentParser
-import AsyncHTTPClient
-import Domain
 import FoundationEssentials
-import NIOCore
-import NIOHTTP1
+import Native
+import Outbound
 
 /// `tocsin push`
 struct Push: AsyncParsableCommand {
@@ -21,21 +19,41 @@ struct Push: AsyncParsableCommand {
         try await reporting {
             let address = url == "-" ? (readLine() ?? "") : url
             let body = try Data(contentsOf: URL(filePath: file))
-            var request = HTTPClientRequest(url: address)
-            request.method = .POST
-            // As ARMS sends it unless its user sets another.
-            request.headers.add(name: "Content-Type", value: "text/plain; charset=UTF-8")
-            request.body = .bytes(ByteBuffer(bytes: body))
-            let response = try await HTTPClient.shared.execute(request, timeout: .seconds(5))
-            let answer = try await response.body.collect(upTo: 1 << 20)
-            print("\(response.status.code) \(response.status.reasonPhrase)")
-            print(String(buffer: answer))
-            print(Self.explanation(response.status.code))
-            if response.status.code != 200 { throw ExitCode.failure }
+            let answer = try await Self.push(Array(body), to: address)
+            print("\(answer.status)")
+            print(UTF8Scan.repairedText(answer.body))
+            print(Self.explanation(answer.status))
+            if answer.status != 200 { throw ExitCode.failure }
         }
     }
 
-    private static func explanation(_ status: UInt) -> String {
+    /// As ARMS does.
+    private static func push(_ body: [UInt8], to url: String) async throws -> TransferAnswer {
+        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+            throw ValidationError("That is not a push URL: it begins with http:// or https://.")
+        }
+        let engine = TransferEngine(roots: try TrustRoots().store)
+        // Its content type unless its user sets another.
+        let headers = [("Content-Type", "text/plain; charset=UTF-8")]
+        let transfer = Transfer(
+            url: url,
+            message: .request(.init(method: "POST", headers: headers, body: body)),
+            address: nil,
+            connectLimit: .seconds(5),
+            limit: .seconds(5),
+            answerBytes: 1 << 20
+        )
+        do {
+            let answer = try await engine.perform(transfer)
+            await engine.shutdown()
+            return answer
+        } catch {
+            await engine.shutdown()
+            throw error
+        }
+    }
+
+    private static func explanation(_ status: Int) -> String {
         switch status {
         case 200: "It is on disk and was applied (or was a test, which raises nothing)."
         case 400:

@@ -21,6 +21,8 @@ struct Serve: AsyncParsableCommand {
     var tlsCertificate: String?
     @Option(help: "PEM file with the certificate's key.")
     var tlsKey: String?
+    @Option(help: "PEM file of certificate authorities: clients need a certificate of theirs.")
+    var tlsClientCA: String?
     @Option(help: "CIDRs of proxies whose X-Forwarded-For is believed, with commas between.")
     var trustedProxies: String?
     @Option(help: "Connections from one IPv4 address or IPv6 /64 at a time. (default: 64)")
@@ -36,12 +38,13 @@ struct Serve: AsyncParsableCommand {
 
     func run() async throws {
         Allocator.tune()
+        ignoreHangup()
         try await reporting {
             let socket = try handedIn()
             let settings = try await options.settings([
                 "listen": socket?.address ?? listen, "role": role, "spool-bytes": spoolBytes,
                 "tls-certificate": tlsCertificate,
-                "tls-key": tlsKey,
+                "tls-key": tlsKey, "tls-client-ca": tlsClientCA,
                 "trusted-proxies": trustedProxies,
                 "max-connections-per-address": maxConnectionsPerAddress,
                 "metrics-listen": metricsListen,

@@ -1,5 +1,5 @@
 import Foundation
-import NIOSSL
+import Native
 
 /// An authority of the tests' own, and a receiver's certificate by it for `hook.example.test`, `mail.example.test`, `*.wild.example.test` and
 /// `127.0.0.1`.
@@ -13,14 +13,10 @@ enum Certificates {
     }
 
     /// What a receiver needs to speak TLS.
-    static func serverContext() throws -> NIOSSLContext {
-        let certificate = try NIOSSLCertificate(bytes: Array(receiver.utf8), format: .pem)
-        let key = try NIOSSLPrivateKey(bytes: Array(receiverKey.utf8), format: .pem)
-        return try NIOSSLContext(
-            configuration: .makeServerConfiguration(
-                certificateChain: [.certificate(certificate)],
-                privateKey: .privateKey(key)
-            )
+    static func serverContext() throws -> TLSContext {
+        try .server(
+            certificate: PEMText(name: "receiver", bytes: Array(receiver.utf8)),
+            key: PEMText(name: "receiver's key", bytes: Array(receiverKey.utf8))
         )
     }
 

@@ -1,7 +1,8 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOSSL
+import Native
+import TLS
 import Testing
 
 /// Listens on a free port of this machine, and handles each connection in a task of its own.
@@ -33,7 +34,7 @@ final class LocalServer: Sendable {
     /// Listens, and answers the port and how to stop.
     static func start(
         host: String,
-        tls: NIOSSLContext?,
+        tls: TLSContext?,
         autoRead: Bool = true,
         handler: @escaping Handler
     ) async throws -> (server: LocalServer, port: Int, stop: @Sendable () async -> Void) {
@@ -44,7 +45,7 @@ final class LocalServer: Sendable {
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let tls {
-                        try channel.pipeline.syncOperations.addHandler(NIOSSLServerHandler(context: tls))
+                        try channel.pipeline.syncOperations.addHandler(TLSHandler(tls))
                     }
                     server.begin(try Connection(wrappingChannelSynchronously: channel))
                 }

@@ -1,6 +1,7 @@
 import NIOConcurrencyHelpers
 import NIOCore
-import NIOSSL
+import Native
+import TLS
 
 /// A mail server on 127.0.0.1 that follows a script.
 final class MailServer: Sendable {
@@ -64,7 +65,7 @@ final class MailServer: Sendable {
         }
     }
 
-    private func serve(_ connection: LocalServer.Connection, _ context: NIOSSLContext) async throws {
+    private func serve(_ connection: LocalServer.Connection, _ context: TLSContext) async throws {
         try await connection.executeThenClose { inbound, outbound in
             var isProtected = script.isTLS
             var buffer = ""
@@ -89,7 +90,7 @@ final class MailServer: Sendable {
                         // Together, so that TLS is there before anything of it comes.
                         try await channel.eventLoop.submit {
                             channel.writeAndFlush(ByteBuffer(string: yes), promise: nil)
-                            let handler = NIOSSLServerHandler(context: context)
+                            let handler = TLSHandler(context)
                             try channel.pipeline.syncOperations.addHandler(handler, position: .first)
                         }.get()
                         isProtected = true

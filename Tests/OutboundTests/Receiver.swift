@@ -1,7 +1,7 @@
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import NIOSSL
+import Native
 import Testing
 
 /// A request as a receiver got it.
@@ -51,7 +51,7 @@ final class Receiver: Sendable {
     /// Listens while `body` runs. With `resets` a connection is closed although what it sent was not read: the other side gets a reset.
     static func with<Result: Sendable>(
         host: String = "127.0.0.1",
-        tls: NIOSSLContext? = nil,
+        tls: TLSContext? = nil,
         resets: Bool = false,
         _ steps: [Step] = Step.answer(200),
         _ body: (Receiver) async throws -> Result

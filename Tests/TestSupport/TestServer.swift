@@ -1,12 +1,10 @@
 import App
-import AsyncHTTPClient
 import Domain
 import FoundationEssentials
 import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
-import NIOHTTP1
 import Native
 import Storage
 import Synchronization
@@ -29,11 +27,7 @@ package struct TestServer: Sendable {
     package let log: CapturedLog
 
     /// Asks for nothing packed, and unpacks nothing.
-    private static let client: HTTPClient = {
-        var configuration = HTTPClient.Configuration.singletonConfiguration
-        configuration.decompression = .disabled
-        return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
-    }()
+    private static let client = TransferEngine(roots: CertificateStore())
 
     /// Pushes wait as long as it takes: a build for tests, beside all other tests, is no measure of time.
     package static var patient: GroupCommit.Bounds {
@@ -177,17 +171,16 @@ package struct TestServer: Sendable {
         headers: [(String, String)] = [],
         body: [UInt8]? = nil
     ) async throws -> SpecAnswer {
-        var request = HTTPClientRequest(url: base + path)
-        request.method = HTTPMethod(rawValue: method)
-        for (name, value) in headers { request.headers.add(name: name, value: value) }
-        if let body { request.body = .bytes(ByteBuffer(bytes: body)) }
-        let response = try await Self.client.execute(request, timeout: .seconds(20))
-        let bytes = try await response.body.collect(upTo: 64 << 20)
-        return SpecAnswer(
-            status: Int(response.status.code),
-            headers: response.headers.map { ($0.name, $0.value) },
-            body: Array(bytes.readableBytesView)
+        let transfer = Transfer(
+            url: base + path,
+            message: .request(.init(method: method, headers: headers, body: body)),
+            address: "127.0.0.1",
+            connectLimit: .seconds(90),
+            limit: .seconds(90),
+            answerBytes: 64 << 20
         )
+        let answer = try await Self.client.perform(transfer)
+        return SpecAnswer(status: answer.status, headers: answer.headers, body: answer.body)
     }
 
     private func check(_ answer: SpecAnswer, _ operation: Spec.Operation, _ location: SourceLocation) {

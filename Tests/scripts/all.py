@@ -41,6 +41,7 @@ def scripts(long):
         ("powercut.py", ["--long"] if long else [], 3600 if long else 300),
         ("faults.py", ["--full"] if long else [], 900 if long else 300),
         ("restarts.py", ["--restarts", "50", "--upgrades", "20"] if long else [], 800 if long else 140),
+        ("tls.py", ["--long"] if long else [], 500 if long else 160),
         ("hostile.py", ["--long"] if long else [], 1800 if long else 400),
         ("fairness.py", ["--seconds", "15", "--rounds", "3"] if long else [], 900 if long else 200),
         ("neighbours.py", ["--long"] if long else [], 2700 if long else 700),

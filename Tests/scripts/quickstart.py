@@ -3,7 +3,8 @@
 
     quickstart.py
 
-Then it is started again on the same directory, and once more after a set-up that was cut off half way.
+Then it is started again on the same directory, and once more after a set-up that was cut off half way; and on another one with TLS from the
+first start, with a certificate for another name.
 """
 
 import json
@@ -21,10 +22,10 @@ import tocsin
 class Run:
     """One `deploy/run`. Its output is read until the line that says that the server runs."""
 
-    def __init__(self, directory, port):
+    def __init__(self, directory, port, **settings):
         self.data = os.path.join(directory, "data")
         environment = tocsin.clean_environment()
-        environment |= {"TOCSIN_DATA_DIR": self.data, "TOCSIN_LISTEN": f"127.0.0.1:{port}"}
+        environment |= {"TOCSIN_DATA_DIR": self.data, "TOCSIN_LISTEN": f"127.0.0.1:{port}", **settings}
         self.log = open(os.path.join(directory, "run.log"), "ab")
         self.process = subprocess.Popen(
             [str(tocsin.ROOT / "deploy/run")], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
@@ -109,6 +110,21 @@ def check_first_run(checks, run, directory):
     return push, show
 
 
+def check_tls(checks):
+    directory, port = tempfile.mkdtemp(prefix="tocsin-test-"), tocsin.free_port()
+    certificate, key = os.path.join(directory, "tls.crt"), os.path.join(directory, "tls.key")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=alerts.example.test", "-days", "2"]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    try:
+        with Run(directory, port, TOCSIN_TLS_CERTIFICATE=certificate, TOCSIN_TLS_KEY=key) as run:
+            run.wait_ready()
+            push, show = check_first_run(checks, run, directory)
+            checks.check("https://" in push and "https://" in show, "with TLS both lines are https")
+            checks.equal(run.stop(), 0, "and it ends in good order")
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
 def main(checks):
     directory, port = tempfile.mkdtemp(prefix="tocsin-test-"), tocsin.free_port()
     try:
@@ -134,6 +150,7 @@ def main(checks):
             run.stop()
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+    check_tls(checks)
 
 
 if __name__ == "__main__":

@@ -155,9 +155,20 @@ def resident_memory(pid):
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmRSS:"))
 
 
+# An ssl.SSLContext where the server of the test speaks TLS.
+tls = None
+
+
+def connection_to(port, timeout):
+    """A connection to a server of the test, as http.client has it; not connected yet."""
+    if tls:
+        return http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout, context=tls)
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+
+
 def status_of(port, path):
     """The status of a GET, or None while nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = connection_to(port, timeout=5)
     try:
         connection.request("GET", path)
         response = connection.getresponse()
@@ -202,7 +213,7 @@ class API:
             headers["Content-Type"] = "application/json"
         was_kept = self.connection is not None
         if not was_kept:
-            self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+            self.connection = connection_to(self.port, timeout=30)
         try:
             self.connection.request(method, path, None if body is None else json.dumps(body).encode(), headers)
             response = self.connection.getresponse()
@@ -285,7 +296,7 @@ class Sender:
     def push(self, body, content_type=ARMS_TYPE, **headers):
         """(status, decoded answer) once the answer was read to its end. `headers`: more of them, with _ for -."""
         if self.connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            connection = connection_to(self.port, timeout=10)
             try:
                 connection.connect()
             except OSError as error:
