@@ -24,7 +24,10 @@ import tocsin
 from tls_figures import beside_nginx, kept_connections
 
 GOOD_12 = ("AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305")
-BAD_12 = ("AES128-GCM-SHA256", "AES256-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES256-SHA384", "DHE-RSA-AES128-GCM-SHA256")
+BAD_12 = (
+    "AES128-GCM-SHA256", "AES256-SHA", "ECDHE-RSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "ECDHE-RSA-AES256-SHA384",
+    "DHE-RSA-AES128-GCM-SHA256",
+)
 SUITES_13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 HANDSHAKE_TIME = 10  # seconds that the server gives one
 
@@ -35,7 +38,10 @@ class Authority:
     def __init__(self, directory):
         self.directory = directory
         self.certificate = self.path("ca.crt")
-        self.run("req", "-x509", *self.key("ec"), "-keyout", self.path("ca.key"), "-out", self.certificate, "-days", "30", "-subj", "/CN=Test CA")
+        self.run(
+            "req", "-x509", *self.key("ec"), "-keyout", self.path("ca.key"), "-out", self.certificate, "-days", "30",
+            "-subj", "/CN=Test CA",
+        )
         self.issue("ec", "ec")
         self.issue("rsa", "rsa")
         self.issue("other", "ec")
@@ -46,7 +52,9 @@ class Authority:
 
     @staticmethod
     def key(kind):
-        return ["-newkey", "rsa:2048", "-nodes"] if kind == "rsa" else ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        if kind == "rsa":
+            return ["-newkey", "rsa:2048", "-nodes"]
+        return ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 
     @staticmethod
     def run(*arguments):
@@ -137,7 +145,8 @@ def check_versions(checks, server, authority):
         output = s_client(server.port, version, "-cipher", "ALL:@SECLEVEL=0")
         checks.check(agreed(output) is None and "alert" in output, f"{version} is refused by an alert", output[-300:])
     for version in ("1.2", "1.3"):
-        command = ["curl", "-sS", f"--tlsv{version}", "--tls-max", version, "--cacert", authority.certificate, f"https://localhost:{server.port}/healthz"]
+        command = ["curl", "-sS", f"--tlsv{version}", "--tls-max", version, "--cacert", authority.certificate]
+        command.append(f"https://localhost:{server.port}/healthz")
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
         checks.check('"ok"' in done.stdout, f"curl by TLS {version}", done.stderr)
     checks.check("ALPN protocol: http/1.1" in s_client(server.port, "-alpn", "h2,http/1.1"), "ALPN answers http/1.1")
@@ -175,7 +184,8 @@ def slow_handshake(port, bytes_sent, results):
 def check_broken(checks, server):
     results = []
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(32)
-    threads = [threading.Thread(target=slow_handshake, args=(server.port, sent, results)) for sent in (b"", hello, b"\x16") for _ in range(20)]
+    beginnings = [sent for sent in (b"", hello, b"\x16") for _ in range(20)]
+    threads = [threading.Thread(target=slow_handshake, args=(server.port, sent, results)) for sent in beginnings]
     for thread in threads:
         thread.start()
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as raw:
@@ -238,6 +248,7 @@ def check_reload(checks, server, authority, mounted):
             shown.append(name)
         except TimeoutError:
             shown.append(None)
+        time.sleep(0.1)
     for load in loads:
         load.ended = True
     for load in loads:
