@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """`deploy/run` on a fresh data directory: the two curl lines that it prints push a sample and show the alert.
 
-    quickstart.py
+    quickstart.py [--clone DIRECTORY]
 
+--clone: in a new clone of this repository's HEAD, which stays there with its build: nothing but what is committed, and what deploy/run installs,
+is at hand. Without it, in this tree.
 Then it is started again on the same directory, and once more after a set-up that was cut off half way.
 """
 
+import argparse
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -21,13 +25,13 @@ import tocsin
 class Run:
     """One `deploy/run`. Its output is read until the line that says that the server runs."""
 
-    def __init__(self, directory, port):
+    def __init__(self, tree, directory, port):
         self.data = os.path.join(directory, "data")
         environment = tocsin.clean_environment()
         environment |= {"TOCSIN_DATA_DIR": self.data, "TOCSIN_LISTEN": f"127.0.0.1:{port}"}
         self.log = open(os.path.join(directory, "run.log"), "ab")
         self.process = subprocess.Popen(
-            [str(tocsin.ROOT / "deploy/run")], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
+            [str(tree / "deploy/run")], cwd=directory, env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=self.log, text=True, start_new_session=True,
         )
         self.lines, self.ready = [], threading.Event()
@@ -59,7 +63,10 @@ class Run:
 
     def __exit__(self, *_):
         if self.process.poll() is None:
-            self.process.terminate()
+            if self.ready.is_set():
+                self.process.terminate()
+            else:  # it may be building, in processes that nothing is passed on to
+                os.killpg(self.process.pid, signal.SIGTERM)
             try:
                 self.process.wait(45)
             except subprocess.TimeoutExpired:
@@ -87,7 +94,7 @@ def is_up(port):
     return tocsin.status_of(port, "/healthz") == 200
 
 
-def check_first_run(checks, run, directory):
+def check_first_run(checks, run, tree, directory):
     text = "\n".join(run.lines)
     for expected in ("operator.key", "admin.key", "/p/tpu_", "Post", "Content-Type: application/json", "$alertmanager_content"):
         checks.check(expected in text, f"deploy/run prints {expected}")
@@ -103,21 +110,28 @@ def check_first_run(checks, run, directory):
     checks.equal(answer.get("data", {}).get("event_count"), 1, "the first curl line pushes a sample")
     alerts = shell(show, directory)["items"]
     found = [(alert["title"], alert["severity"], alert["status"]) for alert in alerts]
-    with open(tocsin.ROOT / "deploy/sample-arms.json", encoding="utf-8") as file:
+    with open(tree / "deploy/sample-arms.json", encoding="utf-8") as file:
         title = json.load(file)["alerts"][0]["labels"]["alertname"]
     checks.equal(found, [(title, "Critical", "Critical")], "the second curl line shows the alert")
     return push, show
 
 
-def main(checks):
+def cloned(directory):
+    """A clone of what is committed here."""
+    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(tocsin.ROOT), directory], check=True)
+    return pathlib.Path(directory).resolve()
+
+
+def main(options, checks):
+    tree = cloned(options.clone) if options.clone else tocsin.ROOT
     directory, port = tempfile.mkdtemp(prefix="tocsin-test-"), tocsin.free_port()
     try:
-        with Run(directory, port) as run:
-            run.wait_ready()
-            push, show = check_first_run(checks, run, directory)
+        with Run(tree, directory, port) as run:
+            run.wait_ready(2100)
+            push, show = check_first_run(checks, run, tree, directory)
             checks.equal(run.stop(), 0, "TERM to deploy/run ends the server in good order")
             checks.check(not is_up(port), "and it is gone")
-        with Run(directory, port) as run:
+        with Run(tree, directory, port) as run:
             run.wait_ready()
             checks.equal([line for line in commands(run) if "/p/tpu_" in line], [], "a second run sets nothing up")
             checks.check("admin.key" in "\n".join(run.lines), "a second run says where the keys are")
@@ -126,7 +140,7 @@ def main(checks):
         # As after a cut between the making of the admin key and the writing of its file.
         os.remove(os.path.join(directory, "data/admin.key"))
         open(os.path.join(directory, "data.setup"), "w", encoding="ascii").close()
-        with Run(directory, port) as run:
+        with Run(tree, directory, port) as run:
             run.wait_ready()
             checks.equal(commands(run), [push, show], "a set-up that was cut off is finished: the same URL and account")
             checks.equal(len(shell(show, directory)["items"]), 1, "with a new admin key")
@@ -137,4 +151,7 @@ def main(checks):
 
 
 if __name__ == "__main__":
-    tocsin.run(main, seconds=1500)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clone", metavar="DIRECTORY")
+    parsed = parser.parse_args()
+    tocsin.run(lambda checks: main(parsed, checks), seconds=2400)
