@@ -71,11 +71,15 @@ need_swift() {
     [ "$(printf '6.2\n%s\n' "$version" | sort -V | head -n 1)" = 6.2 ] || fail "Swift $version is too old: 6.2 or newer is needed"
 }
 
+# swift_build OPTIONS...: with the same seed of hashes each time. Else SwiftPM lists the flags of a package's traits in another order
+# whenever it plans anew, which a changed PATH is enough for, and builds those packages and what uses them again.
+swift_build() { SWIFT_DETERMINISTIC_HASHING=1 swift build "$@"; }
+
 # build_release: builds the server and sets `binary` to it.
 build_release() {
     local directory
-    swift build --package-path "$root" -c release --product tocsin >&2 || return 1
-    directory=$(swift build --package-path "$root" -c release --show-bin-path) || return 1
+    swift_build --package-path "$root" -c release --product tocsin >&2 || return 1
+    directory=$(swift_build --package-path "$root" -c release --show-bin-path) || return 1
     binary=$directory/tocsin
     [ -x "$binary" ]
 }

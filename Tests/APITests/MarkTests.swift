@@ -16,10 +16,24 @@ struct MarkTests {
         var what = ""
         var time = Duration.zero
 
-        mutating func note(_ what: String, since start: ContinuousClock.Instant) {
-            let time = start.duration(to: .now)
-            #expect(time < .seconds(2), "\(what): \(time)")
-            if time > self.time { (self.what, self.time) = (what, time) }
+        /// Makes the call. One that took long is made again, twice at most: on a busy machine any call may be late, but what is slow by
+        /// itself is slow each time.
+        mutating func note(
+            _ what: String,
+            _ call: () async throws -> SpecAnswer
+        ) async throws -> SpecAnswer {
+            var attempt = 1
+            while true {
+                let start = ContinuousClock.now
+                let answer = try await call()
+                let time = start.duration(to: .now)
+                if time < .seconds(2) || attempt == 3 {
+                    #expect(time < .seconds(2), "\(what): \(time)")
+                    if time > self.time { (self.what, self.time) = (what, time) }
+                    return answer
+                }
+                attempt += 1
+            }
         }
     }
 
@@ -37,21 +51,21 @@ struct MarkTests {
                 { $1 }
                 for (pointer, variant) in Self.variants(of: body, at: "") {
                     let text = try Self.replaced(Array(variant.description.utf8), by: long)
-                    let start = ContinuousClock.now
-                    let answer = try await Self.send(
-                        server,
-                        operation.method,
-                        try operation.path(path) + "?dry_run=true",
-                        headers: [
-                            ("Content-Type", "application/json"),
-                            (
-                                "Authorization",
-                                "Bearer \(operation.isForOperators ? server.operatorKey : estate.admin)"
-                            ),
-                        ],
-                        body: text
-                    )
-                    slowest.note("\(operation.id) \(pointer)", since: start)
+                    let answer = try await slowest.note("\(operation.id) \(pointer)") {
+                        try await Self.send(
+                            server,
+                            operation.method,
+                            try operation.path(path) + "?dry_run=true",
+                            headers: [
+                                ("Content-Type", "application/json"),
+                                (
+                                    "Authorization",
+                                    "Bearer \(operation.isForOperators ? server.operatorKey : estate.admin)"
+                                ),
+                            ],
+                            body: text
+                        )
+                    }
                     #expect(answer.status < 500, "\(operation.id) \(pointer): \(answer.text.prefix(300))")
                     count += 1
                 }
@@ -77,13 +91,13 @@ struct MarkTests {
                 _ name: String? = nil
             ) async throws {
                 let key = operation.isForOperators ? server.operatorKey : estate.admin
-                let start = ContinuousClock.now
-                let answer = try await server.send(
-                    operation.method,
-                    try operation.path(estate.path(of: operation)) + "?" + query,
-                    headers: [("Authorization", "Bearer \(key)")] + (name.map { [($0, header)] } ?? [])
-                )
-                slowest.note("\(operation.id) \(what)", since: start)
+                let answer = try await slowest.note("\(operation.id) \(what)") {
+                    try await server.send(
+                        operation.method,
+                        try operation.path(estate.path(of: operation)) + "?" + query,
+                        headers: [("Authorization", "Bearer \(key)")] + (name.map { [($0, header)] } ?? [])
+                    )
+                }
                 #expect(answer.status < 500, "\(operation.id) \(what): \(answer.text.prefix(300))")
                 count += 1
             }

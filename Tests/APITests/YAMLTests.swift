@@ -119,7 +119,10 @@ struct YAMLTests {
                 return start.duration(to: .now) / .seconds(1)
             }
             _ = try await seconds(1_000)
-            let (small, large) = (try await seconds(12_500), try await seconds(100_000))
+            let small = try await seconds(12_500)
+            var large = Double.infinity
+            // What is not linear takes as long each time; on a busy machine one call may.
+            for _ in 0..<3 where large >= max(2, small * 32) { large = try await seconds(100_000) }
             #expect(large < max(2, small * 32), "\(kind): \(small) s, \(large) s")
         }
     }

@@ -12,7 +12,7 @@ private let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @Suite(
     "Connections of many clients",
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(10)),
     .needsSQLite("has no store: the run on SQLite is enough")
 )
 struct ConnectionTests {

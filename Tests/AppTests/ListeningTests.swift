@@ -11,7 +11,7 @@ private let request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 @Suite(
     "A listening socket that was handed in",
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(10)),
     .needsSQLite("has no store: the run on SQLite is enough")
 )
 struct ListeningSocketTests {
@@ -62,7 +62,7 @@ struct ListeningSocketTests {
 
 @Suite(
     "A server that stops",
-    .timeLimit(.minutes(1)),
+    .timeLimit(.minutes(10)),
     .needsSQLite("has no store: the run on SQLite is enough")
 )
 struct FarewellTests {
@@ -129,7 +129,7 @@ struct FarewellTests {
     }
 }
 
-@Suite("Connections that are handled", .timeLimit(.minutes(1)))
+@Suite("Connections that are handled", .timeLimit(.minutes(10)))
 struct HandlingTests {
     @Test("the end comes once, whoever begins behind it")
     func end() async {

@@ -14,7 +14,7 @@ import Glibc
 import Musl
 #endif
 
-@Suite("The service manager", .timeLimit(.minutes(1)))
+@Suite("The service manager", .timeLimit(.minutes(10)))
 struct WatchdogTests {
     @Test(
         "is known by its socket, and watches the process that it means",

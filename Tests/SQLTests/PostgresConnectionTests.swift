@@ -15,6 +15,9 @@ struct PostgresConnectionTests {
     }
 
     private static let session = SQLStatement("SELECT pg_backend_pid()")
+    private static let others = SQLStatement(
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
     private static let endOthers = SQLStatement(
         """
         SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity
@@ -182,10 +185,13 @@ struct PostgresConnectionTests {
     func idleLimit() async throws {
         try await withTables { database in
             let connection = try database.connection(for: .writer)
-            try connection.execute(script: "SET idle_in_transaction_session_timeout = 100")
             try connection.begin()
             try connection.run(Things.insert, Things.row(1))
-            try await Task.sleep(for: .milliseconds(400))
+            try connection.execute(script: "SET idle_in_transaction_session_timeout = 100")
+            let administrator = try database.administrator()
+            while try administrator.row(Self.others, [], { row throws(SQLError) in row.integer(0) }) != 0 {
+                try await Task.sleep(for: .milliseconds(20))
+            }
             #expect(kind { try connection.run(Things.insert, Things.row(2)) } == .unavailable)
             connection.rollback()
             #expect(try Things.ids(connection) == [])
@@ -215,7 +221,7 @@ struct PostgresConnectionTests {
     func pauseBehindBatch() async throws {
         try await withTables { database in
             let connection = try database.connection(for: .writer)
-            try connection.execute(script: "SET statement_timeout = 500")
+            try connection.execute(script: "SET statement_timeout = 2000")
             let words = SQLValue.text(String(repeating: "w", count: 100))
             for size in [1_000, 77, 300] {
                 try connection.run(Things.delete, [.integer(0)])
@@ -225,7 +231,7 @@ struct PostgresConnectionTests {
                 for id in 1...200 {
                     try connection.batch(Things.setEach, [[.integer(Int64(id)), .integer(1), words]])
                 }
-                try await Task.sleep(for: .milliseconds(1_200))
+                try await Task.sleep(for: .seconds(3))
                 try connection.commit()
                 #expect(try Things.ids(connection).count == size)
             }

@@ -4,7 +4,7 @@ import Storage
 import TestDatabases
 import Testing
 
-/// Fails the n-th call to the database, for every n, while something other than pushes is written.
+/// Fails every call to the database, and every shape of call in every way, while something other than pushes is written.
 @Suite("Faults while the configuration is written")
 struct ConfigurationFaultTests {
     /// A change that is made in one transaction.
@@ -150,7 +150,7 @@ struct ConfigurationFaultTests {
 
     /// What a change comes to without a fault.
     private struct Reference: Sendable {
-        let calls: [Faults.Call]
+        let calls: [Faults.Shape]
         let before: [String]
         /// Masked.
         let after: [String]
@@ -177,19 +177,23 @@ struct ConfigurationFaultTests {
         let (template, scene) = try await TestInstallation.template { try await FaultScene(in: $0) }
         defer { template.remove() }
         let reference = try await Self.reference(change, scene, on: template)
-        #expect(reference.calls.first == .begin && reference.calls.suffix(2) == [.commit, .maintain])
-        let modes =
-            Faults.Timing.allCases.map { (SQLError.Kind.inputOutput, $0) } + [(.uniqueViolation, .before)]
-        try await forEachAtOnce(modes) { kind, timing in
-            try await Self.failEveryCall(of: change, kind, timing, scene, template, reference)
+        let calls = reference.calls.map(\.call)
+        #expect(calls.first == .begin && calls.suffix(2) == [.commit, .maintain])
+        let ways =
+            Faults.Timing.allCases.map { Faults.Way(kind: .inputOutput, timing: $0) }
+            + [Faults.Way(kind: .uniqueViolation, timing: .before)]
+        let faults = reference.calls.dropLast().faults { _, _ in ways }
+        try await forEachAtOnce(ways) { way in
+            let chosen = faults.filter { $0.kind == way.kind && $0.timing == way.timing }
+            try await Self.fail(change, chosen, way, scene, template, reference)
         }
     }
 
-    /// One call after the other on one store, which each fault before the commit must leave as it was.
-    private static func failEveryCall(
-        of change: Change,
-        _ kind: SQLError.Kind,
-        _ timing: Faults.Timing,
+    /// One fault after the other on one store, which each before the commit must leave as it was.
+    private static func fail(
+        _ change: Change,
+        _ chosen: [Faults.Fault],
+        _ way: Faults.Way,
         _ scene: FaultScene,
         _ template: StorePlace,
         _ reference: Reference
@@ -197,21 +201,20 @@ struct ConfigurationFaultTests {
         let faults = Faults()
         try await TestInstallation.with(copyOf: template, faults: faults) { test in
             let commit = reference.calls.count - 1
-            for number in 1...commit {
-                let fault = Faults.Fault(number: number, kind: kind, timing: timing)
+            for fault in chosen {
                 try await refused(change, fault, faults, scene, test)
-                if number == commit, timing == .after { continue }
+                if fault.number == commit, way.timing == .after { continue }
                 let rows = try StoreContents.rows(on: test.place.inspector(), masked: false)
-                #expect(rows == reference.before, "\(fault) (\(reference.calls[number - 1]))")
+                #expect(rows == reference.before, "\(fault) (\(reference.calls[fault.number - 1].call))")
             }
-            if timing != .after {
-                faults.arm(Faults.Fault(number: commit + 1, kind: kind, timing: timing))
+            if way.timing != .after {
+                faults.arm(Faults.Fault(number: commit + 1, kind: way.kind, timing: way.timing))
                 try await change.run(test, scene)
                 faults.disarm()
             }
             let rows = try StoreContents.rows(on: test.place.inspector(), masked: true)
-            #expect(rows == reference.after, "\(kind), \(timing)")
-            try await checkSnapshots(of: scene, test, "\(kind), \(timing)")
+            #expect(rows == reference.after, "\(way)")
+            try await checkSnapshots(of: scene, test, "\(way)")
             // A transaction that was left open would be in the way.
             _ = try await test.account()
         }

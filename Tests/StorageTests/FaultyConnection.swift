@@ -15,7 +15,7 @@ final class Faults: Sendable {
         case takingBack
     }
 
-    enum Call: Sendable {
+    enum Call: Hashable, Sendable {
         case begin
         case run
         case batch
@@ -24,6 +24,20 @@ final class Faults: Sendable {
         case endSavepoint
         case commit
         case maintain
+    }
+
+    struct Way: Equatable, Sendable {
+        let kind: SQLError.Kind
+        let timing: Timing
+    }
+
+    /// What a call is, without its values and its place in the order of calls.
+    struct Shape: Hashable, Sendable {
+        let call: Call
+        /// The statement's text; of the end of a savepoint whether what was done since is kept.
+        let text: String?
+        /// Whether a savepoint was begun and not ended, so that there is something to go back to.
+        let isInSavepoint: Bool
     }
 
     /// The `number`-th call, counted from 1, fails with `kind`; once.
@@ -39,7 +53,8 @@ final class Faults: Sendable {
     private struct State {
         var fault: Fault?
         var poison: Text?
-        var calls: [Call] = []
+        var shapes: [Shape] = []
+        var isInSavepoint = false
     }
 
     private let state = Lock(State())
@@ -51,17 +66,24 @@ final class Faults: Sendable {
 
     /// Nothing fails any more. Answers the calls since `arm`.
     @discardableResult
-    func disarm() -> [Call] {
+    func disarm() -> [Shape] {
         state.withLock { state in
             defer { state = State() }
-            return state.calls
+            return state.shapes
         }
     }
 
-    fileprivate func next(_ call: Call) -> Fault? {
+    fileprivate func next(_ call: Call, _ text: String?) -> Fault? {
         state.withLock { state in
-            state.calls.append(call)
-            return state.calls.count == state.fault?.number ? state.fault : nil
+            switch call {
+            case .begin, .endSavepoint: state.isInSavepoint = false
+            default: break
+            }
+            state.shapes.append(
+                Shape(call: call, text: text, isInSavepoint: state.isInSavepoint)
+            )
+            if call == .beginSavepoint { state.isInSavepoint = true }
+            return state.shapes.count == state.fault?.number ? state.fault : nil
         }
     }
 
@@ -86,10 +108,11 @@ final class FaultyConnection: SQLConnection {
 
     private func call<Result>(
         _ call: Faults.Call,
+        _ text: String? = nil,
         partly: () throws(SQLError) -> Void = {},
         _ work: () throws(SQLError) -> Result
     ) throws(SQLError) -> Result {
-        guard let fault = faults.next(call) else { return try work() }
+        guard let fault = faults.next(call, text) else { return try work() }
         switch fault.timing {
         case .before: break
         case .partly: try? partly()
@@ -118,14 +141,14 @@ final class FaultyConnection: SQLConnection {
     }
 
     func run(_ statement: SQLStatement, _ values: [SQLValue]) throws(SQLError) -> Int {
-        try call(.run) { () throws(SQLError) in
+        try call(.run, statement.text) { () throws(SQLError) in
             guard faults.poison(in: values) == nil else { throw Self.poisoned }
             return try real.run(statement, values)
         }
     }
 
     func batch(_ statement: SQLStatement, _ rows: SQLRows) throws(SQLError) {
-        try call(.batch) { () throws(SQLError) in
+        try call(.batch, statement.text) { () throws(SQLError) in
             try real.batch(statement, rows.prefix((rows.count + 1) / 2))
         } _: { () throws(SQLError) in
             guard let place = faults.poison(in: rows.values) else { return try real.batch(statement, rows) }
@@ -139,7 +162,7 @@ final class FaultyConnection: SQLConnection {
         _ values: [SQLValue],
         _ body: (any SQLRow) throws(SQLError) -> Bool
     ) throws(SQLError) {
-        try call(.read) { () throws(SQLError) in
+        try call(.read, statement.text) { () throws(SQLError) in
             try real.forEachRow(statement, values) { row throws(SQLError) in
                 _ = try body(row)
                 return false
@@ -171,11 +194,30 @@ final class FaultyConnection: SQLConnection {
     }
 
     func endSavepoint(keep: Bool) throws(SQLError) {
-        try call(.endSavepoint) { () throws(SQLError) in try real.endSavepoint(keep: keep) }
+        try call(.endSavepoint, "\(keep)") { () throws(SQLError) in try real.endSavepoint(keep: keep) }
     }
 
     func maintain() throws(SQLError) {
         try call(.maintain) { () throws(SQLError) in try real.maintain() }
+    }
+}
+
+extension [Faults.Shape] {
+    /// For every shape of call all of its `ways` to fail, which may go by the number of its first call. Calls of one shape share them, and
+    /// each call fails in at least one.
+    func faults(_ ways: (_ call: Faults.Call, _ first: Int) -> [Faults.Way]) -> [Faults.Fault] {
+        Dictionary(grouping: indices) { self[$0] }.values.flatMap { places in
+            let ways = ways(self[places[0]].call, places[0] + 1)
+            let count = ways.isEmpty ? 0 : Swift.max(ways.count, places.count)
+            return (0..<count).map { turn in
+                let way = ways[turn % ways.count]
+                return Faults.Fault(
+                    number: places[turn % places.count] + 1,
+                    kind: way.kind,
+                    timing: way.timing
+                )
+            }
+        }.sorted { $0.number < $1.number }
     }
 }
 

@@ -27,6 +27,7 @@ struct GroupCommitTests {
             pushURL = made.first.pushURL.pushURL.id
             commit = GroupCommit(
                 store: test.store,
+                bounds: .patient,
                 metrics: NOOPMetricsHandler.instance,
                 logger: Logger(label: "test")
             ) { _ in }
@@ -209,7 +210,7 @@ struct GroupCommitTests {
         try await TestInstallation.with { test in
             let scene = try await Scene(test)
             let push = try await scene.push()
-            let long = ContinuousClock.now.advanced(by: .seconds(-10))
+            let long = ContinuousClock.now.advanced(by: .seconds(-110))
             await #expect(throws: PushFailure.timedOut) { try await scene.commit.store(push, arrival: long) }
             #expect(try await scene.alerts().isEmpty)
         }

@@ -32,6 +32,7 @@ struct NotificationScene: Sendable {
     private static func commit(_ test: TestInstallation) -> GroupCommit {
         GroupCommit(
             store: test.store,
+            bounds: .patient,
             metrics: NOOPMetricsHandler.instance,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         ) { _ in }

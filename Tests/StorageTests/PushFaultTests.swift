@@ -4,14 +4,14 @@ import Storage
 import TestDatabases
 import Testing
 
-/// Fails the n-th call to the database, for every n, while a batch of pushes is written.
+/// Fails every call to the database, and every shape of call in every way, while a batch of pushes is written.
 @Suite("Faults while pushes are written")
 struct PushFaultTests {
     private typealias Results = [Result<StoredPush, PushFailure>]
 
     /// What a batch comes to without a fault.
     private struct Reference: Sendable {
-        let calls: [Faults.Call]
+        let calls: [Faults.Shape]
         let before: [String]
         /// Masked.
         let after: [String]
@@ -24,27 +24,25 @@ struct PushFaultTests {
         let commit: GroupCommit
         let pushes: [PreparedPush]
         let results: Results
-        let calls: [Faults.Call]
+        let calls: [Faults.Shape]
         let failStops: Int
 
         var isUnavailable: Bool { results.allSatisfy { $0.failure == .storeUnavailable } }
     }
 
-    /// Every call fails as `kinds`, at each timing that makes a difference to it, and once as one of `more`.
+    /// Every shape of call fails as `kinds`, at each timing that makes a difference to it, and once as one of `more`.
     private static func faults(
-        in calls: [Faults.Call],
+        in calls: [Faults.Shape],
         as kinds: [SQLError.Kind],
         more: [SQLError.Kind] = []
     ) -> [Faults.Fault] {
-        zip(1..., calls).flatMap { number, call -> [Faults.Fault] in
+        calls.faults { call, number in
             let hasParts = call == .batch || call == .read
             let timings = Faults.Timing.allCases.filter { hasParts || $0 != .partly }
-            let faults = kinds.flatMap { kind in
-                timings.map { Faults.Fault(number: number, kind: kind, timing: $0) }
-            }
-            guard !more.isEmpty else { return faults }
+            let ways = kinds.flatMap { kind in timings.map { Faults.Way(kind: kind, timing: $0) } }
+            guard !more.isEmpty else { return ways }
             let kind = call == .commit || call == .maintain ? more[0] : more[number % more.count]
-            return faults + [Faults.Fault(number: number, kind: kind, timing: .before)]
+            return ways + [Faults.Way(kind: kind, timing: .before)]
         }
     }
 
@@ -100,7 +98,8 @@ struct PushFaultTests {
         #expect(
             reference.results.map(\.failure) == sent.map { $0.mark == "over" ? .storedBytesLimit : nil }
         )
-        #expect(reference.calls.first == .begin && reference.calls.suffix(2) == [.commit, .maintain])
+        let calls = reference.calls.map(\.call)
+        #expect(calls.first == .begin && calls.suffix(2) == [.commit, .maintain])
         #expect(reference.calls.count > 20)
         let faults = Self.faults(
             in: reference.calls,
@@ -117,7 +116,7 @@ struct PushFaultTests {
 
     /// Whether the batch is there as the answers say.
     private static func check(_ trial: Trial, _ fault: Faults.Fault, _ reference: Reference) throws {
-        let failed = reference.calls[fault.number - 1]
+        let failed = reference.calls[fault.number - 1].call
         let isStored = !trial.isUnavailable
         // Housekeeping comes after the answer; what another error than the disk's spoils before the commit is tried push by push.
         let shouldBeStored = failed == .maintain || !fault.error.isDisk && failed != .commit
@@ -157,7 +156,7 @@ struct PushFaultTests {
         #expect(again.map(\.failure) == reference.results.map(\.failure), "\(fault)")
         #expect(trial.commit.status.isHealthy, "\(fault)")
         #expect(try Ledger(of: trial.test.place).findings.isEmpty, "\(fault)")
-        let isInDoubt = reference.calls[fault.number - 1] == .commit && fault.timing == .after
+        let isInDoubt = reference.calls[fault.number - 1].call == .commit && fault.timing == .after
         if trial.isUnavailable, !isInDoubt {
             let after = try StoreContents.rows(on: trial.test.place.inspector(), masked: true)
             #expect(after == reference.after, "\(fault)")
@@ -196,7 +195,7 @@ struct PushFaultTests {
     )
         async throws
     {
-        let failed = reference.calls[fault.number - 1]
+        let failed = reference.calls[fault.number - 1].call
         let isInDoubt = failed == .commit && fault.timing == .after
         let ledger = try Ledger(of: trial.test.place)
         #expect(ledger.findings.isEmpty, "\(fault) (\(failed))")

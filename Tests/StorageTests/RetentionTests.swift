@@ -24,6 +24,7 @@ struct RetentionTests {
             _ = try await test.dedicated("Source", to: channel, in: account)
             commit = GroupCommit(
                 store: test.store,
+                bounds: .patient,
                 metrics: NOOPMetricsHandler.instance,
                 logger: Logger(label: "test")
             ) { _ in }

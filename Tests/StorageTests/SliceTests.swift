@@ -34,6 +34,7 @@ struct SliceTests {
         static func commit(_ test: TestInstallation) -> GroupCommit {
             GroupCommit(
                 store: test.store,
+                bounds: .patient,
                 metrics: NOOPMetricsHandler.instance,
                 logger: Logger(label: "test")
             ) { _ in }

@@ -205,7 +205,7 @@ struct SpoolTests {
             faults.arm()
             _ = try await node.commit.store(first, arrival: .now)
             let calls = faults.disarm()
-            let commit = try #require(calls.firstIndex(of: .commit)) + 1
+            let commit = try #require(calls.firstIndex { $0.call == .commit }) + 1
             let push = try await node.push("firing a")
             faults.arm(Faults.Fault(number: commit, kind: .inDoubt, timing: timing))
             let stored = try await node.commit.store(push, arrival: .now)

@@ -27,7 +27,8 @@ package struct PostgresDatabase: Sendable {
             }
         name = PostgresServer.newName()
         url = try PostgresServer.url(of: name)
-        try await PostgresServer.execute("CREATE DATABASE \(name) TEMPLATE \(template)")
+        let copied = try await PostgresServer.copying.value
+        try await PostgresServer.execute("CREATE DATABASE \(name) TEMPLATE \(template)\(copied)")
     }
 
     /// Drops it, who ever is connected to it.

@@ -91,6 +91,16 @@ package enum PostgresServer {
         return name
     }
 
+    /// How a template is copied, as a part of the statement: file by file, as servers before 15 did anyway, takes half the time of
+    /// the way through the log.
+    static let copying = Task { () async throws -> String in
+        let version = SQLStatement("SELECT current_setting('server_version_num')::BIGINT")
+        let found = try await administrators.value.read(.platform) { connection in
+            try connection.row(version, []) { row throws(SQLError) in row.integer(0) }
+        }
+        return found.map { $0 >= 150_000 } == true ? " STRATEGY FILE_COPY" : ""
+    }
+
     /// Runs `script` on the server's own database.
     static func execute(_ script: String) async throws {
         try await administrators.value.write(.platform) { try $0.execute(script: script) }

@@ -75,7 +75,9 @@ class Corner(Room):
     def send(self, body, content_type="application/json", headers=(), target=None):
         """(status, answer) of one push."""
         types = [("Content-Type", content_type)] if content_type is not None else []
-        return answer_of(self.place.server.port, "POST", target or self.target, raw(body), [*types, *headers])
+        found = answer_of(self.place.server.port, "POST", target or self.target, raw(body), [*types, *headers])
+        self.place.applied()
+        return found
 
     def delivery(self, answer):
         """The delivery that an answer names, also of one that was kept; {} when it names none."""

@@ -4,7 +4,9 @@ A room is a channel with an integration to push to and the notifiers of that cha
 the next, so that a schedule of a day passes in seconds; it never moves it while a message is on its way, which would look like a slow one.
 """
 
+import contextlib
 import datetime
+import http.client
 import itertools
 import json
 import math
@@ -14,6 +16,7 @@ import sys
 import time
 
 import faults
+import nodes
 import postgres
 import receivers
 import receivers_mail
@@ -126,6 +129,16 @@ class Place:
                 since, held = time.monotonic() - patience + 0.4, held + step
             time.sleep(0.1)
 
+    def applied(self):
+        """Waits until no push waits in the node's spool. One is answered from there when its account's row can't be had in time."""
+        if self.server.database:
+            tocsin.wait_until("the spool is empty", lambda: not self.spooled(), 30, every=0.02)
+
+    def spooled(self):
+        """How many pushes wait in the spool; None when nobody says: the server was killed."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return (nodes.readiness(self.server.port)[1].get("spool") or {}).get("pushes")
+
     def skip(self, seconds):
         """Moves the clock ahead, whatever waits."""
         self.clock.set(self.clock.offset + seconds)
@@ -187,6 +200,7 @@ class Room:
                     raise
         if status != 200:
             raise RuntimeError(f"push: {status} {answer}")
+        self.place.applied()
         return answer["data"]["delivery_id"]
 
     def alert_of(self, key):

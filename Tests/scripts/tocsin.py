@@ -37,14 +37,19 @@ def clean_environment():
     return {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
 
 
+PORTS = []  # what holds the ports of this script; the kernel lets go of them when it ends
+
+
 def free_port():
-    """A free loopback port below the ephemeral range.
+    """A free loopback port below the ephemeral range, that no other script is given while this one runs.
 
     Inside that range a client that connects while the server is down can be given the server's own port as its source
     and then talks to itself: no refused connection, and the server can't come back.
     """
     for _ in range(200):
         port = random.randint(15000, 32000)
+        if not reserved(port):
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -53,6 +58,18 @@ def free_port():
             except OSError:
                 continue
     raise RuntimeError("no free loopback port")
+
+
+def reserved(port):
+    """Takes the port's name in the kernel's abstract namespace; False: another script has it, whose server may be down just now."""
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind(f"\0tocsin-test-port-{port}")
+    except OSError:
+        name.close()
+        return False
+    PORTS.append(name)
+    return True
 
 
 def wait_until(what, condition, seconds, every=0.1):
