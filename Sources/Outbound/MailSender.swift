@@ -33,7 +33,7 @@ struct MailSender: Sendable {
     /// Hands over one mail: whole lines, dots not doubled yet. Throws `SendFailure` or `CancellationError`.
     func send(
         _ message: [UInt8],
-        by settings: NotifierSettings.Mail,
+        by settings: Email,
         of account: AccountNumber
     ) async throws -> MailResult {
         do {
@@ -45,7 +45,7 @@ struct MailSender: Sendable {
 
     private func attempt(
         _ message: [UInt8],
-        _ settings: NotifierSettings.Mail,
+        _ settings: Email,
         _ account: AccountNumber
     ) async throws -> MailResult {
         guard let (host, literal) = try? EndpointURL.host(settings.host.bytes) else {
@@ -69,7 +69,7 @@ struct MailSender: Sendable {
     /// Runs the session; an error after the mail was taken, in saying good-bye, is none.
     private func converse(
         _ message: [UInt8],
-        _ settings: NotifierSettings.Mail,
+        _ settings: Email,
         over connection: Connection,
         name: String?
     ) async throws -> MailResult {
@@ -137,7 +137,7 @@ struct MailSender: Sendable {
     /// Says, too, what a wrong kind of protection looks like from here.
     private static func failure(
         of error: any Error,
-        _ security: NotifierSettings.Mail.Security
+        _ security: Email.Security
     ) -> any Error {
         switch error {
         case is SendFailure, is CancellationError: error

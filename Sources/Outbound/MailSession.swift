@@ -4,12 +4,12 @@ import Native
 /// One mail by SMTP (RFC 5321), with STARTTLS (RFC 3207) and authentication (RFC 4954).
 struct MailSession {
     var talk: MailConversation
-    let settings: NotifierSettings.Mail
+    let settings: Email
     /// For `EHLO`.
     let ourName: String
     private var extensions: [String] = []
 
-    init(talk: MailConversation, settings: NotifierSettings.Mail, ourName: String) {
+    init(talk: MailConversation, settings: Email, ourName: String) {
         self.talk = talk
         self.settings = settings
         self.ourName = ourName
@@ -71,7 +71,7 @@ struct MailSession {
         extensions = reply.lines.dropFirst().map { $0.uppercased() }
     }
 
-    private mutating func authenticate(_ login: NotifierSettings.Login) async throws {
+    private mutating func authenticate(_ login: Email.Login) async throws {
         let methods = extensions.flatMap { line -> [Substring] in
             let words = line.split { $0 == " " || $0 == "=" }
             return words.first == "AUTH" ? Array(words.dropFirst()) : []
