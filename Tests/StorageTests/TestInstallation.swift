@@ -103,7 +103,7 @@ struct TestInstallation: Sendable {
             snapshots: SnapshotCache(database: database, work: work, capacity: 10),
             identifiers: IdentifierSource(clock: WallClock { time.withLock { $0 } }, after: start),
             formats: [TestFormat()],
-            notifierKinds: NotifierKinds.all,
+            notifierKinds: NotifierKinds.all + [Pager.self],
             pushTokenKeys: PushTokenKeys(
                 roots: [1: Array(0..<32)],
                 deploymentID: [UInt8](repeating: 7, count: 16)
