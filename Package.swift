@@ -209,7 +209,8 @@ let package = Package(
         .testTarget(
             name: "StorageTests",
             dependencies: [
-                "Storage", "Workers", "Formats", "Domain", "Native", "SQL", "TestDatabases", logging,
+                "Storage", "Workers", "Formats", "Outbound", "Domain", "Native", "SQL", "TestDatabases",
+                logging,
                 .product(name: "CoreMetrics", package: "swift-metrics"),
             ],
             swiftSettings: safe
@@ -230,8 +231,9 @@ let package = Package(
         .testTarget(
             name: "APITests",
             dependencies: [
-                "TestSupport", "TestDatabases", "SQL", "Domain", "Native", "Storage", "Web", "App", "Ingest",
-                hummingbird, nioCore,
+                "TestSupport", "TestDatabases", "SQL", "Domain", "Native", "Storage", "Outbound", "Web",
+                "App",
+                "Ingest", hummingbird, nioCore,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: safe

@@ -93,7 +93,7 @@ struct NotificationEndpoints {
     }
 
     private func range(_ fields: Fields) -> Range? {
-        let notifier = fields.required("notifier_id") { $0.identifier(NotifierKind.self) }
+        let notifier = fields.required("notifier_id") { $0.identifier(NotifierIDKind.self) }
         let since = fields.nullable("since") { $0.time() }
         let until = fields.nullable("until") { $0.time() }
         let limit = fields.optional("limit", or: Int64(Self.replayDefault)) {

@@ -39,9 +39,7 @@ struct NotifierEndpoints {
             return Answer.change(.created, version: notifier.metadata.version, location: location) { object in
                 // Its template was just read.
                 object.notifier(report, problem: nil, of: context.account.id, at: store.now)
-                if !mutation.isDryRun, case .webhook(_, _, let secrets) = notifier.settings,
-                    let secret = secrets.first
-                {
+                if !mutation.isDryRun, let secret = notifier.settings.signingSecrets.first {
                     object.field("signing_secret", secret.text)
                 }
             }
@@ -51,7 +49,7 @@ struct NotifierEndpoints {
     @Sendable
     func listNotifiers(_ request: Request, _ context: AccountContext) async throws -> Response {
         let query = Query(request)
-        let (page, filter) = (query.page(NotifierKind.self), query.configurationFilter())
+        let (page, filter) = (query.page(NotifierIDKind.self), query.configurationFilter())
         try query.finish()
         let reports = try await store.notifiers.list(
             page,
@@ -80,7 +78,7 @@ struct NotifierEndpoints {
         let mutation = try await MutationRequest(request, context)
         // The kind says how settings are read; it never changes.
         let old = try await find(context).notifier
-        let patch = try await mutation.decode(store) { fields.patch($0, of: old.kind) }
+        let patch = try await mutation.decode(store) { fields.patch($0, of: old.settings) }
         let template = old.template
         let known = try await store.work.run(.calls, of: context.account.number) { template.problems }
         return try await mutation.perform(store) { change in
@@ -159,7 +157,7 @@ struct NotifierEndpoints {
     }
 }
 
-extension NotifierSettings.SigningSecret {
+extension SigningSecret {
     /// As Standard Webhooks spells it: `whsec_` and base64.
     fileprivate var text: String { "whsec_" + Base64.text(bytes) }
 }
@@ -178,7 +176,7 @@ extension JSONWriter {
         field("id", notifier.id)
         field("account_id", account)
         field("channel_id", notifier.channelID)
-        field("kind", notifier.kind.rawValue)
+        field("kind", notifier.kind.name)
         field("name", notifier.name.text)
         field("status", notifier.status.rawValue)
         field("disabled_reason", notifier.disabledReason?.rawValue)
@@ -191,7 +189,7 @@ extension JSONWriter {
         }
         field("template_problem", problem)
         field("storm_limit", notifier.stormLimit)
-        object("settings") { $0.shown(notifier.settings, at: now) }
+        object("settings") { notifier.settings.show(to: &$0, at: now) }
         object("health") {
             $0.field("failing_since", report.health.failingSince)
             $0.field("last_failure", report.health.lastFailure)
@@ -216,33 +214,6 @@ extension JSONWriter {
                     }
                 }
             }
-        }
-    }
-
-    /// The part of the settings that is no secret.
-    private mutating func shown(_ settings: NotifierSettings, at now: UnixTime) {
-        switch settings {
-        case .webhook(let url, let headers, let secrets):
-            field("origin", url.origin)
-            array("headers") { list in for header in headers { list.value(utf8: header.name.bytes) } }
-            array("signing_secrets") { list in
-                for secret in secrets where secret.endsAt.map({ $0 > now }) ?? true {
-                    list.object { $0.field("ends_at", secret.endsAt) }
-                }
-            }
-        case .dingtalk(let url, let secret), .feishu(let url, let secret):
-            field("origin", url.origin)
-            field("has_secret", secret != nil)
-        case .wecom(let url), .slack(let url):
-            field("origin", url.origin)
-        case .email(let mail):
-            field("host", mail.host)
-            field("port", mail.port)
-            field("security", mail.security.rawValue)
-            field("username", mail.login?.name)
-            field("has_password", mail.login != nil)
-            field("from", mail.from)
-            array("to") { list in for address in mail.to { list.value(utf8: address.bytes) } }
         }
     }
 }

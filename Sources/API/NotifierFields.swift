@@ -11,7 +11,7 @@ struct NotifierFields {
     /// A new notifier. nil: errors were noted.
     func draft(_ fields: Fields) -> NotifierStore.Draft? {
         let name = fields.required("name") { $0.name() }
-        let kind = fields.required("kind") { $0.word(Notifier.Kind.self) }
+        let kind = fields.required("kind") { $0.kind(of: sender.kinds) }
         let settings = fields.required("settings") { field in kind.flatMap { self.settings(field, of: $0) } }
         let status = fields.optional("status", or: Enablement.enabled) { $0.word(Enablement.self) }
         let conditions = fields.optional("conditions", or: []) { $0.conditions(allowsStatus: true) }
@@ -40,8 +40,8 @@ struct NotifierFields {
         )
     }
 
-    /// What a PATCH changes of a notifier of `kind`.
-    func patch(_ fields: Fields, of kind: Notifier.Kind) -> NotifierStore.Patch? {
+    /// What a PATCH changes of a notifier with these settings.
+    func patch(_ fields: Fields, of old: any NotifierSettings) -> NotifierStore.Patch? {
         let template = fields.changed("template") { $0.templateChange() }
         return NotifierStore.Patch(
             name: fields.changed("name") { $0.name() },
@@ -54,28 +54,20 @@ struct NotifierFields {
             stormLimit: fields.changed("storm_limit") {
                 $0.integer(in: Notifier.stormLimits).map { Int($0) }
             },
-            settings: fields.changed("settings") { self.settings($0, of: kind) },
+            settings: fields.changed("settings") { self.settings($0, of: type(of: old)) },
             externalID: fields.clearable("external_id") { $0.text() },
             labels: fields.changed("labels") { $0.labels() }
         )
     }
 
     /// Settings that may be sent by: of the right form, and to where messages may go.
-    private func settings(_ field: Field, of kind: Notifier.Kind) -> NotifierSettings? {
-        guard let settings = field.object({ $0.settings(of: kind) }) else { return nil }
-        for error in sender.check(settings) {
-            field.errors.add(field.pointer + Self.place(of: error, in: settings), error.detail)
-        }
+    private func settings(
+        _ field: Field,
+        of kind: any NotifierSettings.Type
+    ) -> (any NotifierSettings)? {
+        guard let settings = field.object({ kind.init($0) as (any NotifierSettings)? }) else { return nil }
+        for error in sender.check(settings) { field.errors.add(field.pointer + error.pointer, error.detail) }
         return settings
-    }
-
-    /// Where an error of the sender's stands in a body. There headers are the members of an object: `/headers/0/name` is `/headers/NAME`.
-    private static func place(of error: FieldError, in settings: NotifierSettings) -> String {
-        let parts = error.pointer.split(separator: "/")
-        guard case .webhook(_, let headers, _) = settings, parts.first == "headers", parts.count > 1,
-            let index = Int(parts[1]), headers.indices.contains(index)
-        else { return error.pointer }
-        return "/headers/" + Fields.escaped(headers[index].name.string)
     }
 }
 
@@ -94,55 +86,6 @@ extension Fields {
         let text = nullable("text", read)
         return language.map { MessageTemplate(language: $0, title: title, text: text) }
     }
-
-    fileprivate func settings(of kind: Notifier.Kind) -> NotifierSettings? {
-        switch kind {
-        case .webhook: webhook()
-        case .dingtalk: robot { .dingtalk(url: $0, secret: $1) }
-        case .feishu: robot { .feishu(url: $0, secret: $1) }
-        case .wecom: required("url") { $0.endpointURL() }.map { .wecom(url: $0) }
-        case .slack: required("url") { $0.endpointURL() }.map { .slack(url: $0) }
-        case .email: mail()
-        }
-    }
-
-    private func webhook() -> NotifierSettings? {
-        let url = required("url") { $0.endpointURL() }
-        let headers = optional("headers", or: []) { $0.headers() }
-        guard let url, let headers else { return nil }
-        return .webhook(url: url, headers: headers, secrets: [])
-    }
-
-    private func robot(_ make: (EndpointURL, Text?) -> NotifierSettings) -> NotifierSettings? {
-        let url = required("url") { $0.endpointURL() }
-        let secret = nullable("secret") { $0.text() }
-        return url.map { make($0, secret) }
-    }
-
-    private func mail() -> NotifierSettings? {
-        let host = required("host") { $0.text() }
-        let port = required("port") { $0.integer(in: 1...65_535) }
-        let security = required("security") { $0.word(NotifierSettings.Mail.Security.self) }
-        let username = nullable("username") { $0.text() }
-        let password = nullable("password") { $0.text(bytes: 512) }
-        let from = required("from") { $0.text(bytes: 320) }
-        let to = required("to") { $0.array(count: 1...20) { $0.text(bytes: 320) } }
-        if username == nil, password != nil { refuse("username", "is required with a password") }
-        if username != nil, password == nil { refuse("password", "is required with a username") }
-        guard let host, let port, let security, let from, let to else { return nil }
-        var login: NotifierSettings.Login?
-        if let username, let password { login = NotifierSettings.Login(name: username, password: password) }
-        return .email(
-            NotifierSettings.Mail(
-                host: host,
-                port: Int(port),
-                security: security,
-                login: login,
-                from: from,
-                to: to
-            )
-        )
-    }
 }
 
 /// What a PATCH says of a template.
@@ -153,6 +96,11 @@ private struct TemplateChange {
 }
 
 extension Field {
+    /// The name of a kind of receivers.
+    func kind(of kinds: [any NotifierKind.Type]) -> (any NotifierKind.Type)? {
+        word(of: kinds.map { $0.kind.name }) { name in kinds.first { $0.kind.name == name } }
+    }
+
     /// Which changes of alerts a notifier hears of: at least one, each once.
     fileprivate func changes() -> Set<AlertChange>? {
         var seen: Set<AlertChange> = []
@@ -181,32 +129,5 @@ extension Field {
                 text: fields.clearable("text") { $0.checkedTemplate() }
             )
         }
-    }
-
-    fileprivate func endpointURL() -> EndpointURL? {
-        guard let text = text(bytes: EndpointURL.maximumBytes) else { return nil }
-        do { return try EndpointURL(text) } catch { return refuse(error.detail) }
-    }
-
-    /// Headers of the owner's own, at most 20. Which names and values may be sent is for the sender to say.
-    fileprivate func headers() -> [NotifierSettings.Header]? {
-        guard json.isObject else { return refuse("must be an object of strings") }
-        guard json.elementCount <= 20 else { return refuse("must have at most 20 headers") }
-        var headers: [NotifierSettings.Header] = []
-        var isBad = false
-        for (name, value) in json.members {
-            let place = Field(json: value, pointer: pointer + "/" + Fields.escaped(name.text), errors: errors)
-            guard (1...128).contains(name.count), !name.bytes.contains(0) else {
-                errors.add(place.pointer, "a header's name must have 1 to 128 bytes")
-                isBad = true
-                continue
-            }
-            guard let text = place.text(bytes: 2_048, allowEmpty: true) else {
-                isBad = true
-                continue
-            }
-            headers.append(NotifierSettings.Header(name: Text(trusted: name.bytes), value: text))
-        }
-        return isBad ? nil : headers
     }
 }

@@ -93,7 +93,7 @@ struct NotifierTrialEndpoints {
 
     /// What is to be previewed.
     private struct Trial: Sendable {
-        let kind: Notifier.Kind
+        let kind: any NotifierKind.Type
         let template: MessageTemplate
         let change: AlertChange
         let alert: AlertID?
@@ -101,7 +101,7 @@ struct NotifierTrialEndpoints {
 
     /// A template with errors is taken: the preview says what would become of it.
     private func trial(_ fields: Fields) -> Trial? {
-        let kind = fields.required("kind") { $0.word(Notifier.Kind.self) }
+        let kind = fields.required("kind") { $0.kind(of: sender.kinds) }
         let template = fields.optional("template", or: MessageTemplate.standard) { field in
             field.object { $0.template { $0.templateText() } }
         }

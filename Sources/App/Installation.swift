@@ -3,6 +3,7 @@ import Formats
 import Logging
 import NIOPosix
 import Native
+import Outbound
 import SQL
 import Storage
 
@@ -100,6 +101,7 @@ package struct Installation: Sendable {
             snapshots: SnapshotCache(database: opened.database, work: work, capacity: snapshots),
             identifiers: IdentifierSource(clock: clock, after: opened.lastSeen),
             formats: PushFormats.all,
+            notifierKinds: NotifierKinds.all,
             pushTokenKeys: opened.keys,
             publicURL: settings.publicURL,
             crashGuard: try CrashGuard(armedAt: settings.dataDirectory + "/crashes")

@@ -167,8 +167,8 @@ package enum DeliveryKind: IdentifierKind { package static let prefix = "dlvr" }
 package enum EventKind: IdentifierKind { package static let prefix = "evnt" }
 /// Alerts.
 package enum AlertKind: IdentifierKind { package static let prefix = "alrt" }
-/// Notifiers.
-package enum NotifierKind: IdentifierKind { package static let prefix = "ntfr" }
+/// Notifiers. Named so because a kind of notifiers is something else.
+package enum NotifierIDKind: IdentifierKind { package static let prefix = "ntfr" }
 /// Notifications.
 package enum NotificationKind: IdentifierKind { package static let prefix = "ntfn" }
 /// Rows of the audit.
@@ -184,7 +184,7 @@ package typealias RouteID = Identifier<RouteKind>
 package typealias DeliveryID = Identifier<DeliveryKind>
 package typealias EventID = Identifier<EventKind>
 package typealias AlertID = Identifier<AlertKind>
-package typealias NotifierID = Identifier<NotifierKind>
+package typealias NotifierID = Identifier<NotifierIDKind>
 package typealias NotificationID = Identifier<NotificationKind>
 package typealias AuditID = Identifier<AuditKind>
 

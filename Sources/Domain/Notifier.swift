@@ -1,8 +1,16 @@
-/// Tells people what becomes of the alerts of a channel: a receiver, which changes it hears of, and how they are put.
+/// Tells people what becomes of the alerts of a channel: a receiver, which changes it hears of, and how they
+/// are put.
 package struct Notifier: Sendable {
-    /// What the receiver is; the raw value is the wire form.
-    package enum Kind: String, Sendable, CaseIterable {
-        case webhook, dingtalk, feishu, wecom, slack, email
+    /// What the receiver is: the name of a kind on the wire, in lower-case letters. Which there are,
+    /// `NotifierKinds.all` in Outbound says.
+    package struct Kind: Hashable, Sendable, CustomStringConvertible {
+        package let name: String
+
+        package init(_ name: String) {
+            self.name = name
+        }
+
+        package var description: String { name }
     }
 
     /// Why one is disabled that nobody disabled; the raw value is the wire form.
@@ -17,7 +25,6 @@ package struct Notifier: Sendable {
 
     package let id: NotifierID
     package let channelID: ChannelID
-    package let kind: Kind
     package let name: Name
     package let status: Enablement
     package let disabledReason: DisabledReason?
@@ -28,13 +35,12 @@ package struct Notifier: Sendable {
     package let template: MessageTemplate
     /// Changes a minute that are told one by one.
     package let stormLimit: Int
-    package let settings: NotifierSettings
+    package let settings: any NotifierSettings
     package let metadata: Metadata
 
     package init(
         id: NotifierID,
         channelID: ChannelID,
-        kind: Kind,
         name: Name,
         status: Enablement,
         disabledReason: DisabledReason?,
@@ -42,12 +48,11 @@ package struct Notifier: Sendable {
         changes: Set<AlertChange>,
         template: MessageTemplate,
         stormLimit: Int,
-        settings: NotifierSettings,
+        settings: any NotifierSettings,
         metadata: Metadata
     ) {
         self.id = id
         self.channelID = channelID
-        self.kind = kind
         self.name = name
         self.status = status
         self.disabledReason = disabledReason
@@ -58,6 +63,8 @@ package struct Notifier: Sendable {
         self.settings = settings
         self.metadata = metadata
     }
+
+    package var kind: Kind { settings.kind }
 }
 
 /// What became of an alert, as its channel is told: the raw value is what the database holds.

@@ -1,10 +1,11 @@
 import Domain
 
-/// The templates of those who wrote none: short, and the same order for every receiver: what, where, since when, how often, what it is
-/// about, where to look.
+/// The templates of those who wrote none, in one markup: short, and the same order for every receiver: what,
+/// where, since when, how often, what it is about, where to look.
 ///
-/// Mustache drops a line on which nothing but the tag of a section stands; the empty comments `{{!}}` keep the line feeds that are meant.
-enum DefaultTemplates {
+/// Mustache drops a line on which nothing but the tag of a section stands; the empty comments `{{!}}` keep
+/// the line feeds that are meant.
+struct DefaultTemplates: Sendable {
     /// The title of a message about one alert, or of a digest.
     static func title(_ language: MessageTemplate.Language, isDigest: Bool) -> Template {
         isDigest ? digestTitles[language] ?? alertTitle : alertTitle
@@ -17,10 +18,20 @@ enum DefaultTemplates {
         .chinese: read("[汇总] {{channel_name}}：{{alerts}} 个告警的 {{changes}} 次变化"),
     ]
 
-    /// The text of a message about one alert, or of a digest, in a kind's markup.
-    static func text(_ kind: Notifier.Kind, _ language: MessageTemplate.Language, isDigest: Bool) -> Template
-    {
-        texts[Key(kind: kind, language: language, isDigest: isDigest)] ?? alertTitle
+    /// The text of a message about one alert, or of a digest.
+    func text(_ language: MessageTemplate.Language, isDigest: Bool) -> Template {
+        (isDigest ? digests : alerts)[language] ?? Self.alertTitle
+    }
+
+    private var alerts: [MessageTemplate.Language: Template] = [:]
+    private var digests: [MessageTemplate.Language: Template] = [:]
+
+    init(bold: String, lineEnd: String, link: Markup.Link?) {
+        for language in MessageTemplate.Language.allCases {
+            let lines = Lines(bold: bold, lineEnd: lineEnd, link: link, isChinese: language == .chinese)
+            alerts[language] = Self.read(lines.alert)
+            digests[language] = Self.read(lines.digest)
+        }
     }
 
     private static func read(_ text: String) -> Template {
@@ -31,26 +42,10 @@ enum DefaultTemplates {
         }
     }
 
-    private struct Key: Hashable {
-        let kind: Notifier.Kind
-        let language: MessageTemplate.Language
-        let isDigest: Bool
-    }
-
-    private static let texts: [Key: Template] = {
-        var texts: [Key: Template] = [:]
-        for kind in Notifier.Kind.allCases {
-            for language in MessageTemplate.Language.allCases {
-                let lines = Lines(markup: Markup.of(kind), isChinese: language == .chinese)
-                texts[Key(kind: kind, language: language, isDigest: false)] = read(lines.alert)
-                texts[Key(kind: kind, language: language, isDigest: true)] = read(lines.digest)
-            }
-        }
-        return texts
-    }()
-
     private struct Lines {
-        let markup: Markup
+        let bold: String
+        let lineEnd: String
+        let link: Markup.Link?
         let isChinese: Bool
 
         var alert: String {
@@ -62,8 +57,8 @@ enum DefaultTemplates {
                 + line("Lasts", "持续", "{{duration}}")
                 + line("Events", "事件数", "{{event_count}}")
                 + line("Labels", "标签", "{{labels_text}}", onlyIf: "labels_text")
-                + "{{#description}}{{!}}\(markup.lineEnd){{description}}\(markup.lineEnd){{/description}}{{!}}"
-                + "{{#link}}{{!}}\(markup.lineEnd)\(link("Source", "来源", "{{link}}")){{/link}}"
+                + "{{#description}}{{!}}\(lineEnd){{description}}\(lineEnd){{/description}}{{!}}"
+                + "{{#link}}{{!}}\(lineEnd)\(linked("Source", "来源", "{{link}}")){{/link}}"
         }
 
         var digest: String {
@@ -79,7 +74,7 @@ enum DefaultTemplates {
 
         /// Above a list; where a single line feed is no line, an empty line lies between.
         private func heading(_ english: String, _ chinese: String) -> String {
-            bold(english, chinese) + (markup.lineEnd == "\n" ? "\n" : "\n\n")
+            strong(english, chinese) + (lineEnd == "\n" ? "\n" : "\n\n")
         }
 
         private func line(
@@ -88,17 +83,17 @@ enum DefaultTemplates {
             _ value: String,
             onlyIf name: String? = nil
         ) -> String {
-            let line = bold(english, chinese) + (isChinese ? "：" : ": ") + value + markup.lineEnd
+            let line = strong(english, chinese) + (isChinese ? "：" : ": ") + value + lineEnd
             return name.map { "{{#\($0)}}\(line){{/\($0)}}" } ?? line
         }
 
-        private func bold(_ english: String, _ chinese: String) -> String {
-            markup.bold + (isChinese ? chinese : english) + markup.bold
+        private func strong(_ english: String, _ chinese: String) -> String {
+            bold + (isChinese ? chinese : english) + bold
         }
 
-        private func link(_ english: String, _ chinese: String, _ address: String) -> String {
+        private func linked(_ english: String, _ chinese: String, _ address: String) -> String {
             let text = isChinese ? chinese : english
-            return markup.link?(text, address) ?? text + (isChinese ? "：" : ": ") + address
+            return link?(text, address) ?? text + (isChinese ? "：" : ": ") + address
         }
     }
 }

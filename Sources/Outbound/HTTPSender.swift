@@ -2,7 +2,7 @@ import Domain
 import Native
 
 /// What is to be posted.
-struct OutboundRequest: Sendable {
+package struct OutboundRequest: Sendable {
     let url: EndpointURL
     /// Path and query: those of the URL and what the kind adds.
     let target: String
@@ -11,12 +11,12 @@ struct OutboundRequest: Sendable {
 }
 
 /// What a receiver answered.
-struct Answer: Sendable {
-    let status: Int
+package struct Answer: Sendable {
+    package let status: Int
     /// What it asked for, in seconds.
     let retryAfter: Int64?
     /// The first 64 KiB.
-    let body: [UInt8]
+    package let body: [UInt8]
 
     /// The first bytes for people: printable, without what is secret.
     func excerpt(hiding secrets: [String]) -> String { Excerpt.text(of: body, hiding: secrets) }

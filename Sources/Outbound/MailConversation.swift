@@ -39,10 +39,10 @@ final class MailConversation: MailObserver {
         "The mail server went on talking after it had agreed to STARTTLS."
     )
 
-    private let settings: NotifierSettings.Mail
+    private let settings: Email
     private let state: Mutex<State>
 
-    init(_ settings: NotifierSettings.Mail) {
+    init(_ settings: Email) {
         self.settings = settings
         state = Mutex(State(isProtected: settings.security == .tls))
     }

@@ -10,7 +10,7 @@ struct MailFormat: Sendable {
     /// Bytes of the text.
     static let textLimit = 65_536
 
-    let settings: NotifierSettings.Mail
+    let settings: Email
 
     /// The whole message, lines ended by CR LF, before dots are doubled for `DATA`.
     func message(_ message: OutboundMessage, _ rendered: Rendered, at now: UnixTime) -> [UInt8] {

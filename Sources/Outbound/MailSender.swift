@@ -25,7 +25,7 @@ struct MailSender: Sendable {
     /// Hands over one mail: whole lines, dots not doubled yet. Throws `SendFailure` or `CancellationError`.
     func send(
         _ message: [UInt8],
-        by settings: NotifierSettings.Mail,
+        by settings: Email,
         of account: AccountNumber
     ) async throws -> MailResult {
         let conversation = MailConversation(settings)
@@ -42,7 +42,7 @@ struct MailSender: Sendable {
 
     private func attempt(
         _ message: [UInt8],
-        _ settings: NotifierSettings.Mail,
+        _ settings: Email,
         _ account: AccountNumber,
         _ conversation: MailConversation
     ) async throws -> TransferAnswer {
@@ -84,7 +84,7 @@ struct MailSender: Sendable {
     /// Says, too, what a wrong kind of protection looks like from here.
     private static func failure(
         of error: any Error,
-        _ security: NotifierSettings.Mail.Security
+        _ security: Email.Security
     ) -> any Error {
         switch error {
         case is TimeIsUp: late(security)
@@ -95,7 +95,7 @@ struct MailSender: Sendable {
 
     private static func failure(
         of error: TransferError,
-        _ security: NotifierSettings.Mail.Security
+        _ security: Email.Security
     ) -> SendFailure {
         switch error {
         case .elsewhere:
@@ -120,7 +120,7 @@ struct MailSender: Sendable {
         }
     }
 
-    private static func late(_ security: NotifierSettings.Mail.Security) -> SendFailure {
+    private static func late(_ security: Email.Security) -> SendFailure {
         SendFailure(
             .timeout,
             "The mail server did not answer in time."

@@ -2,62 +2,44 @@ import Domain
 import Native
 
 /// How a kind of receiver writes bold, links and lines, and what must not come to life in a value that a sender chose.
-struct Markup: Sendable {
-    /// What is set before and after bold text.
+package struct Markup: Sendable {
+    /// Makes a link in the template's own words.
+    package typealias Link = @Sendable (_ text: String, _ address: String) -> String
+
+    /// What is set before and after bold text; empty: there is no markup.
     let bold: String
     /// What ends a line.
     let lineEnd: String
-    /// A link in the template's own words; nil: the address alone.
-    let link: (@Sendable (_ text: String, _ address: String) -> String)?
+    /// What stands for an ampersand in an address.
+    let ampersand: String
     /// Makes a value literal text. Of one byte it makes at most six.
     let escape: @Sendable ([UInt8]) -> [UInt8]
+    /// What those get who wrote no templates.
+    let defaults: DefaultTemplates
 
-    static func of(_ kind: Notifier.Kind) -> Markup {
-        switch kind {
-        case .webhook, .email: plain
-        case .dingtalk: dingtalk
-        case .feishu: feishu
-        case .wecom: wecom
-        case .slack: slack
-        }
+    /// `link`: nil where an address stands by itself.
+    package init(
+        bold: String,
+        lineEnd: String,
+        link: Link?,
+        ampersand: String = "&",
+        escape: @escaping @Sendable ([UInt8]) -> [UInt8]
+    ) {
+        self.bold = bold
+        self.lineEnd = lineEnd
+        self.ampersand = ampersand
+        self.escape = escape
+        defaults = DefaultTemplates(bold: bold, lineEnd: lineEnd, link: link)
     }
 
-    static let plain = Markup(bold: "", lineEnd: "\n", link: nil, escape: { $0 })
-
-    private static let dingtalk = Markup(
-        bold: "**",
-        lineEnd: "  \n",
-        link: { "[\($0)](\($1))" },
-        escape: { MarkupEscapes.entities($0, lineEnd: "  \n") }
-    )
-
-    private static let wecom = Markup(
-        bold: "**",
-        lineEnd: "\n",
-        link: { "[\($0)](\($1))" },
-        escape: { MarkupEscapes.forWeCom($0) }
-    )
-
-    private static let feishu = Markup(
-        bold: "**",
-        lineEnd: "\n",
-        link: { "[\($0)](\($1))" },
-        escape: { MarkupEscapes.entities($0, lineEnd: "\n") }
-    )
-
-    private static let slack = Markup(
-        bold: "*",
-        lineEnd: "\n",
-        link: { "<\($1)|\($0)>" },
-        escape: { MarkupEscapes.forSlack($0) }
-    )
+    package static let plain = Markup(bold: "", lineEnd: "\n", link: nil, escape: { $0 })
 }
 
 /// Addresses as a message may hold them.
 enum SafeLink {
     /// An address of http or https in which nothing can end a link early or begin a span: what is not plain in a URL is
     /// percent-encoded, and so are the marks of spans where the kind has markup. Nil for any other text.
-    static func text(_ link: Text, kind: Notifier.Kind) -> Text? {
+    static func text(_ link: Text, in markup: Markup) -> Text? {
         let start = link.bytes.prefix(8).map { $0 >= 0x41 && $0 <= 0x5A ? $0 | 0x20 : $0 }
         guard start.starts(with: "https://".utf8) || start.starts(with: "http://".utf8),
             link.bytes.count <= Limits.linkBytes
@@ -65,10 +47,10 @@ enum SafeLink {
         let digits = Array("0123456789ABCDEF".utf8)
         var result: [UInt8] = []
         result.reserveCapacity(link.bytes.count + 64)
-        let hasMarkup = kind != .webhook && kind != .email
+        let hasMarkup = !markup.bold.isEmpty
         for (index, byte) in link.bytes.enumerated() {
-            if byte == UInt8(ascii: "&"), kind == .slack {
-                result += [UInt8]("&amp;" as StaticString)
+            if byte == UInt8(ascii: "&") {
+                result += markup.ampersand.utf8
             } else if isPlain(byte), !hasMarkup || !isMark(link.bytes, index) {
                 result.append(byte)
             } else {

@@ -37,12 +37,11 @@ package struct Renderer: Sendable {
     /// `is_digest`: one that was written for an alert would say nothing.
     package func render(
         _ message: OutboundMessage,
-        kind: Notifier.Kind,
+        in markup: Markup,
         template: MessageTemplate
     ) -> Rendered {
         let words = Words(language: template.language)
-        let context = TemplateContext(message: message, kind: kind, words: words, time: time)
-        let markup = Markup.of(kind)
+        let context = TemplateContext(message: message, markup: markup, words: words, time: time)
         let (isDigest, page) = Self.facts(of: message.message)
         let defaultTitle = DefaultTemplates.title(template.language, isDigest: isDigest)
         let title = Self.put(
@@ -54,7 +53,7 @@ package struct Renderer: Sendable {
             context,
             within: Self.titleBytes
         )
-        let defaultText = DefaultTemplates.text(kind, template.language, isDigest: isDigest)
+        let defaultText = markup.defaults.text(template.language, isDigest: isDigest)
         let text = Self.put("text", template.text, isDigest, or: defaultText, markup, context)
         let mark = Text(message.isTest ? words.testMark : "")
         let oneLine = TemplateContext.line(Text(trusted: mark.bytes + title.text.bytes)).trimmed
@@ -66,7 +65,7 @@ package struct Renderer: Sendable {
             text: note + text.text.string,
             problem: problems.isEmpty ? nil : problems.joined(separator: " "),
             markupTitle: String(decoding: markup.escape(shortTitle.bytes), as: UTF8.self),
-            cutLine: words.cutLine(page.flatMap { SafeLink.text($0, kind: kind)?.string })
+            cutLine: words.cutLine(page.flatMap { SafeLink.text($0, in: markup)?.string })
         )
     }
 

@@ -5,6 +5,8 @@ import Native
 ///
 /// - Rule: what `letter` and `preview` do is a tenant's work, and is done in the turn of its account. Why: a template is its owner's program.
 package struct Sender: Sendable {
+    /// The kinds of receivers that there are.
+    package let kinds: [any NotifierKind.Type]
     private let policy: AddressPolicy
     private let renderer: Renderer
     private let http: HTTPSender
@@ -13,6 +15,7 @@ package struct Sender: Sendable {
     private let engines: [TransferEngine]
 
     /// - Parameters:
+    ///   - kinds: the kinds of receivers that there are.
     ///   - policy: which addresses may be reached.
     ///   - resolver: finds the addresses of names.
     ///   - trustRoots: whose certificates are believed.
@@ -20,6 +23,7 @@ package struct Sender: Sendable {
     ///   - renderer: puts messages into words.
     ///   - version: of this program, for `User-Agent`.
     package init(
+        kinds: [any NotifierKind.Type] = NotifierKinds.all,
         policy: AddressPolicy,
         resolver: Resolver = .system(),
         trustRoots: TrustRoots,
@@ -28,6 +32,7 @@ package struct Sender: Sendable {
         version: String = "0"
     ) {
         let guardian = AddressGuard(policy: policy, resolver: resolver)
+        self.kinds = kinds
         self.policy = policy
         self.renderer = renderer
         engines = [TransferEngine(roots: trustRoots.store), TransferEngine(roots: trustRoots.store)]
@@ -42,35 +47,28 @@ package struct Sender: Sendable {
 
     /// A message in words, signed, as it goes out.
     package struct Letter: Sendable {
-        fileprivate enum Form: Sendable {
-            case post(OutboundRequest, any MessageFormat)
-            case mail([UInt8], NotifierSettings.Mail)
-        }
-
         /// The words.
         package let rendered: Rendered
-        fileprivate let form: Form
-        fileprivate let secrets: [String]
+        fileprivate let outgoing: Outgoing
+        fileprivate let receiver: any NotifierKind
         fileprivate let madeAt: UnixTime
     }
 
     /// Puts a message into words for one attempt to send it.
     package func letter(
         _ message: OutboundMessage,
-        to settings: NotifierSettings,
+        to settings: any NotifierSettings,
         template: MessageTemplate,
         at now: UnixTime
     ) -> Letter {
-        let rendered = renderer.render(message, kind: settings.kind, template: template)
-        let form: Letter.Form
-        if let format = settings.format {
-            form = .post(format.request(message, rendered, at: now), format)
-        } else if case .email(let mail) = settings {
-            form = .mail(MailFormat(settings: mail).message(message, rendered, at: now), mail)
-        } else {
-            preconditionFailure("a kind that is neither posted nor mailed")
-        }
-        return Letter(rendered: rendered, form: form, secrets: settings.secrets, madeAt: now)
+        let receiver = settings.receiver
+        let rendered = renderer.render(message, in: type(of: receiver).markup, template: template)
+        return Letter(
+            rendered: rendered,
+            outgoing: receiver.outgoing(message, rendered, at: now),
+            receiver: receiver,
+            madeAt: now
+        )
     }
 
     /// Sends once for an account, and says what came of it. Takes at most the time limits; ends early when the task is cancelled.
@@ -84,7 +82,7 @@ package struct Sender: Sendable {
         } catch {
             outcome = Outcome(SendFailure(.broken, "This service was stopped while it sent."))
         }
-        let secrets = letter.secrets
+        let secrets = letter.receiver.secrets
         return SendResult(
             failure: outcome.verdict.failure,
             detail: Excerpt.text(of: Array(outcome.verdict.detail.utf8), hiding: secrets),
@@ -99,25 +97,17 @@ package struct Sender: Sendable {
     /// What would be sent, without signature.
     package func preview(
         _ message: OutboundMessage,
-        kind: Notifier.Kind,
+        kind: any NotifierKind.Type,
         template: MessageTemplate
     ) -> Preview {
-        let rendered = renderer.render(message, kind: kind, template: template)
-        let body =
-            switch kind {
-            case .webhook: WebhookFormat.body(message, rendered)
-            case .dingtalk: DingTalkFormat.body(message, rendered)
-            case .feishu: FeishuFormat.body(message, rendered)
-            case .wecom: WeComFormat.body(message, rendered)
-            case .slack: SlackFormat.body(message, rendered)
-            case .email: Array(MailFormat.text(message, rendered).utf8)
-            }
+        let rendered = renderer.render(message, in: kind.markup, template: template)
+        let body = kind.body(message, rendered)
         return Preview(rendered: rendered, body: String(decoding: body, as: UTF8.self))
     }
 
     /// What is wrong with a notifier's settings, as far as it can be told without a look-up of names.
-    package func check(_ settings: NotifierSettings) -> [FieldError] {
-        SettingsCheck(policy: policy).problems(in: settings)
+    package func check(_ settings: any NotifierSettings) -> [FieldError] {
+        settings.receiver.problems(under: policy)
     }
 
     /// Closes all connections; what is under way fails, and nothing more can be sent. To be called once, at the end.
@@ -148,13 +138,13 @@ package struct Sender: Sendable {
     }
 
     private func attempt(_ letter: Letter, of account: AccountNumber) async throws -> Outcome {
-        switch letter.form {
-        case .post(let request, let format):
+        switch letter.outgoing {
+        case .post(let request):
             let answer = try await http.post(request, of: account, at: letter.madeAt)
             return Outcome(
-                verdict: format.verdict(on: answer),
+                verdict: letter.receiver.verdict(on: answer),
                 code: answer.status,
-                response: answer.excerpt(hiding: format.secrets),
+                response: answer.excerpt(hiding: letter.receiver.secrets),
                 retryAfter: answer.retryAfter
             )
         case .mail(let message, let settings):
@@ -169,14 +159,4 @@ package struct Preview: Sendable, Equatable {
     package let rendered: Rendered
     /// The body as it would be sent, but for a signature in it; of a mail its text.
     package let body: String
-}
-
-extension NotifierSettings {
-    /// What must not be shown when a receiver repeats it.
-    fileprivate var secrets: [String] {
-        if let format { return format.secrets }
-        guard case .email(let mail) = self, let login = mail.login else { return [] }
-        let plain = Base64.text([0] + login.name.bytes + [0] + login.password.bytes)
-        return [login.password.string, Base64.text(login.password.bytes), plain]
-    }
 }

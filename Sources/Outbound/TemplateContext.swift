@@ -27,19 +27,19 @@ struct TemplateContext {
     /// Places of the main labels among the labels.
     private let main: [Int]
 
-    init(message: OutboundMessage, kind: Notifier.Kind, words: Words, time: LocalTime) {
+    init(message: OutboundMessage, markup: Markup, words: Words, time: LocalTime) {
         self.message = message
         self.words = words
         self.time = time
         switch message.message {
         case .alert(let news):
-            url = news.page.flatMap { SafeLink.text($0, kind: kind) }
-            apiURL = SafeLink.text(Text(news.url), kind: kind)
-            link = news.link.flatMap { SafeLink.text($0, kind: kind) }
+            url = news.page.flatMap { SafeLink.text($0, in: markup) }
+            apiURL = SafeLink.text(Text(news.url), in: markup)
+            link = news.link.flatMap { SafeLink.text($0, in: markup) }
             main = Self.mainLabels(news.labels)
         case .digest(let digest):
             url = nil
-            apiURL = SafeLink.text(Text(digest.url), kind: kind)
+            apiURL = SafeLink.text(Text(digest.url), in: markup)
             link = nil
             main = []
         }

@@ -25,15 +25,15 @@ package enum AttemptLog {
             PackedJSON.read(Array(line)) { root in
                 JSONWriter.encode { writer in
                     writer.object { object in
-                        object.field("at", utf8: PackedJSON.text(root, "at")?.bytes)
-                        object.field("failure", utf8: PackedJSON.text(root, "failure")?.bytes)
-                        object.field("detail", utf8: PackedJSON.text(root, "detail")?.bytes)
+                        object.field("at", utf8: root.text("at")?.bytes)
+                        object.field("failure", utf8: root.text("failure")?.bytes)
+                        object.field("detail", utf8: root.text("detail")?.bytes)
                         object.field("status_code", root.member("status_code")?.int64Value.map { Int($0) })
                         object.field("latency_ms", Int(root.member("latency_ms")?.int64Value ?? 0))
                         object.field("response", String?.none)
                         object.field(
                             "template_problem",
-                            utf8: PackedJSON.text(root, "template_problem")?.bytes
+                            utf8: root.text("template_problem")?.bytes
                         )
                     }
                 }
@@ -47,7 +47,7 @@ package enum AttemptLog {
         guard let log, let line = lines(of: log).last else { return nil }
         return PackedJSON.read(Array(line)) { root in
             (
-                PackedJSON.text(root, "failure"),
+                root.text("failure"),
                 root.member("status_code")?.int64Value.map { Int($0) },
                 Int(root.member("latency_ms")?.int64Value ?? 0)
             )

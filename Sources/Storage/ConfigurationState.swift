@@ -65,7 +65,7 @@ struct ConfigurationState: Sendable {
         let place = { (state: Text?) in
             state.flatMap { text in
                 PackedJSON.read(text.bytes) { root -> (integration: String, position: Int)? in
-                    guard let integration = PackedJSON.text(root, "integration_id")?.string,
+                    guard let integration = root.text("integration_id")?.string,
                         let position = root.member("position")?.int64Value
                     else { return nil }
                     return (integration, Int(position))
@@ -147,7 +147,7 @@ struct ConfigurationState: Sendable {
     }
 
     private static func name(of state: Text) -> Text {
-        PackedJSON.read(state.bytes) { PackedJSON.text($0, "name") } ?? Text("")
+        PackedJSON.read(state.bytes) { $0.text("name") } ?? Text("")
     }
 
     /// The text, or the texts, of a member.

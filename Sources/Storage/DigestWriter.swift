@@ -182,13 +182,13 @@ struct DigestContent {
         self.changes = Int(changes)
         self.alerts = Int(alerts)
         counts = Self.list(root, "counts") { item in
-            guard let change = PackedJSON.text(item, "change").flatMap({ AlertChange(name: $0.string) }),
+            guard let change = item.text("change").flatMap({ AlertChange(name: $0.string) }),
                 let severity = Self.severity(item), let alerts = item.member("alerts")?.int64Value
             else { return nil }
             return Digest.Count(change: change, severity: severity, alerts: Int(alerts))
         }
         titles = Self.list(root, "titles") { item in
-            guard let title = PackedJSON.text(item, "title"), let severity = Self.severity(item),
+            guard let title = item.text("title"), let severity = Self.severity(item),
                 let alerts = item.member("alerts")?.int64Value
             else { return nil }
             return Digest.TitleCount(title: title, severity: severity, alerts: Int(alerts))
@@ -197,7 +197,7 @@ struct DigestContent {
     }
 
     private static func severity(_ item: JSONValue) -> Severity? {
-        PackedJSON.text(item, "severity").flatMap { Severity(name: $0.string) }
+        item.text("severity").flatMap { Severity(name: $0.string) }
     }
 
     private static func list<Element>(

@@ -194,13 +194,13 @@ package enum Idempotency {
     }
 
     private static func decode(_ root: JSONValue) -> RecordedAnswer? {
-        guard let status = root.member("status")?.int64Value, let body = PackedJSON.text(root, "body") else {
+        guard let status = root.member("status")?.int64Value, let body = root.text("body") else {
             return nil
         }
         var answer = RecordedAnswer(
             status: Int(status),
-            version: PackedJSON.text(root, "version").flatMap { Int64($0.string) }.map { Version($0) },
-            location: PackedJSON.text(root, "location")?.string,
+            version: root.text("version").flatMap { Int64($0.string) }.map { Version($0) },
+            location: root.text("location")?.string,
             body: body.bytes
         )
         answer.isAbridged = root.member("abridged")?.boolValue ?? false

@@ -7,7 +7,6 @@ extension Notifier {
         Notifier(
             id: id,
             channelID: channelID,
-            kind: kind,
             name: patch.name ?? name,
             status: patch.status ?? status,
             disabledReason: patch.status == nil ? disabledReason : nil,
@@ -19,21 +18,20 @@ extension Notifier {
                 text: patch.textTemplate.applied(to: template.text)
             ),
             stormLimit: patch.stormLimit ?? stormLimit,
-            settings: patch.settings?.with(secrets: settings.secrets) ?? settings,
+            settings: patch.settings?.signed(by: settings.signingSecrets) ?? settings,
             metadata: metadata.changed(externalID: patch.externalID, labels: patch.labels, at: now)
         )
     }
 
     /// The same with other settings or, disabled, with a reason.
     func changed(
-        settings: NotifierSettings? = nil,
+        settings: (any NotifierSettings)? = nil,
         disabled reason: DisabledReason? = nil,
         at now: UnixTime
     ) -> Notifier {
         Notifier(
             id: id,
             channelID: channelID,
-            kind: kind,
             name: name,
             status: reason == nil ? status : .disabled,
             disabledReason: reason ?? disabledReason,

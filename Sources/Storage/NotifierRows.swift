@@ -118,7 +118,7 @@ enum NotifierRows {
         let template = notifier.template
         return [
             .account(account), .text(notifier.name.foldedKey), .id(notifier.id), .id(notifier.channelID),
-            .text(notifier.kind.rawValue), .text(notifier.name.text), .text(notifier.status.rawValue),
+            .text(notifier.kind.name), .text(notifier.name.text), .text(notifier.status.rawValue),
             notifier.disabledReason.map { .text($0.rawValue) } ?? .null,
             .text(PackedConfiguration.encode(notifier.conditions)), .integer(mask(notifier.changes)),
             .text(template.language.rawValue), .text(template.title), .text(template.text),
@@ -128,13 +128,14 @@ enum NotifierRows {
 
     static func decode(_ row: any SQLRow, _ seal: SealedSettings) throws(SQLError) -> Notifier {
         let id: NotifierID = try row.id(0)
-        guard let settings = seal.open(row.bytes(12), of: id) else {
+        guard let settings = seal.open(row.bytes(12), of: id),
+            settings.kind == Notifier.Kind(row.text(2).string)
+        else {
             throw .damaged("settings of a notifier")
         }
         return Notifier(
             id: id,
             channelID: try row.id(1),
-            kind: try row.word(2, as: Notifier.Kind.self),
             name: Name(trusted: row.text(3)),
             status: try row.word(4, as: Enablement.self),
             disabledReason: row.isNull(5) ? nil : try row.word(5, as: Notifier.DisabledReason.self),

@@ -49,7 +49,7 @@ package struct NotifierStore: Sendable {
         package let template: MessageTemplate
         package let stormLimit: Int
         /// Those of a webhook without secrets: the store makes one.
-        package let settings: NotifierSettings
+        package let settings: any NotifierSettings
         package let externalID: Text?
         package let labels: Labels
         /// What its conditions cost.
@@ -62,7 +62,7 @@ package struct NotifierStore: Sendable {
             changes: Set<AlertChange>,
             template: MessageTemplate,
             stormLimit: Int,
-            settings: NotifierSettings,
+            settings: any NotifierSettings,
             externalID: Text?,
             labels: Labels
         ) {
@@ -92,7 +92,7 @@ package struct NotifierStore: Sendable {
         package let textTemplate: Change<Text>
         package let stormLimit: Int?
         /// All of them, of the notifier's kind; a webhook's signing secrets stay.
-        package let settings: NotifierSettings?
+        package let settings: (any NotifierSettings)?
         package let externalID: Change<Text>
         package let labels: Labels?
 
@@ -105,7 +105,7 @@ package struct NotifierStore: Sendable {
             titleTemplate: Change<Text>,
             textTemplate: Change<Text>,
             stormLimit: Int?,
-            settings: NotifierSettings?,
+            settings: (any NotifierSettings)?,
             externalID: Change<Text>,
             labels: Labels?
         ) {
@@ -126,7 +126,7 @@ package struct NotifierStore: Sendable {
 
     /// A signing secret that was just made: shown this once.
     package struct NewSecret: Sendable {
-        package let secret: NotifierSettings.SigningSecret
+        package let secret: SigningSecret
         /// From when on the one before signs no more.
         package let previousEndsAt: UnixTime
     }
@@ -135,12 +135,11 @@ package struct NotifierStore: Sendable {
     /// as many as it may.
     package func insert(_ draft: Draft, of channel: ChannelID, _ write: Mutation) throws -> Report {
         let account = write.account
-        let seal = SealedSettings(store.pushTokenKeys, account)
+        let seal = SealedSettings(store, account)
         try Self.check(channel, write)
         let notifier = Notifier(
             id: write.identifiers.next(),
             channelID: channel,
-            kind: draft.settings.kind,
             name: draft.name,
             status: draft.status,
             disabledReason: nil,
@@ -148,7 +147,7 @@ package struct NotifierStore: Sendable {
             changes: draft.changes,
             template: draft.template,
             stormLimit: draft.stormLimit,
-            settings: draft.settings.with(secrets: [Self.newSecret()]),
+            settings: draft.settings.signed(by: [Self.newSecret()]),
             metadata: .new(externalID: draft.externalID, labels: draft.labels, at: write.now)
         )
         try write.meter(draft.cost)
@@ -166,7 +165,7 @@ package struct NotifierStore: Sendable {
         of channel: ChannelID,
         in account: AccountNumber
     ) async throws -> Report {
-        let seal = SealedSettings(store.pushTokenKeys, account)
+        let seal = SealedSettings(store, account)
         return try await store.database.read(.of(account)) { connection in
             let notifier = try Self.find(id, of: channel, in: account, seal, on: connection)
             return Report(notifier: notifier, health: try Self.health(of: id, in: account, on: connection))
@@ -175,12 +174,12 @@ package struct NotifierStore: Sendable {
 
     /// A page of the notifiers of `channel`. Throws `notFound` for a channel that is not there.
     package func list(
-        _ request: PageRequest<NotifierKind>,
+        _ request: PageRequest<NotifierIDKind>,
         filter: ConfigurationFilter,
         of channel: ChannelID,
         in account: AccountNumber
-    ) async throws -> Page<Report, NotifierKind> {
-        let seal = SealedSettings(store.pushTokenKeys, account)
+    ) async throws -> Page<Report, NotifierIDKind> {
+        let seal = SealedSettings(store, account)
         return try await store.database.read(.of(account)) { connection in
             try Self.checkChannel(channel, in: account, on: connection)
             let page = try PageScan.page(request, isFiltered: !filter.isEmpty, id: \.id) { before, limit in
@@ -207,13 +206,13 @@ package struct NotifierStore: Sendable {
         _ write: Mutation
     ) throws -> Report {
         let account = write.account
-        let seal = SealedSettings(store.pushTokenKeys, account)
+        let seal = SealedSettings(store, account)
         let old = try Self.find(id, of: channel, in: account, seal, on: write.connection)
         try precondition.check(old.metadata.version)
         if let settings = patch.settings, settings.kind != old.kind {
             throw StoreError.invalid(
                 ValidationErrors([
-                    FieldError("/settings", "must be settings of kind \(old.kind.rawValue)")
+                    FieldError("/settings", "must be settings of kind \(old.kind)")
                 ])
             )
         }
@@ -223,7 +222,7 @@ package struct NotifierStore: Sendable {
             )
         }
         let new = old.changed(by: patch, at: write.now)
-        guard new.state.text != old.state.text || new.settings != old.settings else {
+        guard new.state.text != old.state.text || !new.settings.isEqual(to: old.settings) else {
             return Report(notifier: old, health: try Self.health(of: id, in: account, on: write.connection))
         }
         if let cost = patch.cost { try write.meter(cost) }
@@ -241,15 +240,15 @@ package struct NotifierStore: Sendable {
     package func rotateSecret(of id: NotifierID, of channel: ChannelID, _ write: Mutation) throws -> NewSecret
     {
         let account = write.account
-        let seal = SealedSettings(store.pushTokenKeys, account)
+        let seal = SealedSettings(store, account)
         let old = try Self.find(id, of: channel, in: account, seal, on: write.connection)
-        guard case .webhook(_, _, let secrets) = old.settings, let last = secrets.first else {
+        guard let last = old.settings.signingSecrets.first else {
             throw StoreError.conflict("Only a notifier of kind webhook has a signing secret.")
         }
         let end = write.now.adding(seconds: Self.rotationOverlap)
         let secret = Self.newSecret()
-        let previous = NotifierSettings.SigningSecret(bytes: last.bytes, endsAt: end)
-        let new = old.changed(settings: old.settings.with(secrets: [secret, previous]), at: write.now)
+        let previous = SigningSecret(bytes: last.bytes, endsAt: end)
+        let new = old.changed(settings: old.settings.signed(by: [secret, previous]), at: write.now)
         try write.connection.run(NotifierRows.update, NotifierRows.values(new, account, seal))
         try write.record("notifier.rotate_secret", id.description)
         return NewSecret(secret: secret, previousEndsAt: end)
@@ -264,7 +263,7 @@ package struct NotifierStore: Sendable {
         _ write: Mutation
     ) throws {
         let account = write.account
-        let seal = SealedSettings(store.pushTokenKeys, account)
+        let seal = SealedSettings(store, account)
         var state: JSONState?
         do {
             let notifier = try Self.find(id, of: channel, in: account, seal, on: write.connection)
@@ -280,8 +279,8 @@ package struct NotifierStore: Sendable {
 
     // MARK: Parts
 
-    private static func newSecret() -> NotifierSettings.SigningSecret {
-        NotifierSettings.SigningSecret(bytes: SecureRandom.bytes(secretBytes), endsAt: nil)
+    private static func newSecret() -> SigningSecret {
+        SigningSecret(bytes: SecureRandom.bytes(secretBytes), endsAt: nil)
     }
 
     private static func check(_ channel: ChannelID, _ write: Mutation) throws {
@@ -336,20 +335,4 @@ package struct NotifierStore: Sendable {
 extension NotifierStore.Health {
     /// Nothing was tried yet.
     static let none = Self(failingSince: nil, lastFailure: nil, lastFailureAt: nil, lastSentAt: nil)
-}
-
-extension NotifierSettings {
-    /// The same with other signing secrets, where there are any.
-    func with(secrets: [SigningSecret]) -> NotifierSettings {
-        if case .webhook(let url, let headers, _) = self {
-            .webhook(url: url, headers: headers, secrets: secrets)
-        } else {
-            self
-        }
-    }
-
-    /// The signing secrets; none for other kinds than webhooks.
-    var secrets: [SigningSecret] {
-        if case .webhook(_, _, let secrets) = self { secrets } else { [] }
-    }
 }

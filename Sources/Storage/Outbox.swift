@@ -213,7 +213,7 @@ package struct Outbox: Sendable {
 
     /// The queue of a notifier.
     package func queue(_ key: OutboxSignal.Key) async throws -> Queue {
-        let seal = SealedSettings(store.pushTokenKeys, key.account)
+        let seal = SealedSettings(store, key.account)
         return try await store.database.read(.of(key.account)) { connection in
             let items = try connection.rows(
                 Self.waiting,
@@ -353,7 +353,7 @@ package struct Outbox: Sendable {
 
     /// Disables a notifier whose receiver is gone for ever; what waits is given up.
     package func disable(_ key: OutboxSignal.Key, because reason: Notifier.DisabledReason) async throws {
-        let seal = SealedSettings(store.pushTokenKeys, key.account)
+        let seal = SealedSettings(store, key.account)
         let actor = Actor(key: nil, role: "system", requestID: "")
         try await store.change(key.account, by: actor) { write in
             guard let old = try NotifierRows.find(key.notifier, in: key.account, seal, on: write.connection)

@@ -47,8 +47,8 @@ enum PackedConfiguration {
     static func severityEntries(_ bytes: [UInt8]) -> [SeverityTable.Entry]? {
         PackedJSON.read(bytes) { root in
             list(root) { entry in
-                guard let level = PackedJSON.text(entry, "level"),
-                    let meaning = PackedJSON.text(entry, "severity").flatMap({
+                guard let level = entry.text("level"),
+                    let meaning = entry.text("severity").flatMap({
                         LevelMeaning(name: $0.string)
                     })
                 else { return nil }
@@ -66,7 +66,7 @@ enum PackedConfiguration {
     }
 
     private static func condition(_ value: JSONValue) -> ConditionSource? {
-        guard let key = PackedJSON.text(value, "key"), let word = PackedJSON.text(value, "operator"),
+        guard let key = value.text("key"), let word = value.text("operator"),
             let values = value.member("values").flatMap({
                 list($0) { $0.string.map { Text(trusted: $0.bytes) } }
             })

@@ -59,9 +59,4 @@ enum PackedJSON {
         }
         return builder.build()
     }
-
-    /// The text under `name`.
-    static func text(_ value: JSONValue, _ name: StaticString) -> Text? {
-        value.member(name)?.string.map { Text(trusted: $0.bytes) }
-    }
 }

@@ -78,18 +78,18 @@ enum Packing {
     static func content(_ bytes: [UInt8]) -> AlertContent? {
         guard let json = unpack(bytes) else { return nil }
         return PackedJSON.read(json) { root in
-            guard let title = PackedJSON.text(root, "title"),
-                let description = PackedJSON.text(root, "description"),
+            guard let title = root.text("title"),
+                let description = root.text("description"),
                 let labels = root.member("labels").flatMap({ PackedJSON.labels($0) }),
                 let annotations = root.member("annotations").flatMap({ PackedJSON.labels($0) })
             else { return nil }
             return AlertContent(
                 title: title,
                 description: description,
-                link: PackedJSON.text(root, "link"),
+                link: root.text("link"),
                 addresses: SourceAddresses(
-                    external: PackedJSON.text(root, "external_url"),
-                    generator: PackedJSON.text(root, "generator_url")
+                    external: root.text("external_url"),
+                    generator: root.text("generator_url")
                 ),
                 labels: labels,
                 annotations: annotations

@@ -142,7 +142,7 @@ extension Notifier {
     var state: JSONState {
         JSONState {
             $0.field("channel_id", channelID)
-            $0.field("kind", kind.rawValue)
+            $0.field("kind", kind.name)
             $0.field("name", utf8: name.text.bytes)
             $0.field("status", status.rawValue)
             $0.field("disabled_reason", disabledReason?.rawValue)

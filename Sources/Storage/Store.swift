@@ -10,6 +10,8 @@ package struct Store: Sendable {
     package let snapshots: SnapshotCache
     package let identifiers: IdentifierSource
     package let formats: [any PushFormat]
+    /// The kinds of receivers that there are.
+    package let notifierKinds: [any NotifierSettings.Type]
     package let pushTokenKeys: PushTokenKeys
     package let publicURL: PublicURL
     /// Knows the bodies that crashed the process.
@@ -33,6 +35,7 @@ package struct Store: Sendable {
         snapshots: SnapshotCache,
         identifiers: IdentifierSource,
         formats: [any PushFormat],
+        notifierKinds: [any NotifierSettings.Type],
         pushTokenKeys: PushTokenKeys,
         publicURL: PublicURL,
         crashGuard: CrashGuard = .disarmed
@@ -42,6 +45,7 @@ package struct Store: Sendable {
         self.snapshots = snapshots
         self.identifiers = identifiers
         self.formats = formats
+        self.notifierKinds = notifierKinds
         self.pushTokenKeys = pushTokenKeys
         self.publicURL = publicURL
         self.crashGuard = crashGuard

@@ -47,7 +47,7 @@ struct Lane: Sendable {
         self.ledger = ledger
         self.logger = logger
         self.send = send
-        self.metrics = NotificationMetrics(metrics)
+        self.metrics = NotificationMetrics(metrics, store.notifierKinds.map { $0.kind })
     }
 
     /// Answers when to look again; nil: nothing waits. Throws what the store throws.
@@ -264,12 +264,12 @@ private struct NotificationMetrics: Sendable {
     private let attempts: [Notifier.Kind: [String: Counter]]
     private let seconds: Recorder
 
-    init(_ factory: any MetricsFactory) {
+    init(_ factory: any MetricsFactory, _ kinds: [Notifier.Kind]) {
         let results = ["sent"] + SendResult.Failure.allCases.map(\.rawValue)
         attempts = Dictionary(
-            uniqueKeysWithValues: Notifier.Kind.allCases.map { kind in
+            uniqueKeysWithValues: kinds.map { kind in
                 let counters = results.map { result in
-                    let dimensions = [("kind", kind.rawValue), ("result", result)]
+                    let dimensions = [("kind", kind.name), ("result", result)]
                     let label = "tocsin_notification_attempts_total"
                     return (result, Counter(label: label, dimensions: dimensions, factory: factory))
                 }

@@ -1,60 +1,71 @@
+import Domain
+import Outbound
 import TestSupport
 import Testing
 
 @Suite("Fields of notifiers")
 struct NotifierFieldsTests {
-    @Test(
-        "what is secret is in no answer and no log line",
-        arguments: [
-            (
-                "webhook",
-                ["url": "https://hooks.example.com:8443/SECRET?x=SECRET", "headers": ["X-Team": "SECRET"]],
-                [
-                    "origin": "https://hooks.example.com:8443", "headers": ["X-Team"],
-                    "signing_secrets": [["ends_at": .null]],
-                ]
-            ),
-            (
-                "dingtalk",
-                ["url": "https://oapi.dingtalk.com/robot/send?access_token=SECRET", "secret": "SECRET"],
-                ["origin": "https://oapi.dingtalk.com", "has_secret": true]
-            ),
-            (
-                "feishu", ["url": "https://open.feishu.cn/open-apis/bot/v2/hook/SECRET", "secret": .null],
-                ["origin": "https://open.feishu.cn", "has_secret": false]
-            ),
-            (
-                "wecom", ["url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=SECRET"],
-                ["origin": "https://qyapi.weixin.qq.com"]
-            ),
-            (
-                "slack", ["url": "https://hooks.slack.com/services/SECRET"],
-                ["origin": "https://hooks.slack.com"]
-            ),
-            (
-                "email",
-                [
-                    "host": "smtp.example.com", "port": 465, "security": "tls", "username": "tocsin",
-                    "password": "SECRET", "from": "a@example.com", "to": ["b@example.com", "c@example.com"],
-                ],
-                [
-                    "host": "smtp.example.com", "port": 465, "security": "tls", "username": "tocsin",
-                    "has_password": true, "from": "a@example.com", "to": ["b@example.com", "c@example.com"],
-                ]
-            ),
-            (
-                "email",
-                [
-                    "host": "smtp.example.com", "port": 25, "security": "starttls", "from": "a@example.com",
-                    "to": ["b@example.com"],
-                ],
-                [
-                    "host": "smtp.example.com", "port": 25, "security": "starttls", "username": .null,
-                    "has_password": false, "from": "a@example.com", "to": ["b@example.com"],
-                ]
-            ),
-        ] as [(String, JSON, JSON)]
-    )
+    /// A kind, settings with `SECRET` wherever one is, and how they are shown.
+    private static let shown: [(String, JSON, JSON)] = [
+        (
+            "webhook",
+            ["url": "https://hooks.example.com:8443/SECRET?x=SECRET", "headers": ["X-Team": "SECRET"]],
+            [
+                "origin": "https://hooks.example.com:8443", "headers": ["X-Team"],
+                "signing_secrets": [["ends_at": .null]],
+            ]
+        ),
+        (
+            "dingtalk",
+            ["url": "https://oapi.dingtalk.com/robot/send?access_token=SECRET", "secret": "SECRET"],
+            ["origin": "https://oapi.dingtalk.com", "has_secret": true]
+        ),
+        (
+            "feishu", ["url": "https://open.feishu.cn/open-apis/bot/v2/hook/SECRET", "secret": .null],
+            ["origin": "https://open.feishu.cn", "has_secret": false]
+        ),
+        (
+            "wecom", ["url": "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=SECRET"],
+            ["origin": "https://qyapi.weixin.qq.com"]
+        ),
+        (
+            "slack", ["url": "https://hooks.slack.com/services/SECRET"],
+            ["origin": "https://hooks.slack.com"]
+        ),
+        (
+            "email",
+            [
+                "host": "smtp.example.com", "port": 465, "security": "tls", "username": "tocsin",
+                "password": "SECRET", "from": "a@example.com", "to": ["b@example.com", "c@example.com"],
+            ],
+            [
+                "host": "smtp.example.com", "port": 465, "security": "tls", "username": "tocsin",
+                "has_password": true, "from": "a@example.com", "to": ["b@example.com", "c@example.com"],
+            ]
+        ),
+        (
+            "email",
+            [
+                "host": "smtp.example.com", "port": 25, "security": "starttls", "from": "a@example.com",
+                "to": ["b@example.com"],
+            ],
+            [
+                "host": "smtp.example.com", "port": 25, "security": "starttls", "username": .null,
+                "has_password": false, "from": "a@example.com", "to": ["b@example.com"],
+            ]
+        ),
+    ]
+
+    @Test("the kinds are those of openapi.yaml, in its order, and the secrets of each are looked for")
+    func kinds() throws {
+        let names = try Spec.shared().values(ofEnum: "NotifierKind")
+        #expect(NotifierKinds.all.map { $0.kind.name } == names)
+        #expect(Set(Self.shown.map(\.0)) == Set(names))
+        let hidden = Self.shown.filter { _, settings, _ in "\(settings)".contains("SECRET") }
+        #expect(Set(hidden.map(\.0)) == Set(names))
+    }
+
+    @Test("what is secret is in no answer and no log line", arguments: shown)
     func secrets(kind: String, settings: JSON, shown: JSON) async throws {
         try await NotifierScene.with { scene in
             let body: JSON = ["name": "N", "kind": .string(kind), "settings": settings]

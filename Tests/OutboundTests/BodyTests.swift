@@ -142,7 +142,7 @@ struct LimitTests {
             #expect(blocks.count <= 50)
             return (try #require(texts.map(\.utf8.count).max()), 3_000)
         case .webhook: return (body.utf8.count, 1 << 20)
-        case .email: return (body.utf8.count, 65_536)
+        default: return (body.utf8.count, 65_536)
         }
     }
 
@@ -201,7 +201,7 @@ struct LimitTests {
             try await withSender { sender in
                 let url = try EndpointURL(Text("http://127.0.0.1:\(receiver.port)/hook"))
                 let news = news(description: Text(String(repeating: "y", count: 30_000)))
-                let settings = NotifierSettings.feishu(url: url, secret: "key")
+                let settings = Feishu(url: url, secret: "key")
                 _ = await sender.send(
                     message(news),
                     to: settings,

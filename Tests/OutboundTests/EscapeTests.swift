@@ -175,7 +175,7 @@ private enum Reader {
             entityMarks(text) + blocks(text) + lines(text).filter { $0.hasPrefix("    ") }
         case .wecom: spans(text) + blocks(text) + wecomLinks(text)
         case .slack: spans(text) + slackTags(text)
-        case .email, .webhook: []
+        default: []
         }
     }
 
@@ -190,7 +190,7 @@ private enum Reader {
         case .slack:
             return withoutLookAlikes(text).replacing("&lt;", with: "<").replacing("&gt;", with: ">")
                 .replacing("&amp;", with: "&")
-        case .email, .webhook: return text
+        default: return text
         }
     }
 

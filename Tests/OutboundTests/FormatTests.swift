@@ -43,7 +43,7 @@ struct SignatureTests {
                     Text("http://127.0.0.1:\(receiver.port)/robot/send?access_token=abc")
                 )
                 let now = newYear.adding(seconds: seconds)
-                let settings = NotifierSettings.dingtalk(url: url, secret: "SEC0123456789abcdef")
+                let settings = DingTalk(url: url, secret: "SEC0123456789abcdef")
                 let result = await sender.send(message(), to: settings, template: english, at: now)
                 #expect(result.failure == nil)
                 let line = try #require(receiver.requests.first?.line)
@@ -60,7 +60,7 @@ struct SignatureTests {
             try await withSender { sender in
                 let url = try EndpointURL(Text("http://127.0.0.1:\(receiver.port)/hook"))
                 let now = newYear.adding(seconds: seconds)
-                let settings = NotifierSettings.feishu(url: url, secret: "SEC0123456789abcdef")
+                let settings = Feishu(url: url, secret: "SEC0123456789abcdef")
                 let result = await sender.send(message(), to: settings, template: english, at: now)
                 #expect(result.failure == nil)
                 let body = try #require(receiver.requests.first).json
@@ -77,9 +77,9 @@ struct SignatureTests {
             try await withSender { sender in
                 let url = try EndpointURL(Text("http://127.0.0.1:\(receiver.port)/hook"))
                 for settings in [
-                    NotifierSettings.dingtalk(url: url, secret: nil), .feishu(url: url, secret: nil),
-                    .webhook(url: url, headers: [], secrets: []),
-                ] {
+                    DingTalk(url: url, secret: nil), Feishu(url: url, secret: nil),
+                    Webhook(url: url, headers: [], secrets: []),
+                ] as [any NotifierSettings] {
                     let result = await sender.send(message(), to: settings, template: english, at: newYear)
                     #expect(result.failure == nil)
                 }
@@ -209,7 +209,7 @@ struct VerdictTests {
                 let url = try EndpointURL(
                     Text("http://127.0.0.1:\(receiver.port)/send?access_token=0123456789abcdef")
                 )
-                let settings = NotifierSettings.dingtalk(url: url, secret: nil)
+                let settings = DingTalk(url: url, secret: nil)
                 let result = await sender.send(message(), to: settings, template: english, at: newYear)
                 #expect(result.detail == "DingTalk answered with code 300001: token *** is not exist")
                 #expect(!result.response.contains("abcdef"))
@@ -237,15 +237,15 @@ struct VerdictTests {
 }
 
 /// Settings of a kind that is posted to, on this machine.
-func settings(_ kind: Notifier.Kind, _ port: Int) throws -> NotifierSettings {
+func settings(_ kind: Notifier.Kind, _ port: Int) throws -> any NotifierSettings {
     let url = try EndpointURL(Text("http://127.0.0.1:\(port)/hook"))
     return switch kind {
-    case .webhook: .webhook(url: url, headers: [], secrets: [])
-    case .dingtalk: .dingtalk(url: url, secret: nil)
-    case .feishu: .feishu(url: url, secret: nil)
-    case .wecom: .wecom(url: url)
-    case .slack: .slack(url: url)
-    case .email: preconditionFailure("mail is not posted")
+    case .webhook: Webhook(url: url, headers: [], secrets: [])
+    case .dingtalk: DingTalk(url: url, secret: nil)
+    case .feishu: Feishu(url: url, secret: nil)
+    case .wecom: WeCom(url: url)
+    case .slack: Slack(url: url)
+    default: preconditionFailure("not posted: \(kind)")
     }
 }
 

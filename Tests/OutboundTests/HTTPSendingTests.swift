@@ -11,7 +11,7 @@ struct HTTPSendingTests {
     func post() async throws {
         try await Receiver.with(Step.answer(202, "thanks")) { receiver in
             try await withSender { sender in
-                let headers = [NotifierSettings.Header(name: "Authorization", value: "Bearer abc")]
+                let headers = [Webhook.Header(name: "Authorization", value: "Bearer abc")]
                 let settings = try webhook(receiver.port, path: "/hook?x=1", headers: headers)
                 let result = await sender.send(message(), to: settings, template: english, at: newYear)
                 #expect(result.failure == nil)
@@ -213,7 +213,7 @@ struct HTTPSendingTests {
             + String(repeating: "ü", count: 600)
         try await Receiver.with(Step.answer(500, answer)) { receiver in
             try await withSender { sender in
-                let headers = [NotifierSettings.Header(name: "X-Key", value: "TopSecretValue")]
+                let headers = [Webhook.Header(name: "X-Key", value: "TopSecretValue")]
                 let settings = try webhook(receiver.port, path: "/hook/T00SECRET", headers: headers)
                 let result = await sender.send(message(), to: settings, template: english, at: newYear)
                 #expect(result.response.hasPrefix("got *** key=*** üü"))
@@ -262,7 +262,7 @@ struct HTTPSendingTests {
             try await withSender(resolver: everywhere) { sender in
                 for number in 0..<300 {
                     let url = try EndpointURL(Text("http://hook-\(number).example:\(receiver.port)/"))
-                    let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                    let settings = Webhook(url: url, headers: [], secrets: [])
                     let result = await sender.send(message(), to: settings, template: english, at: newYear)
                     #expect(result.failure == nil)
                 }
@@ -293,7 +293,7 @@ struct HTTPSSendingTests {
         try await Receiver.with(tls: try Certificates.serverContext()) { receiver in
             try await withSender(resolver: Self.names) { sender in
                 let url = try EndpointURL(Text("https://\(host):\(receiver.port)/"))
-                let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                let settings = Webhook(url: url, headers: [], secrets: [])
                 let result = await sender.send(message(), to: settings, template: english, at: newYear)
                 #expect(result.failure == failure, "\(result.detail)")
                 #expect(receiver.requests.count == (failure == nil ? 1 : 0))
@@ -306,7 +306,7 @@ struct HTTPSSendingTests {
         try await Receiver.with(tls: try Certificates.serverContext()) { receiver in
             try await withSender(resolver: Self.names) { sender in
                 let url = try EndpointURL(Text("https://other.example.test:\(receiver.port)/"))
-                let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                let settings = Webhook(url: url, headers: [], secrets: [])
                 await withTaskGroup(of: SendResult.self) { group in
                     for _ in 0..<50 {
                         group.addTask {
@@ -329,7 +329,7 @@ struct HTTPSSendingTests {
                 trustRoots: try TrustRoots()
             )
             let url = try EndpointURL(Text("https://hook.example.test:\(receiver.port)/"))
-            let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+            let settings = Webhook(url: url, headers: [], secrets: [])
             let result = await sender.send(message(), to: settings, template: english, at: newYear)
             #expect(result.failure == .tls)
             #expect(receiver.requests.isEmpty)
@@ -342,7 +342,7 @@ struct HTTPSSendingTests {
         try await Receiver.with(Step.answer(200)) { receiver in
             try await withSender(resolver: Self.names, limits: Self.quick) { sender in
                 let url = try EndpointURL(Text("https://hook.example.test:\(receiver.port)/"))
-                let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                let settings = Webhook(url: url, headers: [], secrets: [])
                 let result = await sender.send(message(), to: settings, template: english, at: newYear)
                 #expect([.tls, .timeout, .connect].contains(result.failure))
                 #expect(receiver.requests.isEmpty)

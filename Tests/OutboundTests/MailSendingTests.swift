@@ -8,29 +8,27 @@ struct MailSendingTests {
     private static let names = resolver([
         "mail.example.test": ["127.0.0.1"], "wrong.example.test": ["127.0.0.1"],
     ])
-    private static let login = NotifierSettings.Login(name: "user", password: "pass-word")
+    private static let login = Email.Login(name: "user", password: "pass-word")
 
     private func settings(
         _ server: MailServer,
         host: Text = "mail.example.test",
-        security: NotifierSettings.Mail.Security = .starttls,
-        login: NotifierSettings.Login? = nil,
+        security: Email.Security = .starttls,
+        login: Email.Login? = nil,
         to: [Text] = ["ops@example.com"]
-    ) -> NotifierSettings {
-        .email(
-            .init(
-                host: host,
-                port: server.port,
-                security: security,
-                login: login,
-                from: "tocsin@acme.example",
-                to: to
-            )
+    ) -> any NotifierSettings {
+        Email(
+            host: host,
+            port: server.port,
+            security: security,
+            login: login,
+            from: "tocsin@acme.example",
+            to: to
         )
     }
 
     private func send(
-        _ settings: NotifierSettings,
+        _ settings: any NotifierSettings,
         _ message: OutboundMessage = message(),
         template: MessageTemplate = english,
         limits: SendLimits = SendLimits(mail: .seconds(30))
@@ -214,9 +212,9 @@ struct MailSendingTests {
 
     @Test(
         "the certificate is checked for the server's name",
-        arguments: [NotifierSettings.Mail.Security.starttls, .tls]
+        arguments: [Email.Security.starttls, .tls]
     )
-    func certificate(security: NotifierSettings.Mail.Security) async throws {
+    func certificate(security: Email.Security) async throws {
         try await MailServer.with(.init(isTLS: security == .tls)) { server in
             let wrong = try await send(
                 settings(server, host: "wrong.example.test", security: security, login: Self.login)

@@ -77,7 +77,7 @@ struct ReachTests {
                     guard let url = try? EndpointURL(text) else { continue }
                     let result = await sender.send(
                         message(),
-                        to: .webhook(url: url, headers: [], secrets: []),
+                        to: Webhook(url: url, headers: [], secrets: []),
                         template: english,
                         at: newYear
                     )
@@ -96,7 +96,7 @@ struct ReachTests {
             policy: AddressPolicy(allowed: [], own: [try #require(IPAddress(octets: [8, 8, 8, 8]))]),
             resolver: resolver(Self.answers)
         ) { sender in
-            let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+            let settings = Webhook(url: url, headers: [], secrets: [])
             let result = await sender.send(message(), to: settings, template: english, at: newYear)
             #expect(result.detail.contains("not a public one") || result.failure == .unresolved, "\(text)")
         }
@@ -117,7 +117,7 @@ struct ReachTests {
             receiver in
             try await withSender(policy: policy("127.0.0.2"), resolver: rebinding) { sender in
                 let url = try EndpointURL(Text("http://rebind.example:\(receiver.port)/"))
-                let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                let settings = Webhook(url: url, headers: [], secrets: [])
                 let first = await sender.send(message(), to: settings, template: english, at: newYear)
                 #expect(first.failure == nil)
                 try await eventually {
@@ -144,7 +144,7 @@ struct ReachTests {
         try await Receiver.with { receiver in
             try await withSender(resolver: counting, limits: SendLimits(addressLife: life)) { sender in
                 let url = try EndpointURL(Text("http://hook.example:\(receiver.port)/"))
-                let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                let settings = Webhook(url: url, headers: [], secrets: [])
                 for _ in 0..<4 {
                     _ = await sender.send(message(), to: settings, template: english, at: newYear)
                 }
@@ -210,7 +210,7 @@ struct ReachTests {
                 try await withSender(resolver: counting) { sender in
                     for port in [first.port, second.port, first.port, second.port] {
                         let url = try EndpointURL(Text("http://hook.example:\(port)/"))
-                        let settings = NotifierSettings.webhook(url: url, headers: [], secrets: [])
+                        let settings = Webhook(url: url, headers: [], secrets: [])
                         let result = await sender.send(
                             message(),
                             to: settings,

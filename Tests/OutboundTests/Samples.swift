@@ -86,11 +86,42 @@ func digest(titles: Int = 2) -> OutboundMessage {
     )
 }
 
+extension Notifier.Kind {
+    static let webhook = Webhook.kind
+    static let dingtalk = DingTalk.kind
+    static let feishu = Feishu.kind
+    static let wecom = WeCom.kind
+    static let slack = Slack.kind
+    static let email = Email.kind
+
+    static let allCases = NotifierKinds.all.map { $0.kind }
+
+    /// What it is the name of.
+    fileprivate var type: any NotifierKind.Type {
+        guard let type = NotifierKinds.all.first(where: { $0.kind == self }) else {
+            preconditionFailure("no such kind: \(self)")
+        }
+        return type
+    }
+}
+
+extension Renderer {
+    /// The words of a message to receivers of a kind.
+    func render(_ message: OutboundMessage, kind: Notifier.Kind, template: MessageTemplate) -> Rendered {
+        render(message, in: kind.type.markup, template: template)
+    }
+}
+
 extension Sender {
+    /// What would be sent to receivers of a kind.
+    func preview(_ message: OutboundMessage, kind: Notifier.Kind, template: MessageTemplate) -> Preview {
+        preview(message, kind: kind.type, template: template)
+    }
+
     /// Puts a message into words and sends it, for an account of the tests.
     func send(
         _ message: OutboundMessage,
-        to settings: NotifierSettings,
+        to settings: any NotifierSettings,
         template: MessageTemplate,
         at now: UnixTime
     ) async -> SendResult {
@@ -110,12 +141,14 @@ func resolver(_ answers: [String: [String]]) -> Resolver {
 
 /// A sender whose local time is UTC and that may reach 127.0.0.0/8, and what happens with it before it is shut down.
 func withSender<Result>(
+    kinds: [any NotifierKind.Type] = NotifierKinds.all,
     policy: AddressPolicy = policy("127.0.0.0/8"),
     resolver: Resolver = resolver([:]),
     limits: SendLimits = SendLimits(http: .seconds(30), mail: .seconds(30)),
     _ body: (Sender) async throws -> Result
 ) async throws -> Result {
     let sender = Sender(
+        kinds: kinds,
         policy: policy,
         resolver: resolver,
         trustRoots: try TrustRoots(file: try Certificates.authorityFile()),
@@ -137,10 +170,10 @@ func withSender<Result>(
 func webhook(
     _ port: Int,
     path: String = "/hook",
-    headers: [NotifierSettings.Header] = [],
-    secrets: [NotifierSettings.SigningSecret] = []
-) throws -> NotifierSettings {
-    .webhook(
+    headers: [Webhook.Header] = [],
+    secrets: [SigningSecret] = []
+) throws -> any NotifierSettings {
+    Webhook(
         url: try EndpointURL(Text("http://127.0.0.1:\(port)\(path)")),
         headers: headers,
         secrets: secrets

@@ -8,7 +8,7 @@ struct SettingsCheckTests {
     private static let open = policy("10.0.0.0/8")
 
     private func pointers(
-        _ settings: NotifierSettings,
+        _ settings: any NotifierSettings,
         _ policy: AddressPolicy = closed
     ) async throws -> [String] {
         try await withSender(policy: policy) { $0.check(settings).map(\.pointer) }
@@ -26,7 +26,7 @@ struct SettingsCheckTests {
         ] as [(Text, Bool, Bool)]
     )
     func urls(text: Text, closed: Bool, open: Bool) async throws {
-        let settings = NotifierSettings.slack(url: try EndpointURL(text))
+        let settings = Slack(url: try EndpointURL(text))
         #expect(try await pointers(settings).isEmpty == closed)
         #expect(try await pointers(settings, Self.open).isEmpty == open)
     }
@@ -45,13 +45,13 @@ struct SettingsCheckTests {
         ] as [(Text, Bool)]
     )
     func names(name: Text, isGood: Bool) async throws {
-        let header = NotifierSettings.Header(name: name, value: "v")
-        let settings = NotifierSettings.webhook(
+        let header = Webhook.Header(name: name, value: "v")
+        let settings = Webhook(
             url: try EndpointURL("https://a.example/"),
             headers: [header],
             secrets: []
         )
-        #expect(try await pointers(settings) == (isGood ? [] : ["/headers/0/name"]))
+        #expect(try await pointers(settings) == (isGood ? [] : ["/headers/\(name)"]))
     }
 
     @Test(
@@ -63,22 +63,22 @@ struct SettingsCheckTests {
         ] as [(Text, Bool)]
     )
     func values(value: Text, isGood: Bool) async throws {
-        let header = NotifierSettings.Header(name: "X-A", value: value)
-        let settings = NotifierSettings.webhook(
+        let header = Webhook.Header(name: "X-A", value: value)
+        let settings = Webhook(
             url: try EndpointURL("https://a.example/"),
             headers: [header],
             secrets: []
         )
-        #expect(try await pointers(settings) == (isGood ? [] : ["/headers/0/value"]))
+        #expect(try await pointers(settings) == (isGood ? [] : ["/headers/X-A"]))
     }
 
     @Test("a header is there once, and there are at most 20")
     func headers() async throws {
         let url = try EndpointURL("https://a.example/")
-        let twice = ["X-A", "x-a"].map { NotifierSettings.Header(name: $0, value: "v") }
-        #expect(try await pointers(.webhook(url: url, headers: twice, secrets: [])) == ["/headers/1/name"])
-        let many = (0..<21).map { NotifierSettings.Header(name: Text("X-\($0)"), value: "v") }
-        #expect(try await pointers(.webhook(url: url, headers: many, secrets: [])) == ["/headers"])
+        let twice = ["X-A", "x-a"].map { Webhook.Header(name: $0, value: "v") }
+        #expect(try await pointers(Webhook(url: url, headers: twice, secrets: [])) == ["/headers/x-a"])
+        let many = (0..<21).map { Webhook.Header(name: Text("X-\($0)"), value: "v") }
+        #expect(try await pointers(Webhook(url: url, headers: many, secrets: [])) == ["/headers"])
     }
 
     private static func mail(
@@ -86,10 +86,10 @@ struct SettingsCheckTests {
         port: Int = 587,
         from: Text = "tocsin@example.com",
         to: [Text] = ["ops@example.com"],
-        login: NotifierSettings.Login? = nil,
-        security: NotifierSettings.Mail.Security = .starttls
-    ) -> NotifierSettings {
-        .email(.init(host: host, port: port, security: security, login: login, from: from, to: to))
+        login: Email.Login? = nil,
+        security: Email.Security = .starttls
+    ) -> any NotifierSettings {
+        Email(host: host, port: port, security: security, login: login, from: from, to: to)
     }
 
     @Test(
@@ -97,9 +97,9 @@ struct SettingsCheckTests {
         arguments: [
             (25, .starttls, true), (25, .tls, false), (465, .starttls, false), (465, .tls, true),
             (587, .starttls, true), (587, .tls, false), (2_525, .starttls, true), (2_525, .tls, true),
-        ] as [(Int, NotifierSettings.Mail.Security, Bool)]
+        ] as [(Int, Email.Security, Bool)]
     )
-    func protection(port: Int, security: NotifierSettings.Mail.Security, isGood: Bool) async throws {
+    func protection(port: Int, security: Email.Security, isGood: Bool) async throws {
         let found = try await pointers(Self.mail(port: port, security: security))
         #expect(found == (isGood ? [] : ["/security"]))
     }

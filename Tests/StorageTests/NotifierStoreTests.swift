@@ -1,5 +1,6 @@
 import Domain
 import FoundationEssentials
+import Outbound
 import SQL
 import Storage
 import TestDatabases
@@ -10,7 +11,7 @@ struct NotifierStoreTests {
     private func patch(
         name: Name? = nil,
         status: Enablement? = nil,
-        settings: NotifierSettings? = nil
+        settings: (any NotifierSettings)? = nil
     ) -> NotifierStore.Patch {
         NotifierStore.Patch(
             name: name,
@@ -27,13 +28,9 @@ struct NotifierStoreTests {
         )
     }
 
-    private func secrets(_ notifier: Notifier) -> [NotifierSettings.SigningSecret] {
-        if case .webhook(_, _, let secrets) = notifier.settings { secrets } else { [] }
-    }
-
     @Test(
         "settings come back as they were given, and no part of them is in the store",
-        arguments: Notifier.Kind.allCases
+        arguments: NotifierKinds.all.map { $0.kind }
     )
     func sealed(kind: Notifier.Kind) async throws {
         let settings = try #require(try Self.allSettings().first { $0.kind == kind })
@@ -53,7 +50,7 @@ struct NotifierStoreTests {
             )
             let made = try await test.store.notifiers.insert(draft, of: channel, in: account, by: test.actor)
             let found = try await test.store.notifiers.find(made.notifier.id, of: channel, in: account)
-            #expect(found.notifier.settings == made.notifier.settings)
+            #expect(found.notifier.settings.isEqual(to: made.notifier.settings))
             #expect(found.notifier.settings.kind == settings.kind)
             #expect(found.notifier.template == draft.template)
             #expect(found.notifier.changes == [.opened])
@@ -74,9 +71,9 @@ struct NotifierStoreTests {
         }
     }
 
-    private static func allSettings() throws -> [NotifierSettings] {
+    private static func allSettings() throws -> [any NotifierSettings] {
         let url = try EndpointURL("https://hooks.example.com/s3cr3t?token=s3cr3t")
-        let mail = NotifierSettings.Mail(
+        let mail = Email(
             host: "mail.example.com",
             port: 587,
             security: .starttls,
@@ -85,9 +82,9 @@ struct NotifierStoreTests {
             to: ["a@example.com", "b@example.com"]
         )
         return [
-            .webhook(url: url, headers: [.init(name: "X-Key", value: "s3cr3t")], secrets: []),
-            .dingtalk(url: url, secret: "s3cr3t"), .feishu(url: url, secret: nil), .wecom(url: url),
-            .slack(url: url), .email(mail),
+            Webhook(url: url, headers: [.init(name: "X-Key", value: "s3cr3t")], secrets: []),
+            DingTalk(url: url, secret: "s3cr3t"), Feishu(url: url, secret: nil), WeCom(url: url),
+            Slack(url: url), mail,
         ]
     }
 
@@ -129,9 +126,9 @@ struct NotifierStoreTests {
             let account = try await test.account()
             let channel = try await test.channel("First", in: account).id
             let made = try await test.webhook("People", of: channel, in: account).notifier
-            let first = try #require(secrets(made).first)
+            let first = try #require(made.settings.signingSecrets.first)
             #expect(first.bytes.count == 32)
-            let other = NotifierSettings.webhook(
+            let other = Webhook(
                 url: try EndpointURL("https://other.example.com/"),
                 headers: [],
                 secrets: []
@@ -145,13 +142,15 @@ struct NotifierStoreTests {
                 in: account,
                 by: test.actor
             ).notifier
-            #expect(changed.settings.url?.host == "other.example.com")
-            #expect(secrets(changed) == [first])
+            #expect((changed.settings as? Webhook)?.url.host == "other.example.com")
+            #expect(changed.settings.signingSecrets == [first])
             let new = try await store.rotateSecret(of: made.id, of: channel, in: account, by: test.actor)
             #expect(new.previousEndsAt == test.now.adding(seconds: 86_400))
             let rotated = try await store.find(made.id, of: channel, in: account).notifier
             #expect(
-                secrets(rotated) == [new.secret, .init(bytes: first.bytes, endsAt: new.previousEndsAt)]
+                rotated.settings.signingSecrets == [
+                    new.secret, .init(bytes: first.bytes, endsAt: new.previousEndsAt),
+                ]
             )
         }
     }
@@ -162,7 +161,7 @@ struct NotifierStoreTests {
             let account = try await test.account()
             let channel = try await test.channel("First", in: account).id
             let made = try await test.webhook("People", of: channel, in: account).notifier
-            let slack = NotifierSettings.slack(url: try EndpointURL("https://hooks.slack.com/x"))
+            let slack = Slack(url: try EndpointURL("https://hooks.slack.com/x"))
             await #expect(throws: StoreError.self) {
                 _ = try await test.store.notifiers.update(
                     made.id,

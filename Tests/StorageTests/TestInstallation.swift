@@ -1,5 +1,6 @@
 import Domain
 import Native
+import Outbound
 import SQL
 import Storage
 import TestDatabases
@@ -102,6 +103,7 @@ struct TestInstallation: Sendable {
             snapshots: SnapshotCache(database: database, work: work, capacity: 10),
             identifiers: IdentifierSource(clock: WallClock { time.withLock { $0 } }, after: start),
             formats: [TestFormat()],
+            notifierKinds: NotifierKinds.all + [Pager.self],
             pushTokenKeys: PushTokenKeys(
                 roots: [1: Array(0..<32)],
                 deploymentID: [UInt8](repeating: 7, count: 16)
@@ -174,7 +176,7 @@ struct TestInstallation: Sendable {
             changes: changes,
             template: MessageTemplate(language: .english, title: nil, text: nil),
             stormLimit: stormLimit,
-            settings: .webhook(
+            settings: Webhook(
                 url: try EndpointURL("https://hooks.example.com/secret-path"),
                 headers: [],
                 secrets: []

@@ -3,18 +3,30 @@ import Native
 
 /// A custom bot of Feishu or Lark: an interactive card.
 ///
-/// - Signature, when the bot has a key: `timestamp` (seconds) and `sign` in the body, base64 of HMAC-SHA-256 of nothing with
-///   `TIMESTAMP\nKEY` as the key; the bot takes it for an hour.
+/// - Signature, when the bot has a key: `timestamp` (seconds) and `sign` in the body, base64 of HMAC-SHA-256
+///   of nothing with `TIMESTAMP\nKEY` as the key; the bot takes it for an hour.
 /// - Limits: a body of 20 KB; 100 messages a minute and 5 a second (codes 11232, 99991400).
-/// - Answer: `{"code":0,"msg":"success"}`, of old bots `{"StatusCode":0,"StatusMessage":"success"}`; 19021 the signature, 19022 the
-///   address, 19024 a keyword.
-struct FeishuFormat: MessageFormat {
+/// - Answer: `{"code":0,"msg":"success"}`, of old bots `{"StatusCode":0,"StatusMessage":"success"}`; 19021
+///   the signature, 19022 the address, 19024 a keyword.
+package struct Feishu: KeyedKind {
+    package static let kind = Notifier.Kind("feishu")
+    package static let markup = Markup(
+        bold: "**",
+        lineEnd: "\n",
+        link: { "[\($0)](\($1))" },
+        escape: { MarkupEscapes.entities($0, lineEnd: "\n") }
+    )
     static let bodyLimit = 20_000
 
-    let url: EndpointURL
-    let secret: Text?
+    package let url: EndpointURL
+    package let secret: Text?
 
-    func request(_ message: OutboundMessage, _ rendered: Rendered, at now: UnixTime) -> OutboundRequest {
+    package init(url: EndpointURL, secret: Text?) {
+        self.url = url
+        self.secret = secret
+    }
+
+    package func outgoing(_ message: OutboundMessage, _ rendered: Rendered, at now: UnixTime) -> Outgoing {
         let signature = secret.map { secret in
             let timestamp = String(now.milliseconds / 1_000)
             let key = Array("\(timestamp)\n".utf8) + secret.bytes
@@ -23,15 +35,10 @@ struct FeishuFormat: MessageFormat {
                 sign: Base64.text(HMACSHA256.authenticate([UInt8](), key: key).bytes)
             )
         }
-        return OutboundRequest(
-            url: url,
-            target: url.target,
-            headers: [("content-type", "application/json; charset=utf-8")],
-            body: Self.body(message, rendered, signature: signature)
-        )
+        return .post(OutboundRequest(json: Self.body(message, rendered, signature: signature), to: url))
     }
 
-    func verdict(on answer: Answer) -> Verdict {
+    package func verdict(on answer: Answer) -> Verdict {
         VendorAnswer.verdict(
             of: "Feishu",
             on: answer,
@@ -41,9 +48,7 @@ struct FeishuFormat: MessageFormat {
         )
     }
 
-    var secrets: [String] { url.secrets + (secret.map { [$0.string] } ?? []) }
-
-    static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
+    package static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
         body(message, rendered, signature: nil)
     }
 

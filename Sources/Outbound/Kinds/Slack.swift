@@ -3,28 +3,33 @@ import Native
 
 /// An incoming webhook of Slack, or of what speaks its language: blocks.
 ///
-/// - Limits: a header of 150 characters, a section of 3,000, 50 blocks, one message a second (429 with `Retry-After`). A long text goes
-///   into several sections; sections are measured in bytes here, of which there are never fewer than characters.
-/// - Nothing in values can come to life: `&`, `<` and `>` are escaped, marks of spans have look-alikes (`MarkupEscapes.forSlack`), the
-///   header is plain text, and sections are `verbatim`.
-/// - Answer: `ok` as plain text; errors have a status (400 `invalid_payload`, 404 `channel_not_found`, 410 `channel_is_archived`).
-struct SlackFormat: MessageFormat {
+/// - Limits: a header of 150 characters, a section of 3,000, 50 blocks, one message a second (429 with
+///   `Retry-After`). A long text goes into several sections; sections are measured in bytes here, of which
+///   there are never fewer than characters.
+/// - Nothing in values can come to life: `&`, `<` and `>` are escaped, marks of spans have look-alikes
+///   (`MarkupEscapes.forSlack`), the header is plain text, and sections are `verbatim`.
+/// - Answer: `ok` as plain text; errors have a status (400 `invalid_payload`, 404 `channel_not_found`, 410
+///   `channel_is_archived`).
+package struct Slack: AddressedKind {
+    package static let kind = Notifier.Kind("slack")
+    package static let markup = Markup(
+        bold: "*",
+        lineEnd: "\n",
+        link: { "<\($1)|\($0)>" },
+        ampersand: "&amp;",
+        escape: { MarkupEscapes.forSlack($0) }
+    )
     static let headerLimit = 150
     static let sectionLimit = 3_000
     static let textLimit = 24_000
 
-    let url: EndpointURL
+    package let url: EndpointURL
 
-    func request(_ message: OutboundMessage, _ rendered: Rendered, at now: UnixTime) -> OutboundRequest {
-        OutboundRequest(
-            url: url,
-            target: url.target,
-            headers: [("content-type", "application/json; charset=utf-8")],
-            body: Self.body(message, rendered)
-        )
+    package init(url: EndpointURL) {
+        self.url = url
     }
 
-    func verdict(on answer: Answer) -> Verdict {
+    package func verdict(on answer: Answer) -> Verdict {
         let status = Verdict.status(answer.status)
         let excerpt = answer.excerpt(hiding: secrets)
         if let failure = status.failure {
@@ -38,9 +43,7 @@ struct SlackFormat: MessageFormat {
         )
     }
 
-    var secrets: [String] { url.secrets }
-
-    static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
+    package static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
         let header = header(of: rendered.title)
         let text = header == rendered.title ? rendered.text : "*\(rendered.markupTitle)*\n\(rendered.text)"
         let whole = Cutting.fit(text, line: rendered.cutLine, limit: textLimit)
@@ -82,7 +85,8 @@ struct SlackFormat: MessageFormat {
         return header + "…"
     }
 
-    /// Whether it is an object that says yes, as relatives of Slack answer: `{"ok":true}`, `{"success":true}`, `{"result":"success"}`.
+    /// Whether it is an object that says yes, as relatives of Slack answer: `{"ok":true}`,
+    /// `{"success":true}`, `{"result":"success"}`.
     private static func isYes(_ body: [UInt8]) -> Bool {
         let answer = JSONParserPool(maximumBytes: SendLimits.answerBytes, maximumIdle: 1).parse(
             body,

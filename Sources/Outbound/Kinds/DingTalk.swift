@@ -3,17 +3,30 @@ import Native
 
 /// A custom robot of DingTalk: markdown.
 ///
-/// - Signature, when the robot has a key: `timestamp` (milliseconds) and `sign` in the query, base64 of HMAC-SHA-256 with the key over
-///   `TIMESTAMP\nKEY`; the robot takes it for an hour.
-/// - Limits: a body of 20,000 bytes; 20 messages a minute, then nothing for ten minutes (codes 130101, 410100, 90030).
+/// - Signature, when the robot has a key: `timestamp` (milliseconds) and `sign` in the query, base64 of
+///   HMAC-SHA-256 with the key over `TIMESTAMP\nKEY`; the robot takes it for an hour.
+/// - Limits: a body of 20,000 bytes; 20 messages a minute, then nothing for ten minutes (codes 130101,
+///   410100, 90030).
 /// - Answer: `{"errcode":0,"errmsg":"ok"}`; 310000 when signature, keyword or address does not fit.
-struct DingTalkFormat: MessageFormat {
+package struct DingTalk: KeyedKind {
+    package static let kind = Notifier.Kind("dingtalk")
+    package static let markup = Markup(
+        bold: "**",
+        lineEnd: "  \n",
+        link: { "[\($0)](\($1))" },
+        escape: { MarkupEscapes.entities($0, lineEnd: "  \n") }
+    )
     static let bodyLimit = 20_000
 
-    let url: EndpointURL
-    let secret: Text?
+    package let url: EndpointURL
+    package let secret: Text?
 
-    func request(_ message: OutboundMessage, _ rendered: Rendered, at now: UnixTime) -> OutboundRequest {
+    package init(url: EndpointURL, secret: Text?) {
+        self.url = url
+        self.secret = secret
+    }
+
+    package func outgoing(_ message: OutboundMessage, _ rendered: Rendered, at now: UnixTime) -> Outgoing {
         var target = url.target
         if let secret {
             let timestamp = String(now.milliseconds)
@@ -21,15 +34,10 @@ struct DingTalkFormat: MessageFormat {
             let sign = Base64.text(HMACSHA256.authenticate(signed, key: secret.bytes).bytes)
             target += (target.contains("?") ? "&" : "?") + "timestamp=\(timestamp)&sign=\(Self.inQuery(sign))"
         }
-        return OutboundRequest(
-            url: url,
-            target: target,
-            headers: [("content-type", "application/json; charset=utf-8")],
-            body: Self.body(message, rendered)
-        )
+        return .post(OutboundRequest(json: Self.body(message, rendered), to: url, target: target))
     }
 
-    func verdict(on answer: Answer) -> Verdict {
+    package func verdict(on answer: Answer) -> Verdict {
         VendorAnswer.verdict(
             of: "DingTalk",
             on: answer,
@@ -39,9 +47,7 @@ struct DingTalkFormat: MessageFormat {
         )
     }
 
-    var secrets: [String] { url.secrets + (secret.map { [$0.string] } ?? []) }
-
-    static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
+    package static func body(_ message: OutboundMessage, _ rendered: Rendered) -> [UInt8] {
         let text = "#### \(rendered.markupTitle)\n\n\(rendered.text)"
         let room = bodyLimit - encode(rendered.title, "").count
         return encode(

@@ -1,4 +1,3 @@
-import Domain
 import Native
 
 /// One value of a JSON body. Each reader answers nil after it has noted an error.

@@ -36,3 +36,8 @@ extension JSONWriter {
         field(name, utf8: text?.bytes)
     }
 }
+
+extension JSONValue {
+    /// The text of a member; nil: there is none, or it is no string.
+    package func text(_ name: StaticString) -> Text? { member(name)?.string.map { Text(trusted: $0.bytes) } }
+}
