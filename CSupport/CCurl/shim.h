@@ -54,6 +54,11 @@ static inline void ccurl_set_trace(CURL *handle, ccurl_trace trace, void *contex
     curl_easy_setopt(handle, CURLOPT_DEBUGDATA, context);
     curl_easy_setopt(handle, CURLOPT_VERBOSE, 1L);
 }
+static inline void ccurl_set_progress(CURL *handle, curl_xferinfo_callback progress, void *context) {
+    curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, progress);
+    curl_easy_setopt(handle, CURLOPT_XFERINFODATA, context);
+    curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
+}
 static inline void ccurl_set_guard(
     CURL *handle, curl_opensocket_callback open, curl_prereq_callback before, void *context
 ) {

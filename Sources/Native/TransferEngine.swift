@@ -2,9 +2,11 @@ internal import CCurl
 import Glibc
 import Synchronization
 
-/// Hands messages to servers, by libcurl: one thread that waits for all of them, and keeps connections for the next.
+/// Hands messages to servers, by libcurl: one thread that waits for all requests, and keeps connections for the next.
 ///
-/// - Rule: nothing that can wait is done on the thread. Why: it is everybody's. Names are looked up elsewhere, and an address is given.
+/// - Rule: nothing that can wait is done on that thread. Why: it is everybody's. Names are looked up elsewhere, and an address is given.
+/// - Rule: each mail has a thread of its own. Why: libcurl waits for the last answer of a mail server, and for that to QUIT, where it stands, and
+///   a mail that is taken out half way it ends as if it were whole. Otherwise: one slow server would hold up everybody's messages.
 package final class TransferEngine: Sendable {
     /// How much there may be.
     package struct Bounds: Sendable {
@@ -23,6 +25,8 @@ package final class TransferEngine: Sendable {
 
     private struct State: Sendable {
         var orders: [Order] = []
+        /// Mails under way, each on its thread.
+        var mails: [ObjectIdentifier: TransferRun] = [:]
         var isEnding = false
         /// The thread is through, and the handle is gone.
         var isOver = false
@@ -60,12 +64,13 @@ package final class TransferEngine: Sendable {
                 let run = TransferRun(transfer) { continuation.resume(with: $0) }
                 current.withLock { $0 = run }
                 if Task.isCancelled { run.isCancelled.store(true, ordering: .relaxed) }
-                if !order(.begin(run)) { run.finishCancelled() }
+                if !begin(run) { run.finishCancelled() }
             }
         } onCancel: {
             guard let run = current.withLock({ $0 }) else { return }
             run.isCancelled.store(true, ordering: .relaxed)
-            _ = order(.cancel(run))
+            // Its thread finds out within a second; nobody waits for that.
+            if run.isMail { run.finishCancelled() } else { _ = order(.cancel(run)) }
         }
     }
 
@@ -85,6 +90,32 @@ package final class TransferEngine: Sendable {
     }
 
     /// False: it is too late.
+    private func begin(_ run: TransferRun) -> Bool {
+        guard run.isMail else { return order(.begin(run)) }
+        let isTaken = state.withLock { state in
+            if !state.isEnding { state.mails[ObjectIdentifier(run)] = run }
+            return !state.isEnding
+        }
+        if isTaken { OwnThread.begin { [self] in mail(run) } }
+        return isTaken
+    }
+
+    /// The thread of a mail.
+    private func mail(_ run: TransferRun) {
+        if let handle = curl_easy_init(), !run.isCancelled.load(ordering: .relaxed) {
+            run.prepare(handle, roots: roots)
+            run.finish(curl_easy_perform(handle), handle)
+            curl_easy_cleanup(handle)
+        } else {
+            run.finishCancelled()
+        }
+        state.withLock { state in
+            state.mails[ObjectIdentifier(run)] = nil
+            if state.isEnding { curl_multi_wakeup(multi.pointer) }
+        }
+    }
+
+    /// False: it is too late.
     private func order(_ order: Order) -> Bool {
         state.withLock { state in
             guard !state.isEnding else { return false }
@@ -100,9 +131,9 @@ package final class TransferEngine: Sendable {
     private func work() {
         var handles = Handles(multi: multi.pointer, roots: roots)
         while true {
-            let (orders, isEnding) = state.withLock { state in
+            let (orders, mails) = state.withLock { state in
                 defer { state.orders = [] }
-                return (state.orders, state.isEnding)
+                return (state.orders, state.isEnding ? Array(state.mails.values) : nil)
             }
             for order in orders {
                 switch order {
@@ -110,11 +141,17 @@ package final class TransferEngine: Sendable {
                 case .cancel(let run): handles.cancel(run)
                 }
             }
-            if isEnding { break }
+            if let mails {
+                handles.end()
+                for mail in mails {
+                    mail.isCancelled.store(true, ordering: .relaxed)
+                    mail.finishCancelled()
+                }
+                if mails.isEmpty { break }
+            }
             handles.goOn()
             curl_multi_poll(multi.pointer, nil, 0, 1_000, nil)
         }
-        handles.end()
         let waiters = state.withLock { state in
             state.isOver = true
             curl_multi_cleanup(multi.pointer)

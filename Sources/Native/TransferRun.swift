@@ -4,14 +4,15 @@ import Synchronization
 
 /// One transfer while it is under way, and what libcurl calls for it.
 ///
-/// `@unchecked Sendable`: (1) its variables are touched by the engine's thread alone, on which libcurl makes its calls, too; (2) what others
-/// touch is `isCancelled`.
+/// `@unchecked Sendable`: (1) its variables are touched by one thread alone, on which libcurl makes its calls, too; (2) what others touch is
+/// `isCancelled` and `isOver`.
 final class TransferRun: @unchecked Sendable {
     /// Bytes of all headers of an answer, or of all lines of a mail server.
     static let headLimit = 64 << 10
 
     let transfer: Transfer
     let isCancelled = Atomic(false)
+    private let isOver = Atomic(false)
     private let done: @Sendable (Result<TransferAnswer, any Error>) -> Void
 
     /// The handle that it has, from `prepare` to the end.
@@ -33,6 +34,10 @@ final class TransferRun: @unchecked Sendable {
     init(_ transfer: Transfer, done: @escaping @Sendable (Result<TransferAnswer, any Error>) -> Void) {
         self.transfer = transfer
         self.done = done
+    }
+
+    var isMail: Bool {
+        if case .mail = transfer.message { true } else { false }
     }
 
     private var context: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
@@ -113,6 +118,7 @@ final class TransferRun: @unchecked Sendable {
         ccurl_set_size(handle, CURLOPT_INFILESIZE_LARGE, curl_off_t(mail.text.count))
         ccurl_set_upload(handle, Self.onUpload, context)
         ccurl_set_trace(handle, Self.onTrace, context)
+        ccurl_set_progress(handle, Self.onProgress, context)
         // One connection for each mail: what a server holds against a sender is not held against the next.
         ccurl_set_number(handle, CURLOPT_FRESH_CONNECT, 1)
         ccurl_set_number(handle, CURLOPT_FORBID_REUSE, 1)
@@ -193,10 +199,15 @@ final class TransferRun: @unchecked Sendable {
         return part.count
     }
 
+    /// Called once a second at least. Anything but 0 ends the transfer.
+    private static let onProgress: curl_xferinfo_callback = { context, _, _, _, _ in
+        TransferRun.of(context)?.isCancelled.load(ordering: .relaxed) == false ? 0 : 1
+    }
+
     /// Hears the commands to a mail server.
     ///
-    /// - Rule: when `QUIT` was sent, nothing more is read. Why: libcurl waits for the answer to it, for up to two minutes, and with it its
-    ///   thread. Otherwise: a mail server that says nothing would hold up everybody's mails. The same for a command that can't be sent.
+    /// - Rule: when `QUIT` was sent, nothing more is read. Why: libcurl waits for the answer to it, for up to two minutes. Otherwise: a mail
+    ///   server that says nothing would hold its thread. The same for a command that can't be sent.
     private static let onTrace: ccurl_trace = { _, kind, data, size, context in
         guard kind == CURLINFO_HEADER_OUT || kind == CURLINFO_TEXT, let run = TransferRun.of(context),
             let data
@@ -251,8 +262,8 @@ final class TransferRun: @unchecked Sendable {
 
     /// Says what came of it. `handle` is still that of the transfer.
     func finish(_ code: CURLcode, _ handle: UnsafeMutableRawPointer) {
-        if let error = error(of: code, handle) { return done(.failure(error)) }
-        done(
+        if let error = error(of: code, handle) { return end(.failure(error)) }
+        end(
             .success(
                 TransferAnswer(
                     status: ccurl_number(handle, CURLINFO_RESPONSE_CODE),
@@ -265,7 +276,12 @@ final class TransferRun: @unchecked Sendable {
     }
 
     /// It was given up before it was over, or never begun.
-    func finishCancelled() { done(.failure(CancellationError())) }
+    func finishCancelled() { end(.failure(CancellationError())) }
+
+    /// Says it once: who gave up before is not told again.
+    private func end(_ result: Result<TransferAnswer, any Error>) {
+        if !isOver.exchange(true, ordering: .acquiringAndReleasing) { done(result) }
+    }
 
     private func error(of code: CURLcode, _ handle: UnsafeMutableRawPointer) -> TransferError? {
         if let finding { return finding }

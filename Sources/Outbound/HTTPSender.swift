@@ -31,13 +31,18 @@ struct HTTPSender: Sendable {
     private let limits: SendLimits
     private let userAgent: String
 
-    init(guardian: AddressGuard, engine: TransferEngine, limits: SendLimits, userAgent: String) {
+    init(
+        guardian: AddressGuard,
+        engine: TransferEngine,
+        limits: SendLimits,
+        userAgent: String
+    ) {
         self.guardian = guardian
         self.engine = engine
+        places = SendPlaces(perReceiver: limits.connections)
         self.limits = limits
         self.userAgent = userAgent
         known = KnownAddresses(life: limits.addressLife)
-        places = SendPlaces(perReceiver: limits.connections)
     }
 
     /// Posts once (twice when a kept connection turns out to be closed). Throws `SendFailure` or `CancellationError`.

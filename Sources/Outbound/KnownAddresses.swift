@@ -2,10 +2,16 @@ import Domain
 import Synchronization
 
 /// Whom a URL names: an address is passed together with its port.
-struct Site: Hashable, Sendable {
-    let host: String
-    let port: Int
-    let isTLS: Bool
+package struct Site: Hashable, Sendable {
+    package let host: String
+    package let port: Int
+    package let isTLS: Bool
+
+    package init(host: String, port: Int, isTLS: Bool) {
+        self.host = host
+        self.port = port
+        self.isTLS = isTLS
+    }
 }
 
 /// Where names led when a message went there, as long as the connection stands: the next one need not look the name up.

@@ -12,13 +12,19 @@ struct MailResult: Sendable {
 ///
 /// A server that takes the mail for some receivers and not for others has taken it: a retry would come to the former again and again.
 struct MailSender: Sendable {
+    /// Mails under way of one account, and of all: each has a thread.
+    private static let perAccount = 8
+    private static let total = 256
+
     private let guardian: AddressGuard
     private let engine: TransferEngine
+    private let places: SendPlaces
     private let limits: SendLimits
 
     init(guardian: AddressGuard, engine: TransferEngine, limits: SendLimits) {
         self.guardian = guardian
         self.engine = engine
+        places = SendPlaces(perReceiver: limits.connections, perAccount: Self.perAccount, total: Self.total)
         self.limits = limits
     }
 
@@ -30,7 +36,12 @@ struct MailSender: Sendable {
     ) async throws -> MailResult {
         let conversation = MailConversation(settings)
         do {
-            _ = try await within(limits.mail) { try await attempt(message, settings, account, conversation) }
+            let site = Site(host: settings.host.string, port: settings.port, isTLS: settings.security == .tls)
+            _ = try await within(limits.mail) {
+                try await places.with(account, site) {
+                    try await attempt(message, settings, account, conversation)
+                }
+            }
         } catch {
             // An error after the mail was taken, in saying good-bye, is none.
             if let result = conversation.result { return result }

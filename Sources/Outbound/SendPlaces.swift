@@ -5,26 +5,23 @@ import Synchronization
 ///
 /// - Rule: places at a receiver are counted for each account. Why: many tenants share the large receivers. Otherwise: one whose messages are
 ///   answered slowly would hold up all the others' there.
-final class SendPlaces: Sendable {
-    /// Messages of one account, and of all.
-    private static let perAccount = 64
-    private static let total = 512
-
+package final class SendPlaces: Sendable {
     private struct Receiver: Hashable {
         let account: AccountNumber
         let site: Site
     }
 
-    private let accounts = Places<AccountNumber>(total: total, perKey: perAccount)
+    private let accounts: Places<AccountNumber>
     private let receivers: Places<Receiver>
 
-    /// `perReceiver`: messages of one account to one receiver.
-    init(perReceiver: Int) {
+    /// `perReceiver`: messages of one account to one receiver; `perAccount`: to all of them; `total`: of all accounts.
+    package init(perReceiver: Int, perAccount: Int = 64, total: Int = 512) {
+        accounts = Places(total: total, perKey: perAccount)
         receivers = Places(total: .max, perKey: perReceiver)
     }
 
     /// Runs `body` in a place. Throws what it throws, and `CancellationError` when the task is cancelled while it waits.
-    func with<Result>(
+    package func with<Result>(
         _ account: AccountNumber,
         _ site: Site,
         _ body: () async throws -> Result

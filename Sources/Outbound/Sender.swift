@@ -11,8 +11,7 @@ package struct Sender: Sendable {
     private let renderer: Renderer
     private let http: HTTPSender
     private let mail: MailSender
-    /// One for each: should a mail server hold up the one, the other goes on.
-    private let engines: [TransferEngine]
+    private let engine: TransferEngine
 
     /// - Parameters:
     ///   - kinds: the kinds of receivers that there are.
@@ -35,14 +34,14 @@ package struct Sender: Sendable {
         self.kinds = kinds
         self.policy = policy
         self.renderer = renderer
-        engines = [TransferEngine(roots: trustRoots.store), TransferEngine(roots: trustRoots.store)]
+        engine = TransferEngine(roots: trustRoots.store)
         http = HTTPSender(
             guardian: guardian,
-            engine: engines[0],
+            engine: engine,
             limits: limits,
             userAgent: "Tocsin/\(version)"
         )
-        mail = MailSender(guardian: guardian, engine: engines[1], limits: limits)
+        mail = MailSender(guardian: guardian, engine: engine, limits: limits)
     }
 
     /// A message in words, signed, as it goes out.
@@ -111,9 +110,7 @@ package struct Sender: Sendable {
     }
 
     /// Closes all connections; what is under way fails, and nothing more can be sent. To be called once, at the end.
-    package func shutdown() async {
-        for engine in engines { await engine.shutdown() }
-    }
+    package func shutdown() async { await engine.shutdown() }
 
     /// What became of one attempt.
     private struct Outcome {

@@ -164,7 +164,7 @@ struct MailSendingTests {
         try await MailServer.with(.init(replies: [command: reply])) { server in
             let limits = SendLimits(mail: reply == nil ? .milliseconds(900) : .seconds(30))
             let result = try await send(settings(server, login: Self.login), limits: limits)
-            #expect(result.failure == failure, "\(command) \(reply ?? ""): \(result.detail)")
+            #expect(result.failure == failure, "\(command) \(result.detail) \(reply ?? ""): \(result.detail)")
             #expect(result.statusCode == code)
             #expect(result.latency < .seconds(25))
             #expect(!result.detail.contains("pass"))
@@ -232,6 +232,41 @@ struct MailSendingTests {
         try await MailServer.with(.init(replies: ["AUTH": "535 no: \(token) pass-word"])) { server in
             let result = try await send(settings(server, login: Self.login))
             #expect(result.response == "no: *** ***")
+        }
+    }
+
+    @Test(
+        "a server that never answers QUIT, and one that falls silent, hold up no other mail",
+        arguments: ["EHLO", "DATA", "."]
+    )
+    func silentServers(command: String) async throws {
+        try await MailServer.with(.init(replies: [command: String?.none])) { silent in
+            try await MailServer.with(.init(replies: ["QUIT": String?.none])) { server in
+                try await withSender(resolver: Self.names) { sender in
+                    let stalled = Task {
+                        await sender.send(message(), to: settings(silent), template: english, at: newYear)
+                    }
+                    try await eventually {
+                        silent.commands.last?.contains(command == "." ? "DATA" : command) == true
+                    }
+                    let start = ContinuousClock.now
+                    for _ in 0..<5 {
+                        let result = await sender.send(
+                            message(),
+                            to: settings(server),
+                            template: english,
+                            at: newYear
+                        )
+                        #expect(result.failure == nil, "\(result.detail)")
+                    }
+                    #expect(start.duration(to: .now) < .seconds(20))
+                    stalled.cancel()
+                    let ended = await stalled.value
+                    // Nothing that looks like the end of a mail was sent for it.
+                    #expect(silent.mails.count == (command == "." ? 1 : 0))
+                    #expect(ended.failure == .broken, "\(ended.detail)")
+                }
+            }
         }
     }
 
