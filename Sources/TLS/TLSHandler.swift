@@ -59,6 +59,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         if context.channel.isActive { begin(context) }
     }
 
+    /// The handshake begins.
     package func channelActive(context: ChannelHandlerContext) {
         begin(context)
         context.fireChannelActive()
@@ -154,11 +155,13 @@ package final class TLSHandler: ChannelDuplexHandler {
         context.fireChannelReadComplete()
     }
 
+    /// Bytes in the clear are wanted, which can take more than one read.
     package func read(context: ChannelHandlerContext) {
         wantsRead = true
         context.read()
     }
 
+    /// The end of the other side's bytes on the wire.
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         guard case .inputClosed = event as? ChannelEvent else {
             return context.fireUserInboundEventTriggered(event)
@@ -224,6 +227,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         context.flush()
     }
 
+    /// Says close_notify, then closes.
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         guard mode != .input else { return context.close(mode: mode, promise: promise) }
         if let session, !isClosing {
