@@ -71,7 +71,8 @@ let package = Package(
         .target(
             name: "Native",
             dependencies: [
-                "COpenSSL", "CCurl", "CSimdjson", "CRE2", "CZstd", "CZlib", "CAllocator", "CCrash", "COpenAPI",
+                "COpenSSL", "CCurl", "CSimdjson", "CRE2", "CZstd", "CZlib", "CAllocator", "CCrash",
+                "COpenAPI",
                 "CYAMLEvents",
             ],
             swiftSettings: base

@@ -16,7 +16,7 @@ CONTINUES = re.compile(r'\s*(->|where\b|throws\b|async\b|\{)')  # a signature, o
 # What a name and a type say already needs no sentence: stored properties, memberwise initialisers, what a protocol describes.
 WITNESS = {"handlerAdded", "handlerRemoved", "run", "handle", "channelRead", "channelReadComplete", "write", "channelWritabilityChanged", "channelInactive", "log", "batch",
            "forEachRow", "execute", "enter", "flush", "announce", "allow", "begin", "commit", "rollback", "beginSavepoint", "endSavepoint", "makeCounter", "makeRecorder",
-           "makeTimer", "destroyCounter", "destroyRecorder", "destroyTimer"}
+           "makeTimer", "destroyCounter", "destroyRecorder", "destroyTimer", "body", "outgoing", "verdict", "store", "show", "problems", "signed"}
 PACKAGE = re.compile(
     r'\s*(?:@[\w.]+(?:\([^)]*\))?\s+)*(?:(?:final|static|nonisolated|indirect|mutating|consuming)\s+)*package\s+'
     r'(?:(?:final|static|mutating|consuming|convenience)\s+)*(?:(?:struct|class|enum|protocol)\b|func\s+(\w+)|static\s+func\s+(\w+))')

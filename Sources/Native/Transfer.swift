@@ -41,6 +41,7 @@ package struct Transfer: Sendable {
         }
     }
 
+    /// What is handed over.
     package enum Message: Sendable {
         case request(Request)
         case mail(Mail)

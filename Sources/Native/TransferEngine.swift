@@ -157,7 +157,7 @@ package final class TransferEngine: Sendable {
             curl_multi_cleanup(multi.pointer)
             return state.waiters
         }
-        waiters.forEach { $0.resume() }
+        for waiter in waiters { waiter.resume() }
     }
 }
 
@@ -217,7 +217,7 @@ private struct Handles {
             run.finishCancelled()
         }
         running = [:]
-        unused.forEach { curl_easy_cleanup($0) }
+        for handle in unused { curl_easy_cleanup(handle) }
         unused = []
     }
 

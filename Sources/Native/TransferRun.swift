@@ -42,7 +42,9 @@ final class TransferRun: @unchecked Sendable {
 
     private var context: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
 
-    deinit { lists.forEach { curl_slist_free_all($0) } }
+    deinit {
+        for list in lists { curl_slist_free_all(list) }
+    }
 
     /// The run behind a pointer that libcurl was given; it lives as long as its handle is in use.
     static func of(_ context: UnsafeMutableRawPointer?) -> TransferRun? {
