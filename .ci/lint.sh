@@ -16,7 +16,9 @@ CONTINUES = re.compile(r'\s*(->|where\b|throws\b|async\b|\{)')  # a signature, o
 # What a name and a type say already needs no sentence: stored properties, memberwise initialisers, what a protocol describes.
 WITNESS = {"handlerAdded", "handlerRemoved", "run", "handle", "channelRead", "channelReadComplete", "write", "channelWritabilityChanged", "channelInactive", "log", "batch",
            "forEachRow", "execute", "enter", "flush", "announce", "allow", "begin", "commit", "rollback", "beginSavepoint", "endSavepoint", "makeCounter", "makeRecorder",
-           "makeTimer", "destroyCounter", "destroyRecorder", "destroyTimer", "body", "outgoing", "verdict", "store", "show", "problems", "signed"}
+           "makeTimer", "destroyCounter", "destroyRecorder", "destroyTimer"}
+# The same for the protocol of a kind of receiver.
+KIND = {"body", "outgoing", "verdict", "store", "show", "problems", "signed"}
 PACKAGE = re.compile(
     r'\s*(?:@[\w.]+(?:\([^)]*\))?\s+)*(?:(?:final|static|nonisolated|indirect|mutating|consuming)\s+)*package\s+'
     r'(?:(?:final|static|mutating|consuming|convenience)\s+)*(?:(?:struct|class|enum|protocol)\b|func\s+(\w+)|static\s+func\s+(\w+))')
@@ -61,7 +63,8 @@ for path in sorted(pathlib.Path(sys.argv[1]).rglob("*.swift")):
         while above > 0 and re.match(r"\s*(@|//(?!/))", lines[above]):
             above -= 1
         found = PACKAGE.match(line)
-        if found and (found[1] or found[2]) not in WITNESS and not lines[above].lstrip().startswith("///"):
+        described = WITNESS | KIND if "Kinds" in path.parts else WITNESS
+        if found and (found[1] or found[2]) not in described and not lines[above].lstrip().startswith("///"):
             print(f"{path}:{number + 1}: error: no `///` comment: {lines[number].strip()[:80]}")
             failed = True
 sys.exit(failed)

@@ -7,7 +7,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 {
     build_packages=(libssl-dev libcurl4-openssl-dev libsqlite3-dev libpq-dev libsimdjson-dev libre2-dev libzstd-dev zlib1g-dev pkg-config git ca-certificates)
     run_packages=(curl jq openssl)
-    test_packages=(prometheus-alertmanager python3 python3-venv python3-yaml postgresql curl jq strace wrk openssl nginx-light)
+    test_packages=(prometheus-alertmanager python3 python3-venv python3-yaml postgresql curl jq strace wrk openssl)
+    long_packages=(nginx)
     bench_packages=(prometheus-alertmanager postgresql python3 wrk)
 }
 
@@ -40,10 +41,10 @@ need_packages() {
     heading "installing ${missing[*]}"
     as_root apt-get update -qq
     without_services as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
-    for package in prometheus-alertmanager postgresql nginx-light; do
+    for package in prometheus-alertmanager postgresql nginx; do
         # Debian enables it for the next boot; only its binaries are wanted here.
         case " ${missing[*]} " in
-        *" $package "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q "${package%-light}" || true ;;
+        *" $package "*) ! command -v systemctl >/dev/null || as_root systemctl disable -q "$package" || true ;;
         esac
     done
 }

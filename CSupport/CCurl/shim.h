@@ -72,8 +72,15 @@ static inline void ccurl_set_guard(
 // processor, for each connection.
 static inline CURLcode ccurl_believe(CURL *handle, void *context, void *store) {
     (void)handle;
-    SSL_CTX_set1_cert_store((SSL_CTX *)context, (X509_STORE *)store);
-    return CURLE_OK;
+    SSL_CTX *tls = (SSL_CTX *)context;
+    SSL_CTX_set1_cert_store(tls, (X509_STORE *)store);
+    // Work that a server could choose the size of, on a thread that is everybody's: Diffie-Hellman in numbers
+    // of its choice (a tenth of a second and more for each handshake), handshakes again and again.
+    SSL_CTX_set_options(tls, SSL_OP_NO_RENEGOTIATION);
+    return SSL_CTX_set_cipher_list(tls, "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:RSA+AES") == 1 &&
+                   SSL_CTX_set1_groups_list(tls, "X25519:P-256:P-384:P-521") == 1
+               ? CURLE_OK
+               : CURLE_SSL_CIPHER;
 }
 static inline void ccurl_set_roots(CURL *handle, void *store) {
     curl_easy_setopt(handle, CURLOPT_CAINFO, NULL);

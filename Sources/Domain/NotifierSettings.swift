@@ -32,6 +32,7 @@ extension NotifierSettings {
 
     package var signingSecrets: [SigningSecret] { [] }
 
+    /// Of a kind that signs nothing.
     package func signed(by secrets: [SigningSecret]) -> Self { self }
 
     /// Whether both are of one kind and equal.

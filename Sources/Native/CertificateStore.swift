@@ -8,6 +8,8 @@ package final class CertificateStore: @unchecked Sendable {
     package enum Problem: Error, Equatable {
         case unreadable
         case noCertificates
+        /// One of them can't be read; those before it were taken in.
+        case damaged
     }
 
     let pointer: OpaquePointer
@@ -29,12 +31,14 @@ package final class CertificateStore: @unchecked Sendable {
             BIO_free(bio)
             ERR_clear_error()
         }
+        ERR_clear_error()
         var found = 0
         while let certificate = PEM_read_bio_X509(bio, nil, nil, nil) {
             if X509_STORE_add_cert(pointer, certificate) == 1 { found += 1 }
             X509_free(certificate)
         }
-        guard found > 0 else { throw .noCertificates }
         count += found
+        guard ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE else { throw .damaged }
+        guard found > 0 else { throw .noCertificates }
     }
 }

@@ -45,7 +45,7 @@ package final class TransferEngine: Sendable {
         ccurl_multi_set(pointer, CURLMOPT_MAX_TOTAL_CONNECTIONS, bounds.open)
         multi = MultiHandle(pointer: pointer)
         self.roots = roots
-        OwnThread.begin { [self] in work() }
+        guard OwnThread.begin({ [self] in work() }) else { fatalError("no thread for messages") }
     }
 
     /// Once for the process.
@@ -96,19 +96,28 @@ package final class TransferEngine: Sendable {
             if !state.isEnding { state.mails[ObjectIdentifier(run)] = run }
             return !state.isEnding
         }
-        if isTaken { OwnThread.begin { [self] in mail(run) } }
-        return isTaken
+        guard isTaken else { return false }
+        if !OwnThread.begin({ [self] in mail(run) }) {
+            // There is no thread for it now.
+            run.fail(.notConnected)
+            over(run)
+        }
+        return true
     }
 
     /// The thread of a mail.
     private func mail(_ run: TransferRun) {
-        if let handle = curl_easy_init(), !run.isCancelled.load(ordering: .relaxed) {
+        if !run.isCancelled.load(ordering: .relaxed), let handle = curl_easy_init() {
             run.prepare(handle, roots: roots)
             run.finish(curl_easy_perform(handle), handle)
             curl_easy_cleanup(handle)
         } else {
             run.finishCancelled()
         }
+        over(run)
+    }
+
+    private func over(_ run: TransferRun) {
         state.withLock { state in
             state.mails[ObjectIdentifier(run)] = nil
             if state.isEnding { curl_multi_wakeup(multi.pointer) }
@@ -206,6 +215,8 @@ private struct Handles {
         var code = CURLE_OK
         while let handle = ccurl_next_over(multi, &code) {
             guard let run = running.removeValue(forKey: handle) else { continue }
+            // The handle knows the run until it is put back.
+            defer { withExtendedLifetime(run) {} }
             run.finish(code, handle)
             putBack(handle)
         }
@@ -232,14 +243,14 @@ private struct Handles {
 
 /// A thread for work that waits by itself.
 private enum OwnThread {
-    /// Begins one that runs `body` and then ends.
-    static func begin(_ body: @escaping @Sendable () -> Void) {
+    /// Begins one that runs `body` and then ends. False: the system has none left.
+    static func begin(_ body: @escaping @Sendable () -> Void) -> Bool {
         final class Body {
             let run: @Sendable () -> Void
             init(_ run: @escaping @Sendable () -> Void) { self.run = run }
         }
         var thread = pthread_t()
-        let context = Unmanaged.passRetained(Body(body)).toOpaque()
+        let context = Unmanaged.passRetained(Body(body))
         let code = pthread_create(
             &thread,
             nil,
@@ -247,9 +258,13 @@ private enum OwnThread {
                 context.map { Unmanaged<Body>.fromOpaque($0).takeRetainedValue() }?.run()
                 return nil
             },
-            context
+            context.toOpaque()
         )
-        guard code == 0 else { fatalError("no thread for messages: \(code)") }
+        guard code == 0 else {
+            context.release()
+            return false
+        }
         pthread_detach(thread)
+        return true
     }
 }

@@ -26,6 +26,8 @@ final class TransferRun: @unchecked Sendable {
     /// Bytes of the mail that were handed over.
     private var uploaded = 0
     private var socket: Int32 = -1
+    /// Connections on which it was begun.
+    private var attempts = 0
     /// What one of the calls found, which libcurl has other words for.
     private var finding: TransferError?
     /// Whether the body was longer than what is read of it.
@@ -82,6 +84,8 @@ final class TransferRun: @unchecked Sendable {
     private func prepare(_ request: Transfer.Request, _ handle: UnsafeMutableRawPointer) {
         ccurl_set_number(handle, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         ccurl_set_number(handle, CURLOPT_PATH_AS_IS, 1)
+        // Bodies stay packed as they come, by whatever header: a few bytes can be made to unpack for minutes.
+        ccurl_set_number(handle, CURLOPT_HTTP_CONTENT_DECODING, 0)
         // Kept connections are closed by many servers after 15 s or more.
         ccurl_set_number(handle, CURLOPT_MAXAGE_CONN, 15)
         if let body = request.body ?? (["POST", "PUT", "PATCH"].contains(request.method) ? [] : nil) {
@@ -140,13 +144,15 @@ final class TransferRun: @unchecked Sendable {
 
     // MARK: Meanwhile
 
+    private static let addressOffset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) ?? 16
+
     /// Makes the socket, if it leads where it should.
     private static let onOpen: curl_opensocket_callback = { context, _, address in
         guard let run = TransferRun.of(context), let address else { return -1 }
         let place = address.pointee
-        let leadsThere = withUnsafePointer(to: &address.pointee.addr) { start in
-            run.transfer.address.map { NumericAddress(start) == NumericAddress($0) } ?? true
-        }
+        // Where it stands, not a copy: it is longer than its type says.
+        let start = (UnsafeMutableRawPointer(address) + addressOffset).assumingMemoryBound(to: sockaddr.self)
+        let leadsThere = run.transfer.address.map { NumericAddress(start) == NumericAddress($0) } ?? true
         guard leadsThere else {
             run.finding = .elsewhere
             return -1
@@ -158,6 +164,12 @@ final class TransferRun: @unchecked Sendable {
     /// Looks once more, at a connection that was kept as well as at a new one, before anything is said on it.
     private static let onConnected: curl_prereq_callback = { context, remote, _, _, _ in
         guard let run = TransferRun.of(context) else { return CURL_PREREQFUNC_ABORT }
+        // libcurl would try five kept connections that turn out to be closed; the other side may have heard each time.
+        run.attempts += 1
+        guard run.attempts <= 2 else {
+            run.finding = .closed
+            return CURL_PREREQFUNC_ABORT
+        }
         guard let wanted = run.transfer.address else { return CURL_PREREQFUNC_OK }
         if let remote, let found = NumericAddress(String(cString: remote)), found == NumericAddress(wanted) {
             return CURL_PREREQFUNC_OK
@@ -176,7 +188,15 @@ final class TransferRun: @unchecked Sendable {
         }
         var line = Array(UnsafeRawBufferPointer(start: data, count: size * count))
         while line.last == 0x0A || line.last == 0x0D { line.removeLast() }
-        if case .mail(let mail) = run.transfer.message { return run.heard(line, mail) ? size * count : 0 }
+        if case .mail(let mail) = run.transfer.message {
+            // libcurl goes on reading after a code alone whose line ends without CR.
+            if line.count == 3, size * count != 5 {
+                run.finding = .malformed
+                run.hangUp(SHUT_RDWR)
+                return 0
+            }
+            return run.heard(line, mail) ? size * count : 0
+        }
         run.takeHeader(line)
         return size * count
     }
@@ -280,6 +300,9 @@ final class TransferRun: @unchecked Sendable {
     /// It was given up before it was over, or never begun.
     func finishCancelled() { end(.failure(CancellationError())) }
 
+    /// It could not be begun.
+    func fail(_ error: TransferError) { end(.failure(error)) }
+
     /// Says it once: who gave up before is not told again.
     private func end(_ result: Result<TransferAnswer, any Error>) {
         if !isOver.exchange(true, ordering: .acquiringAndReleasing) { done(result) }
@@ -293,7 +316,7 @@ final class TransferRun: @unchecked Sendable {
             if case .request = transfer.message, !hasHead { return .closed }
             return nil
         case CURLE_WRITE_ERROR where isCut: return nil
-        case CURLE_URL_MALFORMAT, CURLE_BAD_FUNCTION_ARGUMENT, CURLE_OUT_OF_MEMORY, CURLE_FAILED_INIT:
+        case CURLE_URL_MALFORMAT, CURLE_BAD_FUNCTION_ARGUMENT, CURLE_FAILED_INIT:
             return .impossible
         case CURLE_COULDNT_RESOLVE_HOST: return .unresolved
         case CURLE_COULDNT_CONNECT: return .notConnected

@@ -54,8 +54,9 @@ struct HTTPSender: Sendable {
         let url = request.url
         let site = Site(host: url.host, port: url.port, isTLS: url.isTLS)
         do {
-            let answer = try await within(limits.http) {
-                try await places.with(account, site) { try await exchange(request, site, account) }
+            // Waiting for a place is no fault of the receiver's.
+            let answer = try await places.with(account, site) {
+                try await exchange(request, site, account)
             }
             let retryAfter = answer.header("retry-after").flatMap { RetryAfter.seconds($0, at: now) }
             return Answer(status: answer.status, retryAfter: retryAfter, body: answer.body)
@@ -69,6 +70,7 @@ struct HTTPSender: Sendable {
         _ site: Site,
         _ account: AccountNumber
     ) async throws -> TransferAnswer {
+        let start = ContinuousClock.now
         let (address, checkedAt) = try await address(of: request.url, site, account)
         let transfer = Transfer(
             url: request.url.origin + request.target,
@@ -81,7 +83,7 @@ struct HTTPSender: Sendable {
             ),
             address: address.text,
             connectLimit: limits.connect,
-            limit: limits.http,
+            limit: limits.http - start.duration(to: .now),
             answerBytes: SendLimits.answerBytes
         )
         do {
@@ -101,10 +103,16 @@ struct HTTPSender: Sendable {
         _ account: AccountNumber
     ) async throws -> (IPAddress, ContinuousClock.Instant) {
         if url.address == nil, let found = known.find(site) { return found }
-        let address = try await guardian.address(
-            of: .init(host: url.host, literal: url.address, port: url.port, isTLS: url.isTLS, isMail: false),
-            for: account
+        let destination = AddressGuard.Destination(
+            host: url.host,
+            literal: url.address,
+            port: url.port,
+            isTLS: url.isTLS,
+            isMail: false
         )
+        let address = try await within(limits.http) {
+            try await guardian.address(of: destination, for: account)
+        }
         return (address, .now)
     }
 

@@ -51,11 +51,11 @@ final class MailConversation: MailObserver {
     var result: MailResult? { state.withLock { $0.result } }
 
     /// What was found to be wrong.
-    var failure: SendFailure? {
-        state.withLock { state in
-            // After its yes nothing but TLS may come; libcurl ends it there.
-            state.failure ?? (state.step == .tls && state.isProtected ? Self.wentOn : nil)
-        }
+    var failure: SendFailure? { state.withLock { $0.failure } }
+
+    /// What it is when libcurl found something that is not SMTP: after the yes to STARTTLS nothing but TLS may come.
+    var malformed: SendFailure {
+        state.withLock { $0.step == .tls && $0.isProtected } ? Self.wentOn : Self.noSMTP
     }
 
     func sent(_ command: [UInt8]) {
@@ -63,9 +63,11 @@ final class MailConversation: MailObserver {
             ("EHLO", .hello), ("HELO", .hello), ("STARTTLS", .tls), ("AUTH", .login), ("MAIL", .sender),
             ("RCPT", .receiver), ("DATA", .data), ("QUIT", .end),
         ]
-        // A part of a login has no name of its own.
+        // A part of a login has no name of its own, and can begin like one.
         guard let (_, step) = steps.first(where: { command.starts(with: $0.0.utf8) }) else { return }
-        state.withLock { $0.step = step }
+        state.withLock { state in
+            if state.step != .login || [.login, .sender, .end].contains(step) { state.step = step }
+        }
     }
 
     func heard(_ line: [UInt8]) -> MailStep {
@@ -87,7 +89,7 @@ final class MailConversation: MailObserver {
         case .greeting: return Self.accept(reply, "the connection", &state)
         case .hello:
             let step = Self.accept(reply, "EHLO", &state)
-            if case .goOn = step { return offered(reply.lines.dropFirst().map { $0.uppercased() }, &state) }
+            if case .goOn = step { return offered(Array(reply.lines.dropFirst()), &state) }
             return step
         case .tls:
             state.isProtected = reply.isPositive
@@ -112,7 +114,8 @@ final class MailConversation: MailObserver {
         }
     }
 
-    /// What the server can do decides how it goes on: never without TLS, nor without a login that was asked for.
+    /// What the server can do decides how it goes on: never without TLS, nor without a login that was asked for. Words count as libcurl reads
+    /// them: what it does not see it passes over.
     private func offered(_ extensions: [String], _ state: inout State) -> MailStep {
         guard state.isProtected else {
             return extensions.contains("STARTTLS")
@@ -120,8 +123,7 @@ final class MailConversation: MailObserver {
         }
         guard settings.login != nil else { return .goOn }
         let methods = extensions.flatMap { line -> [Substring] in
-            let words = line.split { $0 == " " || $0 == "=" }
-            return words.first == "AUTH" ? Array(words.dropFirst()) : []
+            line.hasPrefix("AUTH ") ? Array(line.split { $0 == " " || $0 == "\t" }.dropFirst()) : []
         }
         if methods.contains("PLAIN") { return .goOnWithInitialResponse }
         if methods.contains("LOGIN") { return .goOn }

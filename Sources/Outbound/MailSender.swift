@@ -13,7 +13,7 @@ struct MailResult: Sendable {
 /// A server that takes the mail for some receivers and not for others has taken it: a retry would come to the former again and again.
 struct MailSender: Sendable {
     /// Mails under way of one account, and of all: each has a thread.
-    private static let perAccount = 8
+    private static let perAccount = 32
     private static let total = 256
 
     private let guardian: AddressGuard
@@ -37,15 +37,18 @@ struct MailSender: Sendable {
         let conversation = MailConversation(settings)
         do {
             let site = Site(host: settings.host.string, port: settings.port, isTLS: settings.security == .tls)
-            _ = try await within(limits.mail) {
-                try await places.with(account, site) {
+            // Waiting for a place is no fault of the server's.
+            _ = try await places.with(account, site) {
+                try await within(limits.mail) {
                     try await attempt(message, settings, account, conversation)
                 }
             }
         } catch {
             // An error after the mail was taken, in saying good-bye, is none.
             if let result = conversation.result { return result }
-            throw conversation.failure ?? Self.failure(of: error, settings.security)
+            if let failure = conversation.failure { throw failure }
+            if case .malformed? = error as? TransferError { throw conversation.malformed }
+            throw Self.failure(of: error, settings.security)
         }
         if let result = conversation.result { return result }
         throw conversation.failure ?? SendFailure(.broken, "The mail server closed the connection.")

@@ -142,7 +142,8 @@ struct LimitTests {
             #expect(blocks.count <= 50)
             return (try #require(texts.map(\.utf8.count).max()), 3_000)
         case .webhook: return (body.utf8.count, 1 << 20)
-        default: return (body.utf8.count, 65_536)
+        case .email: return (body.utf8.count, 65_536)
+        default: preconditionFailure("no limit for \(kind)")
         }
     }
 

@@ -175,7 +175,8 @@ private enum Reader {
             entityMarks(text) + blocks(text) + lines(text).filter { $0.hasPrefix("    ") }
         case .wecom: spans(text) + blocks(text) + wecomLinks(text)
         case .slack: spans(text) + slackTags(text)
-        default: []
+        case .email, .webhook: []
+        default: preconditionFailure("no reader for \(kind)")
         }
     }
 
@@ -190,7 +191,8 @@ private enum Reader {
         case .slack:
             return withoutLookAlikes(text).replacing("&lt;", with: "<").replacing("&gt;", with: ">")
                 .replacing("&amp;", with: "&")
-        default: return text
+        case .email, .webhook: return text
+        default: preconditionFailure("no reader for \(kind)")
         }
     }
 

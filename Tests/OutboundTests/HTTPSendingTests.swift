@@ -223,6 +223,20 @@ struct HTTPSendingTests {
         }
     }
 
+    @Test("a body is never unpacked, whatever the receiver says of it")
+    func packed() async throws {
+        let head =
+            "HTTP/1.1 500 No\r\nTransfer-Encoding: gzip, gzip, chunked\r\nContent-Encoding: deflate\r\n\r\n"
+        try await Receiver.with([.send(head + "5\r\nplain\r\n0\r\n\r\n")]) { receiver in
+            try await withSender { sender in
+                let settings = try webhook(receiver.port)
+                let result = await sender.send(message(), to: settings, template: english, at: newYear)
+                #expect(result.statusCode == 500)
+                #expect(result.response == "plain")
+            }
+        }
+    }
+
     @Test("a task that is cancelled does not wait for the receiver")
     func cancellation() async throws {
         try await Receiver.with([.wait(.seconds(30))]) { receiver in

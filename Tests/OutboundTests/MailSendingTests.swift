@@ -164,7 +164,7 @@ struct MailSendingTests {
         try await MailServer.with(.init(replies: [command: reply])) { server in
             let limits = SendLimits(mail: reply == nil ? .milliseconds(900) : .seconds(30))
             let result = try await send(settings(server, login: Self.login), limits: limits)
-            #expect(result.failure == failure, "\(command) \(result.detail) \(reply ?? ""): \(result.detail)")
+            #expect(result.failure == failure, "\(command) \(reply ?? ""): \(result.detail)")
             #expect(result.statusCode == code)
             #expect(result.latency < .seconds(25))
             #expect(!result.detail.contains("pass"))
@@ -220,9 +220,25 @@ struct MailSendingTests {
                 settings(server, host: "wrong.example.test", security: security, login: Self.login)
             )
             #expect(wrong.failure == .tls)
+            #expect(wrong.detail.contains("the certificate was not accepted"), "\(wrong.detail)")
             #expect(!server.commands.contains { $0.contains("AUTH") })
             let right = try await send(settings(server, host: "127.0.0.1", security: security))
             #expect(right.failure == nil)
+        }
+    }
+
+    @Test(
+        "a mail that has a login does not go out without one",
+        arguments: [
+            "AUTH=PLAIN LOGIN", "auth plain login", "AUTH CRAM-MD5 XOAUTH2", "AUTHX PLAIN", "8BITMIME",
+        ]
+    )
+    func noLogin(offer: String) async throws {
+        try await MailServer.with(.init(inside: [offer])) { server in
+            let result = try await send(settings(server, login: Self.login))
+            #expect(result.failure == .refused)
+            #expect(result.detail.contains("neither AUTH PLAIN nor AUTH LOGIN"))
+            #expect(!server.commands.contains { $0.contains("MAIL") })
         }
     }
 

@@ -131,13 +131,17 @@ struct BrokenBytesTests {
             if round % 2 == 0 { bytes.replaceSubrange(0..<6, with: [0x16, 3, 1, 0x10, 0, 1]) }
             let session = try TLSSession(context)
             var clear: [UInt8] = []
-            #expect(throws: TLSFailure.self) {
+            var failure: TLSFailure?
+            do {
                 for part in stride(from: 0, to: bytes.count, by: 100) {
                     try session.receive(Array(bytes[part..<part + 100]), plaintext: &clear)
                 }
-                throw TLSFailure(.protocolError, "waits for more")
+            } catch {
+                failure = error
             }
-            #expect(clear.isEmpty)
+            // The beginning of a record is waited for to its end; what is none ends the session.
+            #expect(failure != nil || round % 2 == 0 || (0x14...0x17).contains(bytes[0]) || bytes[0] >= 0x80)
+            #expect(clear.isEmpty && !session.isEstablished)
         }
     }
 
