@@ -76,7 +76,7 @@ def scripts(long):
         Script("retention.py", CPU, 25, 120),
         Script("deletion.py", CPU, 25, 160),
         Script("receivers.py", WAITS, 10, 300, ("--self-test",), fast=True),
-        Script("notifications.py", WAITS, 70, either(1800, 400), in_full),
+        Script("notifications.py", ALONE, 70, either(1800, 400), in_full),
         Script("cluster.py", CLOCK, 95, either(960, 330), in_full),
         Script("outage.py", CLOCK, 110, either(1060, 450), in_full),
         Script("move.py", WAITS, 50, 300),
@@ -85,7 +85,7 @@ def scripts(long):
         Script("kill9.py", CPU, 30, either(1200, 270), ("--postgres", *kills)),
         Script("slices.py", CPU, 30, either(1000, 200), ("--postgres", "--kills", either("20", "3"))),
         Script("neighbours.py", ALONE, 60, either(2000, 400), ("--postgres", *in_full)),
-        Script("notifications.py", WAITS, 70, either(1900, 450), ("--postgres", *both)),
+        Script("notifications.py", ALONE, 30, either(1900, 450), ("--postgres", *both)),
     ]
 
 
