@@ -14,8 +14,9 @@ struct Contract: Sendable {
 
     /// Made when it is first asked for.
     ///
-    /// - Rule: on a thread that may be blocked. Why: it takes a fraction of a second, and all who ask meanwhile wait for it. Otherwise: they
-    ///   would hold every thread that Swift has, and with them whatever else is asked.
+    /// - Rule: on a thread that may be blocked. Why: it takes a fraction of a second, and all who ask
+    ///   meanwhile wait for it. Otherwise: they would hold every thread that Swift has, and with them
+    ///   whatever else is asked.
     private static let page = Task.detached {
         try await NIOThreadPool.singleton.runIfActive {
             try StaticDocument(

@@ -30,8 +30,8 @@ package struct HTTPListener<Connection: ServerChildChannel>: Service {
     private let logger: Logger
 
     private static var backlog: Int32 { 4_096 }
-    /// Bytes of answers that the kernel keeps for one connection; it doubles this for its own needs. Otherwise it lets them grow to 4 MB for
-    /// each reader who is slow, outside of every bound of ours.
+    /// Bytes of answers that the kernel keeps for one connection; it doubles this for its own needs.
+    /// Otherwise it lets them grow to 4 MB for each reader who is slow, outside of every bound of ours.
     private static var sendBuffer: SocketOptionValue { 128 << 10 }
 
     /// `connection` sets accepted connections up; `limits` says how many there may be, and `onLoss` is told of those that are closed for

@@ -7,10 +7,12 @@ import ServiceLifecycle
 import Storage
 import UnixSignals
 
-/// The certificate of the server: read when it starts, and again on SIGHUP, when one of its files changes (looked at every ten seconds), and once
-/// a day, which renews the keys of session tickets. A connection keeps what it began with.
+/// The certificate of the server: read when it starts, and again on SIGHUP, when one of its files changes
+/// (looked at every ten seconds), and once a day, which renews the keys of session tickets. A connection
+/// keeps what it began with.
 ///
-/// Files that can't be used leave what there is in place, and are told of once: when they change again they are read again.
+/// Files that can't be used leave what there is in place, and are told of once: when they change again they
+/// are read again.
 package final class TLSCertificates: Sendable {
     private struct State {
         var context: TLSContext
@@ -53,7 +55,8 @@ package final class TLSCertificates: Sendable {
     /// For the next connection.
     package var context: TLSContext { state.withLock { $0.context } }
 
-    /// Reads the files again when they have changed, when the day is over, or when somebody `asked` for it. Blocks; one call at a time.
+    /// Reads the files again when they have changed, when the day is over, or when somebody `asked` for it.
+    /// Blocks; one call at a time.
     package func look(asked: Bool, at now: Int64 = systemMilliseconds()) {
         let stamps = Self.stamps(files)
         let isDue = state.withLock { state in
@@ -107,8 +110,8 @@ package final class TLSCertificates: Sendable {
     }
 }
 
-/// Reads again what may change while the server runs, on SIGHUP and by looking: the certificate, if there is one. SIGHUP does not end the process,
-/// with or without it.
+/// Reads again what may change while the server runs, on SIGHUP and by looking: the certificate, if there is
+/// one. SIGHUP does not end the process, with or without it.
 struct Reload: Service {
     let certificates: TLSCertificates?
 

@@ -1,7 +1,8 @@
 import CoreMetrics
 import Native
 
-/// What is counted of TLS: handshakes that failed, by reason, certificates that could not be read again, and when the current one ends.
+/// What is counted of TLS: handshakes that failed, by reason, certificates that could not be read again, and
+/// when the current one ends.
 struct TLSMetrics: Sendable {
     private let failures: [TLSFailure.Reason: Counter]
     private let reloadFailures: Counter

@@ -1,9 +1,11 @@
-/// The address of a receiver, read strictly: what one parser takes for a public host and another for a private one is refused.
+/// The address of a receiver, read strictly: what one parser takes for a public host and another for a
+/// private one is refused.
 ///
-/// - Shape: `http://` or `https://`, a host, an optional port, a path and a query; at most 2,048 bytes of visible ASCII. No user
-///   information, fragment, backslash, control or blank.
-/// - Host: a name of letters, digits and inner hyphens whose last part has a letter that is no hexadecimal number (so `2130706433`, `0x7f.1`
-///   and `127.1` are none), an IPv4 address of four decimal parts, or an IPv6 address in brackets. In lower case here.
+/// - Shape: `http://` or `https://`, a host, an optional port, a path and a query; at most 2,048 bytes of
+///   visible ASCII. No user information, fragment, backslash, control or blank.
+/// - Host: a name of letters, digits and inner hyphens whose last part has a letter that is no hexadecimal
+///   number (so `2130706433`, `0x7f.1` and `127.1` are none), an IPv4 address of four decimal parts, or an
+///   IPv6 address in brackets. In lower case here.
 package struct EndpointURL: Sendable, Equatable {
     package static let maximumBytes = 2_048
 
@@ -72,7 +74,8 @@ package struct EndpointURL: Sendable, Equatable {
         return (Array(bytes[..<colon]), Int(port))
     }
 
-    /// Reads a host by the rules above, in lower case. Blanks and line ends are no part of one, at its ends neither.
+    /// Reads a host by the rules above, in lower case. Blanks and line ends are no part of one, at its ends
+    /// neither.
     package static func host(_ bytes: [UInt8]) throws(FieldError) -> (String, IPAddress?) {
         if bytes.first == 0x5B, bytes.last == 0x5D, bytes.count > 2 {
             let inner = Array(bytes[1..<bytes.count - 1])

@@ -65,7 +65,8 @@ package final class Fields {
         return read(field)
     }
 
-    /// A field whose schema has null, which says the same as its absence: then `fallback`. nil: an error was noted.
+    /// A field whose schema has null, which says the same as its absence: then `fallback`. nil: an error was
+    /// noted.
     package func nullable<Value>(
         _ name: StaticString,
         or fallback: Value,

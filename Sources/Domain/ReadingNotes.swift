@@ -1,5 +1,5 @@
-/// The repairs that it took to read an alert that was not written as its format says. A flag of the event, and a
-/// sentence of its trace.
+/// The repairs that it took to read an alert that was not written as its format says. A flag of the event,
+/// and a sentence of its trace.
 ///
 /// - Source: openapi.yaml, schema `ReadingFlags`.
 package struct ReadingNotes: OptionSet, Hashable, Sendable {

@@ -1,5 +1,6 @@
-/// Who may go on, of those that share some places: so many in all, so many of one key (an account, say). The others wait, keys take turns, and
-/// those of one key keep their order. Every step costs the same, however many wait.
+/// Who may go on, of those that share some places: so many in all, so many of one key (an account, say). The
+/// others wait, keys take turns, and those of one key keep their order. Every step costs the same, however
+/// many wait.
 package struct Turnstile<Key: Hashable, Waiter> {
     /// What becomes of one that comes.
     package enum Entry: Sendable {

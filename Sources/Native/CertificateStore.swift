@@ -2,7 +2,8 @@ private import CCurl
 
 /// Whose certificates are believed: authorities, parsed once and shared by all connections.
 ///
-/// `@unchecked Sendable`: (1) it isn't changed after it was made; (2) OpenSSL counts and locks a store by itself.
+/// `@unchecked Sendable`: (1) it isn't changed after it was made; (2) OpenSSL counts and locks a store by
+/// itself.
 package final class CertificateStore: @unchecked Sendable {
     /// Why a file is of no use.
     package enum Problem: Error, Equatable {
@@ -23,8 +24,8 @@ package final class CertificateStore: @unchecked Sendable {
 
     deinit { X509_STORE_free(pointer) }
 
-    /// Takes in the certificates of a file in PEM, of which there must be one at least; one that is there already is passed over.
-    /// To be called before the store is shared.
+    /// Takes in the certificates of a file in PEM, of which there must be one at least; one that is there
+    /// already is passed over. To be called before the store is shared.
     package func add(file: String) throws(Problem) {
         guard let bio = BIO_new_file(file, "r") else { throw .unreadable }
         defer {

@@ -4,8 +4,8 @@ import Glibc
 import Musl
 #endif
 
-/// What tells a file from another one, or from what it was before it was written again. Symbolic links are followed, so that one which is
-/// turned to another file is noticed.
+/// What tells a file from another one, or from what it was before it was written again. Symbolic links are
+/// followed, so that one which is turned to another file is noticed.
 package struct FileStamp: Equatable, Sendable {
     private let device: UInt64
     private let file: UInt64

@@ -49,7 +49,8 @@ private func bytes(of entry: addrinfo) -> [UInt8]? {
     }
 }
 
-/// The address of this machine from which it would speak to a numeric address; nil when it has none for it. Nothing is sent.
+/// The address of this machine from which it would speak to a numeric address; nil when it has none for it.
+/// Nothing is sent.
 package func localAddress(toward address: String) -> String? {
     var hints = addrinfo()
     hints.ai_flags = AI_NUMERICHOST

@@ -16,7 +16,8 @@ import Musl
     /// Whether there are no bytes.
     package var isEmpty: Bool { count == 0 }
 
-    /// Whether there is nothing but ASCII white space (space, tab, line feed, vertical tab, form feed, carriage return), or nothing at all.
+    /// Whether there is nothing but ASCII white space (space, tab, line feed, vertical tab, form feed,
+    /// carriage return), or nothing at all.
     package var isBlank: Bool {
         buffer.allSatisfy { $0 == 0x20 || ($0 >= 0x09 && $0 <= 0x0D) }
     }

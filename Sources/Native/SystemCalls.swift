@@ -26,7 +26,8 @@ package func keepFilesPrivate() {
     umask(0o077)
 }
 
-/// Keeps SIGHUP, which asks a server to read its files again, from ending this process before it listens to signals.
+/// Keeps SIGHUP, which asks a server to read its files again, from ending this process before it listens to
+/// signals.
 package func ignoreHangup() {
     _ = signal(SIGHUP, SIG_IGN)
 }

@@ -24,7 +24,8 @@ package struct PEMText: Sendable {
     }
 }
 
-/// What is wrong with a certificate, a key or authorities: for the person who set them. Never holds what is in a file.
+/// What is wrong with a certificate, a key or authorities: for the person who set them. Never holds what is
+/// in a file.
 package enum TLSCredentialsError: Error, Equatable, CustomStringConvertible {
     case missing(String)
     case unreadable(String)
@@ -53,18 +54,21 @@ package enum TLSCredentialsError: Error, Equatable, CustomStringConvertible {
     }
 }
 
-/// What the TLS sessions of one side have in common: OpenSSL's `SSL_CTX`, complete when it is made and never changed.
+/// What the TLS sessions of one side have in common: OpenSSL's `SSL_CTX`, complete when it is made and never
+/// changed.
 ///
-/// TLS 1.2 and 1.3, without compression and renegotiation; a session is resumed by tickets whose keys live as long as this value.
+/// TLS 1.2 and 1.3, without compression and renegotiation; a session is resumed by tickets whose keys live as
+/// long as this value.
 //
-// Sendable, because (1) all of it is set in the initialisers, and (2) an SSL_CTX may then be used by any number of threads: its
-// counters are atomic, its caches locked (openssl-threads(7)).
+// Sendable, because (1) all of it is set in the initialisers, and (2) an SSL_CTX may then be used by any
+// number of threads: its counters are atomic, its caches locked (openssl-threads(7)).
 package final class TLSContext: @unchecked Sendable {
     let pointer: OpaquePointer
     /// How sessions reach their buffers; belongs to this value.
     let wire: OpaquePointer
     package let isServer: Bool
-    /// When the first certificate of the chain that ends, ends: seconds since 1970. nil for a client without certificate.
+    /// When the first certificate of the chain that ends, ends: seconds since 1970. nil for a client without
+    /// certificate.
     package private(set) var notAfter: Int64?
     /// When the last certificate of the chain begins: seconds since 1970.
     package private(set) var notBefore: Int64?
@@ -86,10 +90,11 @@ package final class TLSContext: @unchecked Sendable {
         BIO_meth_free(wire)
     }
 
-    /// A server's. `certificate`: its own first, then the chain. `clientAuthorities`: a client without a certificate of theirs is refused.
+    /// A server's. `certificate`: its own first, then the chain. `clientAuthorities`: a client without a
+    /// certificate of theirs is refused.
     ///
-    /// ALPN answers `http/1.1` (or `http/1.0`), and refuses a client that names only others (RFC 7301, 3.2); the server name of the client
-    /// is not looked at.
+    /// ALPN answers `http/1.1` (or `http/1.0`), and refuses a client that names only others (RFC 7301, 3.2);
+    /// the server name of the client is not looked at.
     package static func server(
         certificate: PEMText,
         key: PEMText,

@@ -32,10 +32,12 @@ package struct TLSFailure: Error, Equatable, CustomStringConvertible {
     package var description: String { "\(reason.rawValue): \(detail)" }
 }
 
-/// One side of one TLS connection, between bytes in the clear and bytes on the wire. Moves no bytes by itself: what comes is given to
-/// `receive`, and what is to be sent is taken by `takeCiphertext` after each call.
+/// One side of one TLS connection, between bytes in the clear and bytes on the wire. Moves no bytes by
+/// itself: what comes is given to `receive`, and what is to be sent is taken by `takeCiphertext` after each
+/// call.
 ///
-/// It holds at most a record that has not come whole (16 KiB and a little), and nothing but its keys while it is silent.
+/// It holds at most a record that has not come whole (16 KiB and a little), and nothing but its keys while it
+/// is silent.
 package final class TLSSession {
     private let session: OpaquePointer
     private let context: TLSContext
@@ -51,8 +53,8 @@ package final class TLSSession {
     /// Bytes in the clear of one record at most.
     package static let recordBytes = 16 << 10
 
-    /// A new one. `serverName`: whom a client asks for, and what the certificate must be for when the context believes some authorities.
-    /// Throws when there is no memory for it.
+    /// A new one. `serverName`: whom a client asks for, and what the certificate must be for when the context
+    /// believes some authorities. Throws when there is no memory for it.
     package init(_ context: TLSContext, serverName: String? = nil) throws(TLSFailure) {
         ERR_clear_error()
         let wire = TLSWire()
@@ -87,8 +89,9 @@ package final class TLSSession {
         _ = try handshake()
     }
 
-    /// Takes in what came, and gives what is in it in the clear to `plaintext`, piece by piece, each at most `recordBytes`, before anything
-    /// is thrown: all of it is authentic. What comes after the other side's end is dropped.
+    /// Takes in what came, and gives what is in it in the clear to `plaintext`, piece by piece, each at most
+    /// `recordBytes`, before anything is thrown: all of it is authentic. What comes after the other side's
+    /// end is dropped.
     package func receive(_ ciphertext: RawSpan, plaintext: (RawSpan) -> Void) throws(TLSFailure) {
         try step()
         guard !isInputClosed else { return }
@@ -128,7 +131,8 @@ package final class TLSSession {
         }
     }
 
-    /// Says that we send no more (close_notify). Does nothing before the session is established, after a failure, and the second time.
+    /// Says that we send no more (close_notify). Does nothing before the session is established, after a
+    /// failure, and the second time.
     package func close() {
         guard isEstablished, !isOutputClosed, failure == nil else { return }
         isOutputClosed = true
@@ -140,7 +144,8 @@ package final class TLSSession {
     /// What is to be sent, each byte once. After a failure: the alert that says so.
     package func takeCiphertext() -> [UInt8] { wire.take() }
 
-    /// What each call begins with: a failure is final, and the queue of errors belongs to the thread, not to the session.
+    /// What each call begins with: a failure is final, and the queue of errors belongs to the thread, not to
+    /// the session.
     private func step() throws(TLSFailure) {
         if let failure { throw failure }
         ERR_clear_error()

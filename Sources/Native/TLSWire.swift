@@ -1,12 +1,13 @@
 private import COpenSSL
 
-/// The two ends of a TLS session that face the network: what came, lent for the length of a call, and what is to be sent.
+/// The two ends of a TLS session that face the network: what came, lent for the length of a call, and what is
+/// to be sent.
 ///
-/// It is a BIO of our own instead of OpenSSL's memory BIO, because that one keeps the memory of the largest record of its life, and copies
-/// what comes once more.
+/// It is a BIO of our own instead of OpenSSL's memory BIO, because that one keeps the memory of the largest
+/// record of its life, and copies what comes once more.
 final class TLSWire {
-    /// Bytes that may wait to be taken. One step writes a record of 16 KiB, or the flight of a handshake, which is as long as the chain of
-    /// certificates: no more than the file of 1 MiB that it comes from.
+    /// Bytes that may wait to be taken. One step writes a record of 16 KiB, or the flight of a handshake,
+    /// which is as long as the chain of certificates: no more than the file of 1 MiB that it comes from.
     private static let limit = 2 << 20
 
     /// What came and has not been read: valid only while it is lent.

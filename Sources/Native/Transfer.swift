@@ -47,12 +47,12 @@ package struct Transfer: Sendable {
         case mail(Mail)
     }
 
-    /// With scheme (`http`, `https`, `smtp`, `smtps`), host, port and path. `smtp` begins TLS by STARTTLS; the path of a mail is the name
-    /// that this end gives itself.
+    /// With scheme (`http`, `https`, `smtp`, `smtps`), host, port and path. `smtp` begins TLS by STARTTLS;
+    /// the path of a mail is the name that this end gives itself.
     package let url: String
     package let message: Message
-    /// Where to connect to, a numeric address, whatever the host of the URL resolves to; nil: the system's resolver is asked, and any address
-    /// it knows is good.
+    /// Where to connect to, a numeric address, whatever the host of the URL resolves to; nil: the system's
+    /// resolver is asked, and any address it knows is good.
     package let address: String?
     /// For a connection, TLS included.
     package let connectLimit: Duration
@@ -78,7 +78,8 @@ package struct Transfer: Sendable {
     }
 }
 
-/// Hears the conversation with a mail server while it is held. Called on the thread of the engine, one call at a time.
+/// Hears the conversation with a mail server while it is held. Called on the thread of the engine, one call
+/// at a time.
 package protocol MailObserver: AnyObject, Sendable {
     /// A line of the server, without its end. What is to be done now.
     func heard(_ line: [UInt8]) -> MailStep
@@ -108,7 +109,11 @@ package struct TransferAnswer: Sendable {
 
     /// The value of the first header of that name, in lower case here.
     package func header(_ name: String) -> String? {
-        headers.first { $0.name.lowercased() == name }?.value
+        // By bytes: it came from outside.
+        headers.first { header in
+            header.name.utf8.count == name.utf8.count
+                && zip(header.name.utf8, name.utf8).allSatisfy { ($0 &- 0x41 < 26 ? $0 | 0x20 : $0) == $1 }
+        }?.value
     }
 }
 

@@ -2,11 +2,14 @@ internal import CCurl
 import Glibc
 import Synchronization
 
-/// Hands messages to servers, by libcurl: one thread that waits for all requests, and keeps connections for the next.
+/// Hands messages to servers, by libcurl: one thread that waits for all requests, and keeps connections for
+/// the next.
 ///
-/// - Rule: nothing that can wait is done on that thread. Why: it is everybody's. Names are looked up elsewhere, and an address is given.
-/// - Rule: each mail has a thread of its own. Why: libcurl waits for the last answer of a mail server, and for that to QUIT, where it stands, and
-///   a mail that is taken out half way it ends as if it were whole. Otherwise: one slow server would hold up everybody's messages.
+/// - Rule: nothing that can wait is done on that thread. Why: it is everybody's. Names are looked up
+///   elsewhere, and an address is given.
+/// - Rule: each mail has a thread of its own. Why: libcurl waits for the last answer of a mail server, and
+///   for that to QUIT, where it stands, and a mail that is taken out half way it ends as if it were whole.
+///   Otherwise: one slow server would hold up everybody's messages.
 package final class TransferEngine: Sendable {
     /// How much there may be.
     package struct Bounds: Sendable {
@@ -55,8 +58,8 @@ package final class TransferEngine: Sendable {
         signal(SIGPIPE, SIG_IGN)
     }()
 
-    /// Hands one over and waits for the answer. Throws `TransferError`, or `CancellationError` at once when the task is cancelled or the engine
-    /// is shut down.
+    /// Hands one over and waits for the answer. Throws `TransferError`, or `CancellationError` at once when
+    /// the task is cancelled or the engine is shut down.
     package func perform(_ transfer: Transfer) async throws -> TransferAnswer {
         let current = Mutex<TransferRun?>(nil)
         return try await withTaskCancellationHandler {
@@ -74,7 +77,8 @@ package final class TransferEngine: Sendable {
         }
     }
 
-    /// Ends what is under way, closes all connections, and returns when that is done. To be called before the engine is let go.
+    /// Ends what is under way, closes all connections, and returns when that is done. To be called before the
+    /// engine is let go.
     package func shutdown() async {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state -> Bool in
@@ -170,8 +174,8 @@ package final class TransferEngine: Sendable {
     }
 }
 
-/// `@unchecked Sendable`: (1) only the engine's thread uses it, but for `curl_multi_wakeup`, which any thread may call; (2) that is called
-/// under the engine's lock, under which the handle is freed, too.
+/// `@unchecked Sendable`: (1) only the engine's thread uses it, but for `curl_multi_wakeup`, which any thread
+/// may call; (2) that is called under the engine's lock, under which the handle is freed, too.
 private struct MultiHandle: @unchecked Sendable {
     let pointer: UnsafeMutableRawPointer
 }

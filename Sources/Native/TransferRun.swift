@@ -4,8 +4,8 @@ import Synchronization
 
 /// One transfer while it is under way, and what libcurl calls for it.
 ///
-/// `@unchecked Sendable`: (1) its variables are touched by one thread alone, on which libcurl makes its calls, too; (2) what others touch is
-/// `isCancelled` and `isOver`.
+/// `@unchecked Sendable`: (1) its variables are touched by one thread alone, on which libcurl makes its
+/// calls, too; (2) what others touch is `isCancelled` and `isOver`.
 final class TransferRun: @unchecked Sendable {
     /// Bytes of all headers of an answer, or of all lines of a mail server.
     static let headLimit = 64 << 10
@@ -101,7 +101,8 @@ final class TransferRun: @unchecked Sendable {
             ccurl_set_number(handle, CURLOPT_NOBODY, 1)
         }
         ccurl_set_text(handle, CURLOPT_CUSTOMREQUEST, request.method)
-        // With nothing after the colon libcurl leaves out what it would add, with a semicolon it sends an empty one.
+        // With nothing after the colon libcurl leaves out what it would add, with a semicolon it sends an
+        // empty one.
         var lines = request.headers.map { $0.value.isEmpty ? "\($0.name);" : "\($0.name): \($0.value)" }
         let names = Set(request.headers.map { $0.name.lowercased() })
         for name in ["Accept", "Content-Type", "Expect"] where !names.contains(name.lowercased()) {
@@ -164,7 +165,8 @@ final class TransferRun: @unchecked Sendable {
     /// Looks once more, at a connection that was kept as well as at a new one, before anything is said on it.
     private static let onConnected: curl_prereq_callback = { context, remote, _, _, _ in
         guard let run = TransferRun.of(context) else { return CURL_PREREQFUNC_ABORT }
-        // libcurl would try five kept connections that turn out to be closed; the other side may have heard each time.
+        // libcurl would try five kept connections that turn out to be closed; the other side may have heard
+        // each time.
         run.attempts += 1
         guard run.attempts <= 2 else {
             run.finding = .closed
@@ -228,8 +230,9 @@ final class TransferRun: @unchecked Sendable {
 
     /// Hears the commands to a mail server.
     ///
-    /// - Rule: when `QUIT` was sent, nothing more is read. Why: libcurl waits for the answer to it, for up to two minutes. Otherwise: a mail
-    ///   server that says nothing would hold its thread. The same for a command that can't be sent.
+    /// - Rule: when `QUIT` was sent, nothing more is read. Why: libcurl waits for the answer to it, for up to
+    ///   two minutes. Otherwise: a mail server that says nothing would hold its thread. The same for a
+    ///   command that can't be sent.
     private static let onTrace: ccurl_trace = { _, kind, data, size, context in
         guard kind == CURLINFO_HEADER_OUT || kind == CURLINFO_TEXT, let run = TransferRun.of(context),
             let data

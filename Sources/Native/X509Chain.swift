@@ -11,7 +11,8 @@ struct X509Chain: ~Copyable {
     /// OpenSSL's `X509`, at least one; valid as long as this value.
     let certificates: [OpaquePointer]
 
-    /// Throws when there is no certificate, or one that can't be read. What stands between certificates is passed over.
+    /// Throws when there is no certificate, or one that can't be read. What stands between certificates is
+    /// passed over.
     init(_ text: PEMText) throws(TLSCredentialsError) {
         certificates = try Self.read(text)
     }

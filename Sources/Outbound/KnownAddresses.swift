@@ -14,10 +14,12 @@ package struct Site: Hashable, Sendable {
     }
 }
 
-/// Where names led when a message went there, as long as the connection stands: the next one need not look the name up.
+/// Where names led when a message went there, as long as the connection stands: the next one need not look
+/// the name up.
 ///
-/// - Rule: a message is sent to an address that the policy has passed. Why: whoever looks the name up again may be told another one.
-///   Otherwise: a name that answers a public address first and a private one then leads inside.
+/// - Rule: a message is sent to an address that the policy has passed. Why: whoever looks the name up again
+///   may be told another one. Otherwise: a name that answers a public address first and a private one then
+///   leads inside.
 final class KnownAddresses: Sendable {
     private struct Entry {
         let address: IPAddress
@@ -28,7 +30,8 @@ final class KnownAddresses: Sendable {
     private let life: Duration
     private let capacity: Int
 
-    /// `life`: how long an address counts as looked up. `capacity`: names that are kept; beyond that all are forgotten, which costs a look-up.
+    /// `life`: how long an address counts as looked up. `capacity`: names that are kept; beyond that all are
+    /// forgotten, which costs a look-up.
     init(life: Duration, capacity: Int = 4_096) {
         self.life = life
         self.capacity = capacity

@@ -2,10 +2,11 @@ import Domain
 import Native
 import Synchronization
 
-/// What a mail server says to what (RFC 5321, 4.2): decides what its replies mean, and keeps its words for the record.
+/// What a mail server says to what (RFC 5321, 4.2): decides what its replies mean, and keeps its words for
+/// the record.
 ///
-/// libcurl holds the conversation. What is decided here is where it goes on all the same: without a login that was not offered, by HELO where
-/// EHLO is refused.
+/// libcurl holds the conversation. What is decided here is where it goes on all the same: without a login
+/// that was not offered, by HELO where EHLO is refused.
 final class MailConversation: MailObserver {
     /// What the next reply is an answer to.
     private enum Step {
@@ -14,19 +15,19 @@ final class MailConversation: MailObserver {
 
     private struct Reply {
         let code: Int
-        /// The texts of its lines.
-        let lines: [String]
+        /// The texts of its lines, as they came.
+        let lines: [[UInt8]]
 
         var isPositive: Bool { (200..<300).contains(code) }
         /// On one line, for people.
-        var text: String { Excerpt.text(of: Array(lines.joined(separator: " ").utf8)) }
+        var text: String { Excerpt.text(of: Array(lines.joined(separator: [0x20]))) }
     }
 
     private struct State {
         var step = Step.greeting
         var isProtected: Bool
         /// Of a reply that has more lines to come.
-        var lines: [String] = []
+        var lines: [[UInt8]] = []
         var refusals: [Reply] = []
         var failure: SendFailure?
         var result: MailResult?
@@ -53,7 +54,8 @@ final class MailConversation: MailObserver {
     /// What was found to be wrong.
     var failure: SendFailure? { state.withLock { $0.failure } }
 
-    /// What it is when libcurl found something that is not SMTP: after the yes to STARTTLS nothing but TLS may come.
+    /// What it is when libcurl found something that is not SMTP: after the yes to STARTTLS nothing but TLS
+    /// may come.
     var malformed: SendFailure {
         state.withLock { $0.step == .tls && $0.isProtected } ? Self.wentOn : Self.noSMTP
     }
@@ -76,7 +78,7 @@ final class MailConversation: MailObserver {
                 (200..<600).contains(code),
                 line.count == 3 || line[3] == UInt8(ascii: " ") || line[3] == UInt8(ascii: "-")
             else { return Self.fail(Self.noSMTP, &state) }
-            state.lines.append(UTF8Scan.repairedText(Array(line.dropFirst(4))))
+            state.lines.append(Array(line.dropFirst(4)))
             if line.count > 3, line[3] == UInt8(ascii: "-") { return .goOn }
             let reply = Reply(code: code, lines: state.lines)
             state.lines = []
@@ -114,19 +116,20 @@ final class MailConversation: MailObserver {
         }
     }
 
-    /// What the server can do decides how it goes on: never without TLS, nor without a login that was asked for. Words count as libcurl reads
-    /// them: what it does not see it passes over.
-    private func offered(_ extensions: [String], _ state: inout State) -> MailStep {
+    /// What the server can do decides how it goes on: never without TLS, nor without a login that was asked
+    /// for. Words count as libcurl reads them: what it does not see it passes over.
+    private func offered(_ extensions: [[UInt8]], _ state: inout State) -> MailStep {
         guard state.isProtected else {
-            return extensions.contains("STARTTLS")
+            return extensions.contains(Array("STARTTLS".utf8))
                 ? .goOn : Self.fail(SendFailure(.tls, "The mail server does not offer STARTTLS."), &state)
         }
         guard settings.login != nil else { return .goOn }
-        let methods = extensions.flatMap { line -> [Substring] in
-            line.hasPrefix("AUTH ") ? Array(line.split { $0 == " " || $0 == "\t" }.dropFirst()) : []
+        let methods = extensions.flatMap { line -> [[UInt8]] in
+            guard line.starts(with: "AUTH ".utf8) else { return [] }
+            return line.split { $0 == 0x20 || $0 == 0x09 }.dropFirst().map { Array($0) }
         }
-        if methods.contains("PLAIN") { return .goOnWithInitialResponse }
-        if methods.contains("LOGIN") { return .goOn }
+        if methods.contains(Array("PLAIN".utf8)) { return .goOnWithInitialResponse }
+        if methods.contains(Array("LOGIN".utf8)) { return .goOn }
         let failure = SendFailure(.refused, "The mail server offers neither AUTH PLAIN nor AUTH LOGIN.")
         return Self.fail(failure, &state)
     }

@@ -89,7 +89,8 @@ struct MailSender: Sendable {
         return try await engine.perform(transfer)
     }
 
-    /// Our end of the connection as an address literal (RFC 5321, 4.1.3), for the path of a URL: a machine need not have a name.
+    /// Our end of the connection as an address literal (RFC 5321, 4.1.3), for the path of a URL: a machine
+    /// need not have a name.
     private static func ourName(toward address: IPAddress) -> String {
         let own = localAddress(toward: address.text) ?? "127.0.0.1"
         return "%5B\(own.contains(":") ? "IPv6:" : "")\(own)%5D"

@@ -1,10 +1,10 @@
 /// How long sending may take, and how much of an answer is read. Tests pass shorter ones.
 package struct SendLimits: Sendable {
-    /// For a connection, without TLS.
+    /// For a connection by HTTP, TLS included.
     package let connect: Duration
-    /// For a message by HTTP, from the look-up of the name to the end of the answer.
+    /// For a message by HTTP that has its place, from the look-up of the name to the end of the answer.
     package let http: Duration
-    /// For a mail, from the look-up of the name to the last reply.
+    /// For a mail that has its place, from the look-up of the name to the last reply.
     package let mail: Duration
     /// How long an address counts as looked up while a connection to it stands.
     package let addressLife: Duration

@@ -1,10 +1,11 @@
 import Domain
 import Synchronization
 
-/// How many messages may be under way: so many of an account, and of it so many to one receiver. What is more waits, in its order.
+/// How many messages may be under way: so many of an account, and of it so many to one receiver. What is more
+/// waits, in its order.
 ///
-/// - Rule: places at a receiver are counted for each account. Why: many tenants share the large receivers. Otherwise: one whose messages are
-///   answered slowly would hold up all the others' there.
+/// - Rule: places at a receiver are counted for each account. Why: many tenants share the large receivers.
+///   Otherwise: one whose messages are answered slowly would hold up all the others' there.
 package final class SendPlaces: Sendable {
     private struct Receiver: Hashable {
         let account: AccountNumber
@@ -14,13 +15,15 @@ package final class SendPlaces: Sendable {
     private let accounts: Places<AccountNumber>
     private let receivers: Places<Receiver>
 
-    /// `perReceiver`: messages of one account to one receiver; `perAccount`: to all of them; `total`: of all accounts.
+    /// `perReceiver`: messages of one account to one receiver; `perAccount`: to all of them; `total`: of all
+    /// accounts.
     package init(perReceiver: Int, perAccount: Int = 64, total: Int = 512) {
         accounts = Places(total: total, perKey: perAccount)
         receivers = Places(total: .max, perKey: perReceiver)
     }
 
-    /// Runs `body` in a place. Throws what it throws, and `CancellationError` when the task is cancelled while it waits.
+    /// Runs `body` in a place. Throws what it throws, and `CancellationError` when the task is cancelled
+    /// while it waits.
     package func with<Result>(
         _ account: AccountNumber,
         _ site: Site,

@@ -109,7 +109,8 @@ package struct Sender: Sendable {
         settings.receiver.problems(under: policy)
     }
 
-    /// Closes all connections; what is under way fails, and nothing more can be sent. To be called once, at the end.
+    /// Closes all connections; what is under way fails, and nothing more can be sent. To be called once, at
+    /// the end.
     package func shutdown() async { await engine.shutdown() }
 
     /// What became of one attempt.

@@ -9,8 +9,8 @@ package struct TrustRoots: Sendable {
     /// For whoever connects.
     package let store: CertificateStore
 
-    /// Reads the system's list, if there is one, and `file`: certificates in PEM, for private authorities. Throws when `file` can't be read or
-    /// holds none.
+    /// Reads the system's list, if there is one, and `file`: certificates in PEM, for private authorities.
+    /// Throws when `file` can't be read or holds none.
     package init(file: String? = nil) throws {
         store = CertificateStore()
         for path in Self.systemFiles where (try? store.add(file: path)) != nil { break }

@@ -13,8 +13,8 @@ struct PlaintextQueue {
         waiting.append((buffer, promise))
     }
 
-    /// The next piece, of at most `limit` bytes: small buffers are put together, large ones are cut up. The promise is that of all the buffers
-    /// that end in it; nil: nothing waits.
+    /// The next piece, of at most `limit` bytes: small buffers are put together, large ones are cut up. The
+    /// promise is that of all the buffers that end in it; nil: nothing waits.
     mutating func next(atMost limit: Int) -> (ByteBuffer, EventLoopPromise<Void>?)? {
         guard var (piece, promise) = waiting.popFirst() else { return nil }
         if piece.readableBytes > limit, let part = piece.readSlice(length: limit) {

@@ -10,9 +10,11 @@ package struct TLSEstablished: Sendable, Equatable {
 /// TLS on one connection, server or client, in front of handlers that know nothing of it.
 ///
 /// - What is written before the end of the handshake waits for it. A handshake has `handshakeTime`.
-/// - The other side's close_notify is the end of its input: `ChannelEvent.inputClosed` where the channel allows half-closed connections, as with
-///   a socket. A connection that ends without it fails with `TLSFailure.truncated`, so that what came is never taken for whole.
-/// - Closing, and closing of the output, say close_notify first. As with a socket, what could not be written when the channel is closed is lost.
+/// - The other side's close_notify is the end of its input: `ChannelEvent.inputClosed` where the channel
+///   allows half-closed connections, as with a socket. A connection that ends without it fails with
+///   `TLSFailure.truncated`, so that what came is never taken for whole.
+/// - Closing, and closing of the output, say close_notify first. As with a socket, what could not be written
+///   when the channel is closed is lost.
 /// - A failure sends its alert and closes the connection; `onFailure` hears of those during the handshake.
 ///
 /// It holds what is written and not flushed, up to one record, and what came of a record that is not whole.
@@ -22,7 +24,8 @@ package final class TLSHandler: ChannelDuplexHandler {
     package typealias OutboundIn = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
-    /// Bytes that the other side may make us send by what it sends (alerts, new keys), beyond the handshake, while it reads nothing.
+    /// Bytes that the other side may make us send by what it sends (alerts, new keys), beyond the handshake,
+    /// while it reads nothing.
     private static let unreadReplies = 16 << 10
 
     private let context: TLSContext
@@ -40,7 +43,8 @@ package final class TLSHandler: ChannelDuplexHandler {
     private var wantsRead = false
     private var fired = false
 
-    /// `serverName`: whom a client wants to reach. `onFailure`: hears of each handshake that failed, once, on the event loop.
+    /// `serverName`: whom a client wants to reach. `onFailure`: hears of each handshake that failed, once, on
+    /// the event loop.
     package init(
         _ context: TLSContext,
         serverName: String? = nil,

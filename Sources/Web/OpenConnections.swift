@@ -33,8 +33,9 @@ package final class OpenConnections: Sendable {
 
         package init() {}
 
-        /// File descriptors that connections leave to files, the database, receivers, and the runtime: libdispatch looks at its threads now and
-        /// then by opening files, and ends the process when it can't.
+        /// File descriptors that connections leave to files, the database, receivers, and the runtime:
+        /// libdispatch looks at its threads now and then by opening files, and ends the process when it
+        /// can't.
         private static let kept = 48
 
         /// The same for a process that may have so many descriptors.

@@ -16,8 +16,8 @@ struct MarkTests {
         var what = ""
         var time = Duration.zero
 
-        /// Makes the call. One that took long is made again, twice at most: on a busy machine any call may be late, but what is slow by
-        /// itself is slow each time.
+        /// Makes the call. One that took long is made again, twice at most: on a busy machine any call may be
+        /// late, but what is slow by itself is slow each time.
         mutating func note(
             _ what: String,
             _ call: () async throws -> SpecAnswer

@@ -8,7 +8,8 @@ import Testing
 
 @Suite("The server's certificate", .needsSQLite("has no store: the run on SQLite is enough"))
 struct CertificateTests {
-    /// A folder as Kubernetes mounts a secret: the names point through `..data` to a folder, and `..data` is turned at once.
+    /// A folder as Kubernetes mounts a secret: the names point through `..data` to a folder, and `..data` is
+    /// turned at once.
     private struct Mount {
         let folder =
             FileManager.default.temporaryDirectory.path + "/tocsin-mount-\(UInt64.random(in: .min ... .max))"

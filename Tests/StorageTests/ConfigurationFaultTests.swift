@@ -4,7 +4,8 @@ import Storage
 import TestDatabases
 import Testing
 
-/// Fails every call to the database, and every shape of call in every way, while something other than pushes is written.
+/// Fails every call to the database, and every shape of call in every way, while something other than pushes
+/// is written.
 @Suite("Faults while the configuration is written")
 struct ConfigurationFaultTests {
     /// A change that is made in one transaction.

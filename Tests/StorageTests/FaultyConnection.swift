@@ -203,8 +203,8 @@ final class FaultyConnection: SQLConnection {
 }
 
 extension [Faults.Shape] {
-    /// For every shape of call all of its `ways` to fail, which may go by the number of its first call. Calls of one shape share them, and
-    /// each call fails in at least one.
+    /// For every shape of call all of its `ways` to fail, which may go by the number of its first call. Calls
+    /// of one shape share them, and each call fails in at least one.
     func faults(_ ways: (_ call: Faults.Call, _ first: Int) -> [Faults.Way]) -> [Faults.Fault] {
         Dictionary(grouping: indices) { self[$0] }.values.flatMap { places in
             let ways = ways(self[places[0]].call, places[0] + 1)

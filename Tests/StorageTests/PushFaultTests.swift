@@ -4,7 +4,8 @@ import Storage
 import TestDatabases
 import Testing
 
-/// Fails every call to the database, and every shape of call in every way, while a batch of pushes is written.
+/// Fails every call to the database, and every shape of call in every way, while a batch of pushes is
+/// written.
 @Suite("Faults while pushes are written")
 struct PushFaultTests {
     private typealias Results = [Result<StoredPush, PushFailure>]
@@ -30,7 +31,8 @@ struct PushFaultTests {
         var isUnavailable: Bool { results.allSatisfy { $0.failure == .storeUnavailable } }
     }
 
-    /// Every shape of call fails as `kinds`, at each timing that makes a difference to it, and once as one of `more`.
+    /// Every shape of call fails as `kinds`, at each timing that makes a difference to it, and once as one of
+    /// `more`.
     private static func faults(
         in calls: [Faults.Shape],
         as kinds: [SQLError.Kind],

@@ -66,7 +66,8 @@ struct ContextTests {
 
     @Test("silent sessions take little memory")
     func memory() throws {
-        // The memory is that of the whole process, in which other tests run meanwhile: the least of three counts.
+        // The memory is that of the whole process, in which other tests run meanwhile: the least of three
+        // counts.
         var least = Int.max
         for _ in 0..<3 { least = min(least, try bytesOfPair()) }
         print("memory of one silent pair of sessions, with 16 KiB kept by the test: \(least) bytes")

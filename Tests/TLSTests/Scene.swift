@@ -23,7 +23,8 @@ final class Pair {
         )
     }
 
-    /// Carries until both are silent. `cut`: so many bytes of the client's reach the server; `piece`: bytes carried at a time.
+    /// Carries until both are silent. `cut`: so many bytes of the client's reach the server; `piece`: bytes
+    /// carried at a time.
     func carry(cut: Int = .max, piece: Int = .max) throws {
         if !client.isEstablished { try client.start() }
         var left = cut

@@ -91,8 +91,8 @@ package enum PostgresServer {
         return name
     }
 
-    /// How a template is copied, as a part of the statement: file by file, as servers before 15 did anyway, takes half the time of
-    /// the way through the log.
+    /// How a template is copied, as a part of the statement: file by file, as servers before 15 did anyway,
+    /// takes half the time of the way through the log.
     static let copying = Task { () async throws -> String in
         let version = SQLStatement("SELECT current_setting('server_version_num')::BIGINT")
         let found = try await administrators.value.read(.platform) { connection in

@@ -30,7 +30,8 @@ extension Trait where Self == ConditionTrait {
 }
 
 extension Trait where Self == TimeLimitTrait {
-    /// For a test that can hang. That others take the threads counts, too, and on a server that tests wait until databases are free.
+    /// For a test that can hang. That others take the threads counts, too, and on a server that tests wait
+    /// until databases are free.
     package static func within(minutes: Int) -> Self {
         .timeLimit(.minutes(5 * minutes))
     }

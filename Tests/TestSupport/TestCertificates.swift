@@ -1,7 +1,8 @@
 import Foundation
 import Native
 
-/// An authority of the tests' own with certificates by it, and another one, made by the `openssl` command once for each run.
+/// An authority of the tests' own with certificates by it, and another one, made by the `openssl` command
+/// once for each run.
 package struct TestCertificates: Sendable {
     /// What is for a server, and a client, and its key.
     package struct Identity: Sendable {
